@@ -1,0 +1,242 @@
+//! Our own health: one typed counter for each thing that can be lost, refused or late.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+
+macro_rules! words {
+    ($(#[doc = $head:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident $word:literal,)+ }) => {
+        $(#[doc = $head])+
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word used as a metric attribute.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// Why a request was answered before it was routed.
+    Rejected {
+        /// Not HTTP, or a head over the limits.
+        Parse "parse",
+        /// Head not complete in time.
+        HeadTimeout "head_timeout",
+        /// No Host, several, or not a host.
+        Host "host",
+        /// Framing that two parsers could read differently.
+        Framing "framing",
+        /// A path that could mean another one.
+        Path "path",
+        /// A method that is not forwarded.
+        Method "method",
+        /// An expectation we do not know.
+        Expectation "expectation",
+        /// The request came from ourselves.
+        Loop "loop",
+        /// No upstream for this path.
+        Route "route",
+        /// Too many connections.
+        Connections "connections",
+    }
+}
+
+words! {
+    /// Why telemetry was dropped (a closed set).
+    Dropped {
+        /// No room in the queue.
+        QueueFull "queue_full",
+        /// No room on disk.
+        DiskFull "disk_full",
+        /// The disk failed.
+        DiskIo "disk_io",
+        /// Larger than a collector takes.
+        TooLarge "too_large",
+        /// The collector refused it for good.
+        RejectedByCollector "rejected_by_collector",
+        /// Retried for too long.
+        Expired "expired",
+        /// Not delivered when the process had to end.
+        ShutdownDeadline "shutdown_deadline",
+        /// Could not be encoded.
+        EncodeError "encode_error",
+        /// The code that made it panicked.
+        Panic "panic",
+    }
+}
+
+words! {
+    /// Code whose panic costs one record at most.
+    Task {
+        /// An observer on the data plane.
+        Observer "observer",
+        /// The record pipeline.
+        Pipeline "pipeline",
+        /// A sink.
+        Sink "sink",
+        /// A connection's task.
+        Connection "connection",
+    }
+}
+
+/// Counters of the whole process; shared by reference, read by the exporters.
+///
+/// At rest: `accepted == records + records_lost`, and
+/// `spans == spans_acked + sum(spans_dropped) + spans_queued`, where unsampled exchanges make no
+/// spans.
+#[derive(Debug, Default)]
+pub struct Health {
+    accepted: AtomicU64,
+    rejected: [AtomicU64; Rejected::ALL.len()],
+    active: AtomicI64,
+    streams: AtomicI64,
+    connections: AtomicI64,
+    records: AtomicU64,
+    records_lost: [AtomicU64; Dropped::ALL.len()],
+    spans: AtomicU64,
+    spans_acked: AtomicU64,
+    spans_queued: AtomicI64,
+    spans_dropped: [AtomicU64; Dropped::ALL.len()],
+    points_dropped: [AtomicU64; Dropped::ALL.len()],
+    logs_dropped: [AtomicU64; Dropped::ALL.len()],
+    panics: [AtomicU64; Task::ALL.len()],
+    disconnects: AtomicU64,
+    partial: AtomicU64,
+    unpriced: AtomicU64,
+    unclassified: AtomicU64,
+    splices_refused: AtomicU64,
+    holds_exceeded: AtomicU64,
+    reloads: AtomicU64,
+    reload_failed: AtomicBool,
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident;)+) => {
+        impl Health {
+            $($(#[doc = $doc])+
+            pub fn $add(&self) {
+                self.$field.fetch_add(1, Relaxed);
+            }
+            /// How often so far.
+            pub fn $get(&self) -> u64 {
+                self.$field.load(Relaxed)
+            })+
+        }
+    };
+}
+
+macro_rules! counters_by {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident by $key:ident;)+) => {
+        impl Health {
+            $($(#[doc = $doc])+
+            pub fn $add(&self, by: $key, count: u64) {
+                if let Some(counter) = self.$field.get(by as usize) {
+                    counter.fetch_add(count, Relaxed);
+                }
+            }
+            /// How often so far.
+            pub fn $get(&self, by: $key) -> u64 {
+                self.$field.get(by as usize).map_or(0, |counter| counter.load(Relaxed))
+            })+
+        }
+    };
+}
+
+macro_rules! gauges {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident;)+) => {
+        impl Health {
+            $($(#[doc = $doc])+
+            pub fn $add(&self, change: i64) {
+                self.$field.fetch_add(change, Relaxed);
+            }
+            /// The value now.
+            pub fn $get(&self) -> i64 {
+                self.$field.load(Relaxed)
+            })+
+        }
+    };
+}
+
+counters! {
+    /// A request was routed: it will become a record.
+    request_accepted, accepted => accepted;
+    /// A record was made and shown to the sinks.
+    record_made, records => records;
+    /// A client left before its response was over.
+    client_disconnected, disconnects => disconnects;
+    /// An observation is incomplete because a bound was hit or bytes made no sense.
+    observation_partial, partial => partial;
+    /// Usage without a price.
+    exchange_unpriced, unpriced => unpriced;
+    /// A failure that only its HTTP status explains.
+    error_unclassified, unclassified => unclassified;
+    /// An upstream did not know the field that asks for usage; it is not asked again.
+    splice_refused, splices_refused => splices_refused;
+    /// A request body was too large to hold back, so usage was not asked for.
+    hold_exceeded, holds_exceeded => holds_exceeded;
+}
+
+counters_by! {
+    /// Requests were answered before routing.
+    request_rejected, rejected => rejected by Rejected;
+    /// Records were lost before the sinks saw them.
+    record_lost, records_lost => records_lost by Dropped;
+    /// Spans were dropped.
+    span_dropped, spans_dropped => spans_dropped by Dropped;
+    /// Metric points were dropped.
+    point_dropped, points_dropped => points_dropped by Dropped;
+    /// Log records (events) were dropped.
+    log_dropped, logs_dropped => logs_dropped by Dropped;
+    /// A panic was caught.
+    panicked, panics => panics by Task;
+}
+
+gauges! {
+    /// Requests began or ended.
+    active_changed, active => active;
+    /// Live response streams began or ended.
+    streams_changed, streams => streams;
+    /// Client connections opened or closed.
+    connections_changed, connections => connections;
+    /// Spans entered or left the memory queue.
+    spans_queued_changed, spans_queued => spans_queued;
+}
+
+impl Health {
+    /// Spans were made.
+    pub fn spans_made(&self, count: u64) {
+        self.spans.fetch_add(count, Relaxed);
+    }
+
+    /// Spans made so far.
+    pub fn spans(&self) -> u64 {
+        self.spans.load(Relaxed)
+    }
+
+    /// A collector took spans.
+    pub fn spans_delivered(&self, count: u64) {
+        self.spans_acked.fetch_add(count, Relaxed);
+    }
+
+    /// Spans a collector took so far.
+    pub fn spans_acked(&self) -> u64 {
+        self.spans_acked.load(Relaxed)
+    }
+
+    /// The configuration was read again, well or not.
+    pub fn reloaded(&self, well: bool) {
+        self.reloads.fetch_add(1, Relaxed);
+        self.reload_failed.store(!well, Relaxed);
+    }
+
+    /// How often the configuration was read again, and whether the last time went well (true before
+    /// the first time).
+    pub fn reloads(&self) -> (u64, bool) {
+        (self.reloads.load(Relaxed), !self.reload_failed.load(Relaxed))
+    }
+}

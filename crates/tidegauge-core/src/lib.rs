@@ -1,0 +1,36 @@
+//! The vocabulary that every other crate speaks: plain data and the small traits at the seams.
+//!
+//! In: nothing. Out: types. This crate holds no logic worth a bug report; it must not know an async
+//! runtime, a socket, a provider, a price or a telemetry format.
+//!
+//! One exchange flows through it in one direction: [`Exchange`] (what the data plane saw) and
+//! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
+//! three together are a [`Record`], which every [`Sink`] is shown.
+
+mod dialect;
+mod exchange;
+mod health;
+mod measurement;
+mod observation;
+mod observe;
+mod outcome;
+mod policy;
+mod sink;
+mod trace;
+mod usage;
+
+pub use dialect::{Dialect, Filter, Head, Matched, Splice};
+pub use exchange::{
+    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
+};
+pub use health::{Dropped, Health, Rejected, Task};
+pub use measurement::{Cost, CostLine, CostStatus, Measurement, Money};
+pub use observation::{
+    Observation, OutputType, ProviderError, RateLimit, Request, Response, StreamTimes,
+};
+pub use observe::{Begin, Observe, Observers};
+pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
+pub use policy::{Origin, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
+pub use sink::{Record, Sink};
+pub use trace::{SpanId, Trace, TraceId};
+pub use usage::{Bucket, Source, Usage};

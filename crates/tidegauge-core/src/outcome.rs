@@ -1,0 +1,216 @@
+//! Why an exchange failed, or mattered without failing.
+
+use std::borrow::Cow;
+
+/// Whose fault it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Domain {
+    /// The caller's request.
+    Client,
+    /// A rule of this proxy.
+    Policy,
+    /// The provider.
+    Provider,
+    /// The way to the provider.
+    Network,
+    /// This proxy itself.
+    Proxy,
+}
+
+impl Domain {
+    /// The word used in records and spans (`tidegauge.error.domain`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Policy => "policy",
+            Self::Provider => "provider",
+            Self::Network => "network",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+macro_rules! categories {
+    ($($(#[doc = $doc:literal])+ $variant:ident $word:literal $domain:expr;)+) => {
+        /// The closed list of what can go wrong or matter (`tidegauge.error.category`).
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Category { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Category {
+            /// Every category, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word used in records, metrics and spans.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// Whose fault it is; `None` for outcomes that are nobody's.
+            pub fn domain(self) -> Option<Domain> {
+                match self { $(Self::$variant => $domain,)+ }
+            }
+        }
+    };
+}
+
+categories! {
+    /// The key is missing, wrong or expired.
+    Auth "auth" Some(Domain::Client);
+    /// The key is good but may not do this.
+    Permission "permission" Some(Domain::Client);
+    /// The provider did not understand or accept the request.
+    InvalidRequest "invalid_request" Some(Domain::Client);
+    /// The prompt, or prompt and answer, do not fit the model's window.
+    ContextOverflow "context_overflow" Some(Domain::Client);
+    /// The body is too large for the provider or for us.
+    RequestTooLarge "request_too_large" Some(Domain::Client);
+    /// The provider has no such model, or not for this key.
+    ModelNotFound "model_not_found" Some(Domain::Client);
+    /// The provider has no such path or object.
+    NotFound "not_found" Some(Domain::Client);
+    /// A budget is spent.
+    Budget "budget" Some(Domain::Policy);
+    /// A guardrail stopped it.
+    Guardrail "guardrail" Some(Domain::Policy);
+    /// The route is switched off.
+    RouteDisabled "route_disabled" Some(Domain::Policy);
+    /// Too many requests or tokens for now.
+    RateLimit "rate_limit" Some(Domain::Provider);
+    /// Credit or allowance is used up.
+    Quota "quota" Some(Domain::Provider);
+    /// The provider has no capacity.
+    Overloaded "overloaded" Some(Domain::Provider);
+    /// The provider broke.
+    ServerError "server_error" Some(Domain::Provider);
+    /// Nothing came in time.
+    Timeout "timeout" Some(Domain::Provider);
+    /// The response broke off.
+    StreamCut "stream_cut" Some(Domain::Provider);
+    /// The response is not what its protocol says.
+    MalformedResponse "malformed_response" Some(Domain::Provider);
+    /// The upstream's name does not resolve.
+    Dns "dns" Some(Domain::Network);
+    /// No connection to the upstream.
+    Connect "connect" Some(Domain::Network);
+    /// No trusted connection to the upstream.
+    Tls "tls" Some(Domain::Network);
+    /// A mistake of this proxy.
+    Proxy "proxy" Some(Domain::Proxy);
+    /// The model declined.
+    Refusal "refusal" None;
+    /// A filter removed or blocked content.
+    ContentFilter "content_filter" None;
+    /// The output hit its limit.
+    Truncated "truncated" None;
+    /// A tool call is malformed, or the provider says a tool failed.
+    ToolFailure "tool_failure" None;
+    /// A success with nothing in it.
+    Empty "empty" None;
+    /// The client left before the end.
+    ClientCancelled "client_cancelled" None;
+}
+
+/// A low-cardinality identifier for a failure: the value of `error.type`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ErrorType(Cow<'static, str>);
+
+impl ErrorType {
+    /// What stands for anything that is not an identifier.
+    pub const OTHER: Self = Self(Cow::Borrowed("_OTHER"));
+
+    /// One of our own words.
+    pub const fn fixed(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+
+    /// A provider's code: kept when it is 1 to 64 letters, digits, `_`, `-`, `.` or `:`, else
+    /// [`ErrorType::OTHER`].
+    pub fn of_provider(code: &str) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        if (1..=64).contains(&code.len()) && code.chars().all(plain) {
+            Self(Cow::Owned(code.to_owned()))
+        } else {
+            Self::OTHER
+        }
+    }
+
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What went wrong between us and the upstream, as the data plane knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Failure {
+    /// The name does not resolve.
+    Dns,
+    /// Refused, unreachable or reset while connecting.
+    ConnectRefused,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No trusted TLS session: a certificate that does not hold.
+    TlsCertificate,
+    /// No trusted TLS session: the protocol failed.
+    TlsProtocol,
+    /// The connected address is not allowed for this upstream.
+    AddressRefused,
+    /// No response head in time.
+    HeadTimeout,
+    /// Nothing more came in time.
+    IdleTimeout,
+    /// The upstream closed before its response head.
+    ClosedEarly,
+    /// What came is not HTTP.
+    Protocol,
+    /// The response body broke off.
+    StreamCut,
+    /// The client's request body broke off or was malformed.
+    RequestAborted,
+    /// This proxy made a mistake.
+    Internal,
+}
+
+impl Failure {
+    /// Its place in the closed list.
+    pub fn category(self) -> Category {
+        match self {
+            Self::Dns => Category::Dns,
+            Self::ConnectRefused | Self::AddressRefused => Category::Connect,
+            Self::TlsCertificate | Self::TlsProtocol => Category::Tls,
+            Self::ConnectTimeout | Self::HeadTimeout | Self::IdleTimeout => Category::Timeout,
+            Self::ClosedEarly | Self::Protocol => Category::MalformedResponse,
+            Self::StreamCut => Category::StreamCut,
+            Self::RequestAborted => Category::ClientCancelled,
+            Self::Internal => Category::Proxy,
+        }
+    }
+
+    /// The value of `error.type`.
+    pub fn error_type(self) -> ErrorType {
+        ErrorType::fixed(match self {
+            Self::Dns => "dns_error",
+            Self::ConnectRefused => "connection_refused",
+            Self::AddressRefused => "address_refused",
+            Self::ConnectTimeout | Self::HeadTimeout | Self::IdleTimeout => "timeout",
+            Self::TlsCertificate => "tls_certificate_error",
+            Self::TlsProtocol => "tls_protocol_error",
+            Self::ClosedEarly => "connection_terminated",
+            Self::Protocol => "http_protocol_error",
+            Self::StreamCut => "stream_cut",
+            Self::RequestAborted => "request_aborted",
+            Self::Internal => "proxy_internal_error",
+        })
+    }
+}
+
+/// What an exchange comes to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// Its place in the closed list; `None` for a plain success.
+    pub category: Option<Category>,
+    /// Set if and only if the operation failed. A refusal or a truncated answer is not a failure.
+    pub error: Option<ErrorType>,
+    /// The category was chosen by HTTP status alone, because nothing more precise was understood.
+    pub unclassified: bool,
+}

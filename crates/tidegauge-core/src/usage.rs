@@ -1,0 +1,193 @@
+//! Tokens in exclusive buckets.
+
+/// Where a usage figure comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Source {
+    /// The provider's own count, unasked.
+    Provider,
+    /// The provider's own count, because we asked for it.
+    Injected,
+    /// Counted here with a tokenizer.
+    Estimated,
+    /// The provider's count up to a break: the true figure is at least this.
+    Partial,
+    /// Nobody counted.
+    #[default]
+    Missing,
+}
+
+impl Source {
+    /// The word used in records and spans (`tidegauge.usage.source`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Injected => "injected",
+            Self::Estimated => "estimated",
+            Self::Partial => "partial",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// One kind of token or fee that has its own price.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Bucket {
+    /// Text prompt tokens read at full price.
+    Input,
+    /// Prompt tokens read from the provider's cache.
+    CacheRead,
+    /// Audio prompt tokens read from the cache.
+    CacheReadAudio,
+    /// Prompt tokens written to a cache that lives five minutes, or whose life is not told.
+    CacheWrite5m,
+    /// Prompt tokens written to a cache that lives an hour.
+    CacheWrite1h,
+    /// Audio in the prompt, uncached.
+    InputAudio,
+    /// Pictures in the prompt, uncached.
+    InputImage,
+    /// Visible text, and tool calls where the provider does not count them apart.
+    Output,
+    /// Hidden reasoning.
+    Reasoning,
+    /// Audio made.
+    OutputAudio,
+    /// Pictures made.
+    OutputImage,
+}
+
+impl Bucket {
+    /// Every bucket, prompt side first.
+    pub const ALL: [Self; 11] = [
+        Self::Input,
+        Self::CacheRead,
+        Self::CacheReadAudio,
+        Self::CacheWrite5m,
+        Self::CacheWrite1h,
+        Self::InputAudio,
+        Self::InputImage,
+        Self::Output,
+        Self::Reasoning,
+        Self::OutputAudio,
+        Self::OutputImage,
+    ];
+
+    /// The word used in price explanations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CacheRead => "cache_read",
+            Self::CacheReadAudio => "cache_read_audio",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::InputAudio => "input_audio",
+            Self::InputImage => "input_image",
+            Self::Output => "output",
+            Self::Reasoning => "reasoning",
+            Self::OutputAudio => "output_audio",
+            Self::OutputImage => "output_image",
+        }
+    }
+}
+
+/// What was used, in buckets that do not overlap. `None` is "not told", which is not zero.
+///
+/// The sum of the prompt buckets is the provider's stated input, the sum of the others its stated
+/// output, after the normalisation of each provider's reader.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Usage {
+    /// Where the figures come from.
+    pub source: Source,
+    /// See [`Bucket::Input`].
+    pub input: Option<u64>,
+    /// See [`Bucket::CacheRead`].
+    pub cache_read: Option<u64>,
+    /// See [`Bucket::CacheReadAudio`].
+    pub cache_read_audio: Option<u64>,
+    /// See [`Bucket::CacheWrite5m`].
+    pub cache_write_5m: Option<u64>,
+    /// See [`Bucket::CacheWrite1h`].
+    pub cache_write_1h: Option<u64>,
+    /// See [`Bucket::InputAudio`].
+    pub input_audio: Option<u64>,
+    /// See [`Bucket::InputImage`].
+    pub input_image: Option<u64>,
+    /// See [`Bucket::Output`].
+    pub output: Option<u64>,
+    /// See [`Bucket::Reasoning`].
+    pub reasoning: Option<u64>,
+    /// See [`Bucket::OutputAudio`].
+    pub output_audio: Option<u64>,
+    /// See [`Bucket::OutputImage`].
+    pub output_image: Option<u64>,
+    /// Seconds of audio billed by time instead of tokens.
+    pub audio_seconds: Option<f64>,
+    /// Searches of the provider's own tools, billed each.
+    pub searches: Option<u64>,
+    /// The total the provider stated, as a cross-check only.
+    pub stated_total: Option<u64>,
+    /// What the provider says the call cost, in US dollars as it was written.
+    pub reported_usd: Option<String>,
+    /// A figure was not a whole number that fits, or the parts did not add up.
+    pub odd: bool,
+}
+
+impl Usage {
+    /// The tokens in one bucket.
+    pub fn get(&self, bucket: Bucket) -> Option<u64> {
+        match bucket {
+            Bucket::Input => self.input,
+            Bucket::CacheRead => self.cache_read,
+            Bucket::CacheReadAudio => self.cache_read_audio,
+            Bucket::CacheWrite5m => self.cache_write_5m,
+            Bucket::CacheWrite1h => self.cache_write_1h,
+            Bucket::InputAudio => self.input_audio,
+            Bucket::InputImage => self.input_image,
+            Bucket::Output => self.output,
+            Bucket::Reasoning => self.reasoning,
+            Bucket::OutputAudio => self.output_audio,
+            Bucket::OutputImage => self.output_image,
+        }
+    }
+
+    /// All prompt tokens, cached or not; `None` when no prompt bucket is known.
+    pub fn input_tokens(&self) -> Option<u64> {
+        sum(&[
+            self.input,
+            self.input_audio,
+            self.input_image,
+            self.cache_read_tokens(),
+            self.cache_write_tokens(),
+        ])
+    }
+
+    /// All generated tokens, reasoning included; `None` when no output bucket is known.
+    pub fn output_tokens(&self) -> Option<u64> {
+        sum(&[self.output, self.reasoning, self.output_audio, self.output_image])
+    }
+
+    /// Prompt tokens that came from the cache.
+    pub fn cache_read_tokens(&self) -> Option<u64> {
+        sum(&[self.cache_read, self.cache_read_audio])
+    }
+
+    /// Prompt tokens that were written to the cache.
+    pub fn cache_write_tokens(&self) -> Option<u64> {
+        sum(&[self.cache_write_5m, self.cache_write_1h])
+    }
+
+    /// Whether any figure at all is known.
+    pub fn is_known(&self) -> bool {
+        self.input_tokens().is_some()
+            || self.output_tokens().is_some()
+            || self.audio_seconds.is_some()
+    }
+}
+
+/// Adds what is known, without wrapping; `None` when nothing is.
+fn sum(parts: &[Option<u64>]) -> Option<u64> {
+    parts
+        .iter()
+        .flatten()
+        .fold(None, |total: Option<u64>, part| Some(total.unwrap_or(0).saturating_add(*part)))
+}
