@@ -1,1 +1,15 @@
-//! stub
+//! Connections in, exchanges out: accept, check, route, forward, tap, rescue.
+//!
+//! Bytes pass unchanged and wait for nothing but each other; what passes is shown to the
+//! [`Observers`](tidegauge_core::Observers) it is given, its only exit. It must not know a provider
+//! by name, a telemetry format or a price. It is the only crate that reads the clock.
+
+mod clock;
+mod config;
+mod server;
+mod shutdown;
+
+pub use clock::Clock;
+pub use config::{Config, Identity, Limits, Pool};
+pub use server::{BindError, Server};
+pub use shutdown::{Drained, Shutdown};
