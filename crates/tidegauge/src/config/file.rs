@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Size, Time};
+use super::value::{Amount, Size, Time};
 
 /// Configuration of Tidegauge. Every key is optional. `${NAME}` in a value is replaced by that
 /// environment variable, which must be set; `$${` is a plain `${`.
@@ -195,14 +195,14 @@ pub(crate) enum Off {
     Off,
 }
 
-/// Trust and identity towards an upstream.
+/// Trust and identity towards a server.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpstreamTls {
     /// File with PEM certificates trusted besides the platform's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// File with the PEM certificate chain shown to the upstream; needs `key`.
+    /// File with the PEM certificate chain shown to it; needs `key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
     /// File with the PEM private key of `cert`.
@@ -226,6 +226,12 @@ pub(crate) struct Telemetry {
     /// Which traces are exported. Metrics count every exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// Time between two exports of metrics. Default 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_interval: Option<Time>,
+    /// Whether the program's own log lines are exported too. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<bool>,
     /// Form of histograms over OTLP. Default `exponential`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub histograms: Option<HistogramsWord>,
@@ -335,7 +341,7 @@ pub(crate) struct Compat {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pricing {
-    /// One entry a model. The first that matches counts.
+    /// One entry a model. The closest match counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<Price>>,
     /// Names of yours for models the catalogue knows under another name.
@@ -343,11 +349,11 @@ pub(crate) struct Pricing {
     pub aliases: Option<BTreeMap<String, String>>,
 }
 
-/// The price of one model: by token, or by hour of GPU.
+/// The price of one model: by token, by call, by hour of GPU, or several of them added up.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Price {
-    /// The model, as requests or responses name it.
+pub(crate) struct Price {
+    /// The model, as requests or responses name it; `*` stands for any run of characters.
     pub model: String,
     /// Only at this upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -355,48 +361,54 @@ pub struct Price {
     /// US dollars for a million tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_million: Option<PerMillion>,
+    /// US dollars for each call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<Amount>,
     /// US dollars for an hour of one GPU; the time a call takes is what is priced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gpu_hour: Option<f64>,
+    pub gpu_hour: Option<Amount>,
     /// How many GPUs serve the model. Default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<f64>,
+    pub gpus: Option<u32>,
 }
 
-/// US dollars for a million tokens. What is absent is priced as plain input or output.
+/// US dollars for a million tokens. What is absent costs what input or output does.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PerMillion {
+pub(crate) struct PerMillion {
     /// Prompt tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<f64>,
+    pub input: Option<Amount>,
     /// Generated tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<f64>,
+    pub output: Option<Amount>,
     /// Prompt tokens read from the provider's cache.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_read: Option<f64>,
+    pub cache_read: Option<Amount>,
     /// Prompt tokens written to a cache that lives five minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write_5m: Option<f64>,
+    pub cache_write_5m: Option<Amount>,
     /// Prompt tokens written to a cache that lives an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write_1h: Option<f64>,
+    pub cache_write_1h: Option<Amount>,
+    /// Audio in the prompt read from the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read_audio: Option<Amount>,
     /// Audio in the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_audio: Option<f64>,
+    pub input_audio: Option<Amount>,
     /// Pictures in the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_image: Option<f64>,
+    pub input_image: Option<Amount>,
     /// Reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<f64>,
+    pub reasoning: Option<Amount>,
     /// Audio made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_audio: Option<f64>,
+    pub output_audio: Option<Amount>,
     /// Pictures made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_image: Option<f64>,
+    pub output_image: Option<Amount>,
 }
 
 /// Bounds. Each that is hit is counted.
@@ -408,16 +420,16 @@ pub(crate) struct Limits {
     pub connections: Option<u32>,
     /// Bytes of one request head. Default 64KiB, at least 8KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) head_bytes: Option<Size>,
+    pub head_bytes: Option<Size>,
     /// Header fields of one request. Default 100.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) headers: Option<u32>,
+    pub headers: Option<u32>,
     /// How long a request head may take to arrive. Default 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_timeout: Option<Time>,
     /// How long a connection may wait for its next request. Default 75s.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) keep_alive: Option<Time>,
+    pub keep_alive: Option<Time>,
     /// How much of a request body may be held back where usage is asked for. Larger bodies are
     /// forwarded as they come and nothing is asked. Default 8MiB.
     #[serde(skip_serializing_if = "Option::is_none")]

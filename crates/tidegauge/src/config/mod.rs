@@ -9,6 +9,7 @@ mod load;
 mod mistake;
 mod outside;
 mod policy;
+mod pricing;
 mod print;
 mod resolve;
 mod schema;
@@ -28,12 +29,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegauge_core::Trust;
+use tidegauge_measure::OwnPrice;
 
-pub use file::{CompressionWord, HistogramsWord, PerMillion, Price, ProtocolWord};
+pub use file::{CompressionWord, HistogramsWord, ProtocolWord};
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
 pub use outside::{LARGEST, Outside};
 pub use resolve::{Typed, Warning, resolve};
+pub(crate) use resolve::{is_address, is_console, is_upstream};
 pub use schema::schema;
 pub use secret::Secret;
 pub use upstream::{Upstream, UpstreamTls};
@@ -54,7 +57,7 @@ pub struct Config {
     /// What is exported.
     pub telemetry: Telemetry,
     /// Prices before those of the catalogue.
-    pub prices: Vec<Price>,
+    pub prices: Vec<OwnPrice>,
     /// Other names for models of the catalogue.
     pub aliases: BTreeMap<String, String>,
     /// Bounds.
@@ -126,6 +129,10 @@ pub struct Telemetry {
     pub sample_ratio: Option<f64>,
     /// Whether a caller's sampling decision is followed.
     pub parent_based: Option<bool>,
+    /// Time between two exports of metrics.
+    pub metric_interval: Option<Duration>,
+    /// Whether the program's own log lines are exported.
+    pub diagnostics: Option<bool>,
     /// Form of histograms over OTLP.
     pub histograms: HistogramsWord,
     /// What is believed of a caller's trace context.
@@ -151,6 +158,8 @@ pub struct Otlp {
     pub compression: Option<CompressionWord>,
     /// How long one export may take.
     pub timeout: Option<Duration>,
+    /// Certificates, if any are set.
+    pub tls: UpstreamTls,
 }
 
 /// Bounds of queues, times and sizes.
@@ -172,6 +181,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Finished exchanges that may wait to become records.
     pub records: u32,
+    /// Bytes of telemetry that may wait in memory.
+    pub telemetry_queue: u64,
 }
 
 impl Default for Limits {
@@ -185,6 +196,7 @@ impl Default for Limits {
             hold: 8 << 20,
             drain: Duration::from_secs(30),
             records: 4096,
+            telemetry_queue: 64 << 20,
         }
     }
 }

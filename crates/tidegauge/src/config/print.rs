@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
     Compat, Console as ConsoleFile, ConsoleWord, File, Limits as LimitsFile, ListenTls as TlsFile,
-    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Price, Pricing, PropagateWord, Sampling,
+    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling,
     SecretFile, SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
     Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
 };
+use super::pricing;
 use super::secret::Secret;
 use super::shape::escape;
-use super::upstream::Upstream;
+use super::upstream::{Upstream, UpstreamTls};
 use super::value::{Size, Time};
 use super::{Config, Console, Telemetry};
 
@@ -42,7 +44,7 @@ impl Config {
             default_upstream: Some(self.default_upstream.clone()),
             telemetry: Some(telemetry(&self.telemetry)),
             pricing: Some(Pricing {
-                models: Some(self.prices.iter().map(price).collect::<Vec<_>>())
+                models: Some(self.prices.iter().map(pricing::written).collect::<Vec<_>>())
                     .filter(|prices| !prices.is_empty()),
                 aliases: Some(escaped(&self.aliases)).filter(|aliases| !aliases.is_empty()),
             })
@@ -56,6 +58,7 @@ impl Config {
                 hold: Some(Size(self.limits.hold)),
                 drain: Some(Time(self.limits.drain)),
                 records: Some(self.limits.records),
+                telemetry_queue: Some(Size(self.limits.telemetry_queue)),
             }),
             log: Some(LogFile {
                 format: self.log.json.map(
@@ -86,11 +89,6 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
     let Timeouts { connect, head, idle } = upstream.timeouts;
     let bound =
         |time: Option<_>| time.map_or(TimeOrOff::Off(Off::Off), |t| TimeOrOff::Time(Time(t)));
-    let tls = UpstreamTlsFile {
-        ca: upstream.tls.ca.as_ref().map(|(file, _)| path(file)),
-        cert: upstream.tls.cert.as_ref().map(|(file, _)| path(file)),
-        key: upstream.tls.key.as_ref().map(|(file, _)| path(file)),
-    };
     UpstreamFile {
         provider: Some(upstream.provider.to_owned()),
         base_url: Some(escape(&upstream.origin.to_string())),
@@ -103,7 +101,7 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
             head: Some(bound(head)),
             idle: Some(bound(idle)),
         }),
-        tls: Some(tls).filter(|tls| *tls != UpstreamTlsFile::default()),
+        tls: tls(&upstream.tls),
         headers: secrets(&upstream.headers),
         propagate: Some(match upstream.propagate {
             Propagate::None => PropagateWord::None,
@@ -120,6 +118,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         headers: secrets(&telemetry.otlp.headers),
         compression: telemetry.otlp.compression,
         timeout: telemetry.otlp.timeout.map(Time),
+        tls: tls(&telemetry.otlp.tls),
     };
     let sampling = Sampling { ratio: telemetry.sample_ratio, parent_based: telemetry.parent_based };
     let resource = &telemetry.resource;
@@ -128,6 +127,8 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         service_name: telemetry.service_name.as_deref().map(escape),
         resource: Some(escaped(resource)).filter(|map| !map.is_empty()),
         sampling: Some(sampling).filter(|sampling| *sampling != Sampling::default()),
+        metric_interval: telemetry.metric_interval.map(Time),
+        diagnostics: telemetry.diagnostics,
         histograms: Some(telemetry.histograms),
         trust: Some(match telemetry.trust {
             Trust::Continue => TrustWord::Continue,
@@ -154,10 +155,6 @@ fn word(secret: &Secret) -> SecretWord {
     }
 }
 
-fn price(price: &Price) -> Price {
-    Price { model: escape(&price.model), ..price.clone() }
-}
-
 fn escaped(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     map.iter().map(|(key, value)| (key.clone(), escape(value))).collect()
 }
@@ -165,4 +162,10 @@ fn escaped(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 /// A path as it is written; one that is no text is left to the serializer to refuse.
 fn path(path: &Path) -> PathBuf {
     path.to_str().map_or_else(|| path.to_owned(), |text| escape(text).into())
+}
+
+fn tls(tls: &UpstreamTls) -> Option<UpstreamTlsFile> {
+    let file = |pem: &Option<(PathBuf, Arc<[u8]>)>| pem.as_ref().map(|(file, _)| path(file));
+    let word = UpstreamTlsFile { ca: file(&tls.ca), cert: file(&tls.cert), key: file(&tls.key) };
+    Some(word).filter(|word| *word != UpstreamTlsFile::default())
 }

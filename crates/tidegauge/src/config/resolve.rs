@@ -8,10 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use tidegauge_core::Trust;
+use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_wire::PROVIDERS;
 
 use super::file::{
-    ConsoleWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord, LogFormat, Price,
+    ConsoleWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord, LogFormat,
     Telemetry as TelemetryWord, TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
@@ -20,6 +21,7 @@ use super::schema::schema;
 use super::secret::Secret;
 use super::shape::{listed, shape};
 use super::tree::{self, Node};
+use super::pricing;
 use super::upstream::{self, Upstream};
 use super::value::Size;
 use super::{Config, Console, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
@@ -270,11 +272,14 @@ impl Resolver<'_> {
                 headers: self.headers(&["telemetry", "otlp", "headers"], &headers),
                 compression: otlp.compression,
                 timeout: otlp.timeout.map(|time| time.0),
+                tls: self.tls(&["telemetry", "otlp", "tls"], otlp.tls.unwrap_or_default()),
             },
             service_name: word.service_name,
             resource: word.resource.unwrap_or_default(),
             sample_ratio: sampling.ratio,
             parent_based: sampling.parent_based,
+            metric_interval: word.metric_interval.map(|time| time.0),
+            diagnostics: word.diagnostics,
             histograms: word.histograms.unwrap_or(HistogramsWord::Exponential),
             trust: match word.trust.unwrap_or(TrustWord::Continue) {
                 TrustWord::Continue => Trust::Continue,
@@ -287,44 +292,22 @@ impl Resolver<'_> {
         }
     }
 
-    fn prices(&mut self, file: &File, upstreams: &[Upstream]) -> Vec<Price> {
-        let prices = file.pricing.as_ref().and_then(|p| p.models.clone()).unwrap_or_default();
-        for (index, price) in prices.iter().enumerate() {
-            self.price(&index.to_string(), price, upstreams);
+    fn prices(&mut self, file: &File, upstreams: &[Upstream]) -> Vec<OwnPrice> {
+        let words = file.pricing.as_ref().and_then(|pricing| pricing.models.as_deref());
+        let words = words.unwrap_or_default();
+        for (index, word) in words.iter().enumerate() {
+            if let Some(name) = &word.upstream {
+                let path = ["pricing", "models", &index.to_string(), "upstream"];
+                self.known_upstream(&path, name, upstreams);
+            }
+        }
+        let prices: Vec<OwnPrice> = words.iter().map(pricing::own).collect();
+        // Only to hear what is wrong with them: whoever needs prices reads them again.
+        for error in Prices::bundled().with_overlay(prices.clone()).err().unwrap_or_default() {
+            let (index, message) = pricing::told(&error);
+            self.wrong(&["pricing", "models", &index.to_string()], message.to_owned(), None);
         }
         prices
-    }
-
-    fn price(&mut self, index: &str, price: &Price, upstreams: &[Upstream]) {
-        let at = ["pricing", "models", index];
-        match (&price.per_million, price.gpu_hour) {
-            (None, None) => {
-                self.wrong(&at, "expected `per_million` or `gpu_hour`".to_owned(), None);
-            }
-            (Some(_), Some(_)) => {
-                let message = "`per_million` and `gpu_hour` exclude each other".to_owned();
-                self.wrong(&at, message, None);
-            }
-            _ => {}
-        }
-        let numbers = serde_json::to_value(price.per_million.clone().unwrap_or_default());
-        for (bucket, number) in numbers.ok().iter().filter_map(|n| n.as_object()).flatten() {
-            self.not_negative(
-                &["pricing", "models", index, "per_million", bucket],
-                number.as_f64(),
-            );
-        }
-        self.not_negative(&["pricing", "models", index, "gpu_hour"], price.gpu_hour);
-        self.not_negative(&["pricing", "models", index, "gpus"], price.gpus);
-        if let Some(name) = &price.upstream {
-            self.known_upstream(&["pricing", "models", index, "upstream"], name, upstreams);
-        }
-    }
-
-    fn not_negative(&mut self, path: &[&str], number: Option<f64>) {
-        if let Some(number) = number.filter(|number| *number < 0.0) {
-            self.wrong(path, format!("expected a number of 0 or more, found `{number}`"), None);
-        }
     }
 
     fn limits(&mut self, word: LimitsWord) -> Limits {
@@ -338,6 +321,7 @@ impl Resolver<'_> {
             hold: word.hold.map_or(default.hold, |size| size.0),
             drain: word.drain.map_or(default.drain, |time| time.0),
             records: word.records.unwrap_or(default.records),
+            telemetry_queue: word.telemetry_queue.map_or(default.telemetry_queue, |size| size.0),
         };
         let counts = [
             ("connections", limits.connections),
@@ -427,9 +411,28 @@ impl Resolver<'_> {
 }
 
 /// `ADDRESS:PORT`, with `localhost` for 127.0.0.1.
-pub(crate) fn parse_address(text: &str) -> Option<SocketAddr> {
+fn parse_address(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
         Some(port) => port.parse().ok().map(|port| (Ipv4Addr::LOCALHOST, port).into()),
         None => text.parse().ok(),
+    }
+}
+
+/// Whether the text is an address, for the command line.
+pub(crate) fn is_address(text: &str) -> Result<String, String> {
+    let address = parse_address(text).map(|_| text.to_owned());
+    address.ok_or_else(|| "expected an address such as 127.0.0.1:4310".to_owned())
+}
+
+/// Whether the text is an address or `off`, for the command line.
+pub(crate) fn is_console(text: &str) -> Result<String, String> {
+    if text == "off" { Ok(text.to_owned()) } else { is_address(text) }
+}
+
+/// Whether the text is a name and an origin, for the command line.
+pub(crate) fn is_upstream(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() => upstream::origin(url).map(|_| text.to_owned()),
+        _ => Err("expected NAME=ORIGIN".to_owned()),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::file::LATER;
 use super::mistake::{At, Mistake, Place, nearest, shown};
 use super::tree::{Kind, Node};
-use super::value::{Size, Time};
+use super::value::{Amount, Size, Time};
 
 /// Looks up an environment variable.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -212,6 +212,7 @@ fn typed(text: &str, schema: &Value) -> Option<Value> {
     match format_of(schema) {
         Some("tidegauge-duration") => return Time::read(text).map(|_| string()),
         Some("tidegauge-size") => return Size::read(text).map(|_| string()),
+        Some("tidegauge-amount") => return Amount::read(text).map(|_| string()),
         _ => {}
     }
     if takes(schema, "boolean") {
@@ -268,6 +269,7 @@ fn mismatch(variants: &[&Value], found: &str) -> String {
         expected.push(match format_of(variant) {
             Some("tidegauge-duration") => Time::EXPECTED.to_owned(),
             Some("tidegauge-size") => Size::EXPECTED.to_owned(),
+            Some("tidegauge-amount") => Amount::EXPECTED.to_owned(),
             _ => kind_word(variant).to_owned(),
         });
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use tidegauge_core::Bucket;
+use tidegauge_measure::GpuPrice;
 
 /// A world with two variables and three files.
 fn outside() -> Outside<'static> {
@@ -186,11 +188,11 @@ fn each_mistake_is_told_with_its_place() {
         ),
         (
             "pricing: {models: [{model: m}]}",
-            "t.yaml:1:20: pricing.models.0: expected `per_million` or `gpu_hour`",
+            "t.yaml:1:20: pricing.models.0: expected `per_million`, `per_request` or `gpu_hour`",
         ),
         (
             "pricing: {models: [{model: m, per_million: {input: -1}}]}",
-            "t.yaml:1:52: pricing.models.0.per_million.input: expected a number of 0 or more, found `-1`",
+            "t.yaml:1:52: pricing.models.0.per_million.input: expected US dollars such as 0.15, 0 or more, with at most 12 decimals, found `-1`",
         ),
         (
             "pricing: {models: [{model: m, gpu_hour: 1, upstream: vlm}]}",
@@ -417,7 +419,7 @@ prop_compose! {
         records in 1..u32::MAX,
         prefix in "(/[a-z]{1,5}){0,2}",
         texts in prop::collection::vec(word(), 8),
-        price in 0.0..1e9_f64,
+        price in "[0-9]{1,5}(\\.[0-9]{1,12})?",
         json in prop::option::of(any::<bool>()),
         explicit in any::<bool>(),
     ) -> Config {
@@ -448,15 +450,13 @@ prop_compose! {
         config.telemetry.histograms = if explicit { HistogramsWord::Explicit } else { HistogramsWord::Exponential };
         config.telemetry.otlp.timeout = head.map(ms);
         config.telemetry.otlp.endpoint = Some("http://localhost:4317".to_owned());
-        config.prices = vec![
-            Price {
-                model: e,
-                upstream: None,
-                per_million: Some(PerMillion { input: Some(price), ..PerMillion::default() }),
-                gpu_hour: None,
-                gpus: None,
-            },
-        ];
+        config.prices = vec![OwnPrice {
+            upstream: explicit.then(|| "zz".to_owned()),
+            model: format!("m{e}"),
+            usd_per_million: vec![(Bucket::Input, price.clone())],
+            usd_per_request: Some(price.clone()),
+            gpu: usage.then(|| GpuPrice { usd_per_hour: price, gpus: records }),
+        }];
         config.aliases = [(f, g)].into();
         config.record_file = Some(PathBuf::from(h));
         config.limits.hold = hold;

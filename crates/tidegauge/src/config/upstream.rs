@@ -124,7 +124,7 @@ impl Resolver<'_> {
                 None => provider.usage(),
             },
             timeouts: self.timeouts(name, word.timeouts.clone().unwrap_or_default()),
-            tls: self.upstream_tls(name, word.tls.clone().unwrap_or_default()),
+            tls: self.tls(&["upstreams", name, "tls"], word.tls.clone().unwrap_or_default()),
             headers: self.headers(
                 &["upstreams", name, "headers"],
                 &word.headers.clone().unwrap_or_default(),
@@ -194,22 +194,17 @@ impl Resolver<'_> {
         Timeouts { connect, head, idle }
     }
 
-    fn upstream_tls(&mut self, name: &str, word: UpstreamTlsWord) -> UpstreamTls {
-        let path = ["upstreams", name, "tls"];
+    /// Certificates at `path`, read from their files.
+    pub(super) fn tls(&mut self, path: &[&str], word: UpstreamTlsWord) -> UpstreamTls {
         if word.cert.is_some() != word.key.is_some() {
-            self.wrong(&path, "`cert` and `key` belong together".to_owned(), None);
+            self.wrong(path, "`cert` and `key` belong together".to_owned(), None);
         }
-        UpstreamTls {
-            ca: word
-                .ca
-                .and_then(|f| Some((f.clone(), self.pem(&["upstreams", name, "tls", "ca"], &f)?))),
-            cert: word.cert.and_then(|f| {
-                Some((f.clone(), self.pem(&["upstreams", name, "tls", "cert"], &f)?))
-            }),
-            key: word.key.and_then(|f| {
-                Some((f.clone(), self.private_pem(&["upstreams", name, "tls", "key"], &f)?))
-            }),
-        }
+        let at = |key| [path, &[key]].concat();
+        let ca = word.ca.and_then(|file| Some((self.pem(&at("ca"), &file)?, file)));
+        let cert = word.cert.and_then(|file| Some((self.pem(&at("cert"), &file)?, file)));
+        let key = word.key.and_then(|file| Some((self.private_pem(&at("key"), &file)?, file)));
+        let pair = |(pem, file)| (file, pem);
+        UpstreamTls { ca: ca.map(pair), cert: cert.map(pair), key: key.map(pair) }
     }
 
     /// Headers to set, names in lower case.

@@ -18,6 +18,10 @@ pub(crate) struct Time(pub Duration);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Size(pub u64);
 
+/// An amount of US dollars: a decimal, 0 or more, kept as it was written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Amount(pub(crate) String);
+
 const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
@@ -38,6 +42,27 @@ impl Size {
     /// Reads one.
     pub(crate) fn read(text: &str) -> Option<Self> {
         count(text, &SIZES).map(Self)
+    }
+}
+
+impl Amount {
+    /// What a message asks for.
+    pub(crate) const EXPECTED: &str =
+        "US dollars such as 0.15, 0 or more, with at most 12 decimals";
+
+    /// Reads one.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str, most: usize| {
+            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        (digits(whole, 12) && digits(decimals, 12)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -77,7 +102,7 @@ fn spelled(
 }
 
 macro_rules! text {
-    ($type:ident, $schema:literal, $pattern:literal) => {
+    ($type:ident, $schema:literal, $json:literal, $pattern:literal) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -98,7 +123,7 @@ macro_rules! text {
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
-                    "type": ["string", "integer"],
+                    "type": ["string", $json],
                     "description": Self::EXPECTED,
                     "pattern": $pattern,
                     "format": concat!("tidegauge-", $schema),
@@ -108,5 +133,6 @@ macro_rules! text {
     };
 }
 
-text!(Time, "duration", r"^[0-9]+ ?(ms|s|m|h)$|^\$\{[A-Za-z0-9_]+\}$");
-text!(Size, "size", r"^[0-9]+ ?(KiB|MiB|GiB)?$|^\$\{[A-Za-z0-9_]+\}$");
+text!(Time, "duration", "integer", r"^[0-9]+ ?(ms|s|m|h)$|^\$\{[A-Za-z0-9_]+\}$");
+text!(Size, "size", "integer", r"^[0-9]+ ?(KiB|MiB|GiB)?$|^\$\{[A-Za-z0-9_]+\}$");
+text!(Amount, "amount", "number", r"^[0-9]{1,12}(\.[0-9]{1,12})?$|^\$\{[A-Za-z0-9_]+\}$");
