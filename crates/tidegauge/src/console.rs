@@ -223,7 +223,9 @@ impl Console {
 /// Counters by word, those that are not zero.
 fn by<K: Copy>(all: &[K], name: fn(K) -> &'static str, count: impl Fn(K) -> u64) -> Value {
     let counted = all.iter().map(|key| (name(*key), count(*key))).filter(|(_, count)| *count > 0);
-    Value::Object(counted.map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>())
+    Value::Object(
+        counted.map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>(),
+    )
 }
 
 async fn readyz(State(console): State<Arc<Console>>, uri: Uri) -> Response {
@@ -237,8 +239,7 @@ async fn readyz(State(console): State<Arc<Console>>, uri: Uri) -> Response {
 }
 
 async fn metrics(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, form)], console.telemetry.openmetrics())
+    ([(CONTENT_TYPE, tidegauge_otel::CONTENT_TYPE)], console.telemetry.openmetrics())
 }
 
 async fn page(State(console): State<Arc<Console>>) -> impl IntoResponse {
@@ -271,7 +272,8 @@ fn one(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
 /// Whether a page's origin is the place that was asked.
 fn same_place(origin: &HeaderValue, host: Option<&str>) -> bool {
     let origin = origin.to_str().ok();
-    let authority = origin.and_then(|text| text.strip_prefix("http://").or(text.strip_prefix("https://")));
+    let authority =
+        origin.and_then(|text| text.strip_prefix("http://").or(text.strip_prefix("https://")));
     authority.is_some() && authority == host
 }
 
@@ -279,7 +281,8 @@ fn same_place(origin: &HeaderValue, host: Option<&str>) -> bool {
 fn shows(headers: &HeaderMap, token: &str) -> bool {
     let shown = one(headers, AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let (shown, token) = (shown.unwrap_or_default().as_bytes(), token.as_bytes());
-    let differs = shown.iter().zip(token.iter().cycle()).fold(0, |differs, (a, b)| differs | (a ^ b));
+    let differs =
+        shown.iter().zip(token.iter().cycle()).fold(0, |differs, (a, b)| differs | (a ^ b));
     (differs == 0) & (shown.len() == token.len())
 }
 

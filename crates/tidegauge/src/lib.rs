@@ -7,12 +7,19 @@
 mod cli;
 mod cmd;
 pub mod config;
+mod console;
 mod log;
 mod pipeline;
 mod record;
+mod reload;
+mod serve;
 pub mod sinks;
+#[cfg(test)]
+mod testing;
+mod welcome;
 
 pub use cli::{Cli, run};
 pub use cmd::Exit;
 pub use pipeline::Pipeline;
 pub use record::RecordJson;
+pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};

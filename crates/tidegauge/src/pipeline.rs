@@ -39,6 +39,8 @@ struct Finished {
 
 /// What the thread works with.
 struct Worker {
+    /// [`record`], but for a test.
+    make: fn(Finished, &Prices) -> Record,
     prices: Arc<ArcSwap<Prices>>,
     sinks: Vec<Arc<dyn Sink>>,
     late: Arc<AtomicBool>,
@@ -56,11 +58,20 @@ impl Pipeline {
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
+        Self::start_with(record, capacity, prices, sinks, health)
+    }
+
+    fn start_with(
+        make: fn(Finished, &Prices) -> Record,
+        capacity: usize,
+        prices: Arc<ArcSwap<Prices>>,
+        sinks: Vec<Arc<dyn Sink>>,
+        health: Arc<Health>,
+    ) -> std::io::Result<Arc<Self>> {
         let (entry, exit) = sync_channel(capacity);
         let (finished, done) = sync_channel(1);
-        let late = Arc::new(AtomicBool::new(false));
-        let worker =
-            Worker { prices, sinks, late: Arc::clone(&late), health: Arc::clone(&health) };
+        let (late, counted) = (Arc::new(AtomicBool::new(false)), Arc::clone(&health));
+        let worker = Worker { make, prices, sinks, late: Arc::clone(&late), health: counted };
         thread::Builder::new().name("records".to_owned()).spawn(move || {
             worker.run(&exit);
             // Nobody may be waiting any more.
@@ -151,7 +162,7 @@ impl Worker {
     /// One exchange into one record, or into a counted loss.
     fn settle(&self, finished: Finished) {
         let prices = self.prices.load();
-        let Ok(record) = catch_unwind(AssertUnwindSafe(|| record(finished, &prices))) else {
+        let Ok(record) = catch_unwind(AssertUnwindSafe(|| (self.make)(finished, &prices))) else {
             self.health.panicked(Task::Pipeline, 1);
             return self.health.record_lost(Dropped::Panic, 1);
         };

@@ -139,8 +139,7 @@ impl<'a> RecordJson<'a> {
         let Record { exchange, observation: seen, .. } = record;
         let labels = &exchange.labels;
         let trace = &exchange.trace;
-        let span =
-            if exchange.operation.is_inference() { trace.inference } else { trace.server };
+        let span = if exchange.operation.is_inference() { trace.inference } else { trace.server };
         let outcome = &seen.outcome;
         Self {
             v: VERSION,

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::console;
 use crate::pipeline::Pipeline;
 use crate::sinks::{Live, Recorder};
@@ -62,7 +62,7 @@ pub enum StartError {
     },
     /// The telemetry settings.
     #[error("telemetry cannot be set up: {0}")]
-    Telemetry(String),
+    Telemetry(#[from] tidegauge_otel::StartError),
     /// The price list.
     #[error("pricing: an entry of `models` cannot be used")]
     Prices,
@@ -75,14 +75,13 @@ pub enum StartError {
 pub struct Running {
     proxy_addr: SocketAddr,
     console_addr: Option<SocketAddr>,
-    shutdown: Shutdown,
+    stopper: Stopper,
     server: JoinHandle<Drained>,
     console: CancellationToken,
     tasks: TaskTracker,
     policy: Arc<ArcSwap<Policy>>,
     prices: Arc<ArcSwap<Prices>>,
     parts: Parts,
-    ready: Arc<AtomicBool>,
 }
 
 /// The telemetry plane.
@@ -95,30 +94,48 @@ struct Parts {
     live: Arc<Live>,
 }
 
+/// What is there before anything is bound: counters, and the exporter with the log lines in it.
+#[derive(Clone)]
+pub struct Plane {
+    /// Our own counters.
+    pub health: Arc<Health>,
+    /// The exporter.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl Plane {
+    /// Starts the exporter.
+    ///
+    /// # Errors
+    /// When its certificates cannot be used or there is no thread.
+    pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
+        let health = Arc::new(Health::default());
+        let telemetry = Telemetry::start(resolved.exporter.clone(), Arc::clone(&health))?;
+        Ok(Self { health, telemetry })
+    }
+}
+
 /// Binds, starts and returns at once. Needs a tokio runtime with time and IO around it.
 ///
 /// # Errors
 /// When anything at all cannot be set up; nothing stays behind then.
-pub async fn start(
-    config: &Config,
-    telemetry: Arc<Telemetry>,
-    health: Arc<Health>,
-    clock: Clock,
-) -> Result<Running, StartError> {
+pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Running, StartError> {
+    let Resolved { config, exporter, .. } = resolved;
+    let Plane { health, telemetry } = plane;
     let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
-    let policy = Arc::new(ArcSwap::from_pointee(config.policy()));
+    let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
     let live = Arc::new(Live::new());
     let recorder = recorder(config, &health)?;
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
     let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
-    let pipeline =
-        Pipeline::start(capacity, Arc::clone(&prices), sinks, Arc::clone(&health))?;
+    let pipeline = Pipeline::start(capacity, Arc::clone(&prices), sinks, Arc::clone(&health))?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
-    let server = Server::bind(proxy(config, clock), Arc::clone(&policy), observers, Arc::clone(&health))
-        .await
-        .map_err(refused)?;
+    let server =
+        Server::bind(proxy(config, clock), Arc::clone(&policy), observers, Arc::clone(&health))
+            .await
+            .map_err(refused)?;
     let proxy_addr = server.local_addr();
     let listener = match &config.console {
         None => None,
@@ -145,14 +162,13 @@ pub async fn start(
     Ok(Running {
         proxy_addr,
         console_addr,
-        shutdown,
+        stopper: Stopper { shutdown, asked: CancellationToken::new(), ready },
         server,
         console,
         tasks,
         policy,
         prices,
         parts,
-        ready,
     })
 }
 
@@ -179,7 +195,7 @@ impl Running {
 
     /// What to ask for a stop, from anywhere.
     pub fn stopper(&self) -> Stopper {
-        Stopper { shutdown: self.shutdown.clone(), ready: Arc::clone(&self.ready) }
+        self.stopper.clone()
     }
 
     /// What to give a new configuration to, from anywhere.
@@ -196,15 +212,27 @@ impl Running {
         self.stopper().graceful();
     }
 
+    /// Runs a task beside the proxy. It must end when a token is cancelled that is given to
+    /// [`Running::wait_with`].
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     /// Waits for the end, then lets the telemetry plane finish. Ends only after a stop was asked
     /// for.
     pub async fn wait(self) -> Drained {
+        self.wait_with(CancellationToken::new()).await
+    }
+
+    /// Like [`Running::wait`]; cancels `beside` once everything else has ended.
+    pub async fn wait_with(self, beside: CancellationToken) -> Drained {
         let drained = self.server.await.unwrap_or_default();
         let parts = self.parts;
         let settled = tokio::task::spawn_blocking(move || parts.settle());
         // A panic in there is counted where it happened.
         let _ = settled.await;
         self.console.cancel();
+        beside.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         drained
@@ -226,6 +254,7 @@ impl Parts {
 #[derive(Clone)]
 pub struct Stopper {
     shutdown: Shutdown,
+    asked: CancellationToken,
     ready: Arc<AtomicBool>,
 }
 
@@ -233,13 +262,20 @@ impl Stopper {
     /// Lets exchanges end, as long as the drain time allows.
     pub fn graceful(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.asked.cancel();
         self.shutdown.graceful();
     }
 
     /// Cuts what is still open.
     pub fn abort(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.asked.cancel();
         self.shutdown.abort();
+    }
+
+    /// Resolves once a stop was asked for.
+    pub async fn asked(&self) {
+        self.asked.cancelled().await;
     }
 }
 
@@ -256,10 +292,11 @@ impl Reloader {
     ///
     /// # Errors
     /// When its prices cannot be used; nothing has changed then.
-    pub fn publish(&self, config: &Config) -> Result<(), StartError> {
+    pub fn publish(&self, resolved: &Resolved) -> Result<(), StartError> {
+        let Resolved { config, exporter, .. } = resolved;
         let prices = prices(config).inspect_err(|_| self.health.reloaded(false))?;
         self.prices.store(Arc::new(prices));
-        self.policy.store(Arc::new(config.policy()));
+        self.policy.store(Arc::new(config.policy(exporter.sampler)));
         self.health.reloaded(true);
         Ok(())
     }

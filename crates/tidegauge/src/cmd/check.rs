@@ -19,9 +19,9 @@ pub(crate) fn run(source: &Source, out: &mut dyn Write) -> anyhow::Result<Exit> 
         Some(file) => writeln!(out, "# {} is well. This runs:", file.display())?,
         None => writeln!(out, "# No configuration file: these are the defaults.")?,
     }
-    for warning in &loaded.warnings {
+    for warning in &loaded.resolved.warnings {
         writeln!(out, "# warning: {}", warning.0)?;
     }
-    out.write_all(loaded.config.print()?.as_bytes())?;
+    out.write_all(loaded.resolved.config.print()?.as_bytes())?;
     Ok(Exit::Well)
 }

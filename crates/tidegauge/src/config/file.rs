@@ -269,6 +269,9 @@ pub(crate) struct Otlp {
     /// How long one export may take. Default 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Time>,
+    /// Trust and identity towards it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
 }
 
 /// How an OTLP receiver is spoken to.
@@ -440,6 +443,9 @@ pub(crate) struct Limits {
     /// Finished exchanges that may wait to become records. Default 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u32>,
+    /// Bytes of telemetry that may wait in memory for a receiver. Default 64MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry_queue: Option<Size>,
 }
 
 /// The program's own log.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::{At, Mistake, Mistakes, Place};
 use super::outside::LARGEST;
-use super::{Config, Outside, Overrides, Typed, Warning, resolve};
+use super::{Outside, Overrides, Resolved, Typed, resolve};
 
 /// The file that is read when none is named, if it is there.
 const USUAL: &str = "tidegauge.yaml";
@@ -20,14 +20,12 @@ pub struct Source {
 }
 
 /// A configuration and how it came about.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// What runs.
-    pub config: Config,
+    pub resolved: Resolved,
     /// The file it was read from; `None`: defaults.
     pub file: Option<PathBuf>,
-    /// What works but should not stay.
-    pub warnings: Vec<Warning>,
 }
 
 /// Reads and resolves.
@@ -48,8 +46,8 @@ pub fn load(source: &Source, outside: &Outside<'_>) -> Result<Loaded, Mistakes> 
     };
     let name = file.display().to_string();
     let typed = Typed { file: text.as_deref().map(|text| (&*name, text)), flags: &source.flags };
-    let (config, warnings) = resolve(typed, outside)?;
-    Ok(Loaded { config, file: text.is_some().then_some(file), warnings })
+    let resolved = resolve(typed, outside)?;
+    Ok(Loaded { resolved, file: text.is_some().then_some(file) })
 }
 
 fn wrong(file: &Path, message: &str) -> Mistakes {

@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use tidegauge_core::{Policy, Upstream};
+use tidegauge_otel::Sampler;
 use tidegauge_wire::provider;
 
 use super::{Config, upstream};
 
 impl Config {
-    /// The policy this configuration means. Upstreams whose provider is not in the registry are left
+    /// The policy this configuration means, with the sampler that the exporter resolved. Upstreams whose provider is not in the registry are left
     /// out; resolving lets none such through.
-    pub fn policy(&self) -> Policy {
+    pub fn policy(&self, sampler: Sampler) -> Policy {
         let upstreams: Vec<_> = self.upstreams.iter().filter_map(published).collect();
         let default = upstreams.iter().find(|one| *one.name == *self.default_upstream);
         Policy {
             default_upstream: default.cloned(),
             trust: self.telemetry.trust,
-            sample_ratio: self.telemetry.sample_ratio.unwrap_or(1.0),
-            parent_based: self.telemetry.parent_based.unwrap_or(true),
+            sample_ratio: sampler.ratio,
+            parent_based: sampler.parent_based,
             trace_header: self.telemetry.trace_header,
             hold: usize::try_from(self.limits.hold).unwrap_or(usize::MAX),
             upstreams,

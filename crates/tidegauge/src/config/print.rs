@@ -9,8 +9,8 @@ use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
     Compat, Console as ConsoleFile, ConsoleWord, File, Limits as LimitsFile, ListenTls as TlsFile,
-    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling,
-    SecretFile, SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
+    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile,
+    SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
     Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
@@ -136,8 +136,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
             Trust::Ignore => TrustWord::Ignore,
         }),
         trace_header: Some(telemetry.trace_header),
-        metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect())
-            .filter(|tags: &Vec<_>| !tags.is_empty()),
+        metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
         compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
     }
 }

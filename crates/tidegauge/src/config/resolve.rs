@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use tidegauge_core::Trust;
 use tidegauge_measure::{OwnPrice, Prices};
+use tidegauge_otel::MetricOptions;
 use tidegauge_wire::PROVIDERS;
 
 use super::file::{
@@ -21,10 +22,10 @@ use super::schema::schema;
 use super::secret::Secret;
 use super::shape::{listed, shape};
 use super::tree::{self, Node};
-use super::pricing;
 use super::upstream::{self, Upstream};
 use super::value::Size;
 use super::{Config, Console, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
+use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
 const LEAST_HEAD: u64 = 8 << 10;
@@ -42,11 +43,22 @@ pub struct Typed<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Warning(pub String);
 
-/// Resolves a configuration. The warnings are in no particular order.
-pub fn resolve(
-    typed: Typed<'_>,
-    outside: &Outside<'_>,
-) -> Result<(Config, Vec<Warning>), Mistakes> {
+/// A configuration that can run.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What runs.
+    pub config: Config,
+    /// What the exporter is told: the same, and what the `OTEL_*` variables say over it.
+    pub exporter: tidegauge_otel::Config,
+    /// What works but should not stay, in no particular order.
+    pub warnings: Vec<Warning>,
+}
+
+/// Resolves a configuration.
+///
+/// # Errors
+/// Every mistake there is.
+pub fn resolve(typed: Typed<'_>, outside: &Outside<'_>) -> Result<Resolved, Mistakes> {
     let mut mistakes = Vec::new();
     let (name, text) = typed.file.unwrap_or(("", ""));
     let tree = tree::parse(text, name, &mut mistakes);
@@ -63,10 +75,11 @@ pub fn resolve(
     resolver.lay_over(&mut file, &environment(outside), |name| Place::Env(name.to_owned()));
     resolver.lay_over(&mut file, typed.flags, |name| Place::Flag(flag_of(name)));
     let config = resolver.config(&file);
-    if resolver.mistakes.is_empty() {
-        Ok((config, resolver.warnings))
-    } else {
-        Err(Mistakes::new(resolver.mistakes))
+    match (resolver.exporter(&config), resolver.mistakes) {
+        (Some(exporter), mistakes) if mistakes.is_empty() => {
+            Ok(Resolved { config, exporter, warnings: resolver.warnings })
+        }
+        (_, mistakes) => Err(Mistakes::new(mistakes)),
     }
 }
 
@@ -252,18 +265,7 @@ impl Resolver<'_> {
 
     fn telemetry(&mut self, word: TelemetryWord) -> Telemetry {
         let sampling = word.sampling.unwrap_or_default();
-        let ratio = sampling.ratio.unwrap_or(1.0);
-        if !(0.0..=1.0).contains(&ratio) {
-            let message = format!("expected a number from 0 to 1, found `{ratio}`");
-            self.wrong(&["telemetry", "sampling", "ratio"], message, None);
-        }
         let otlp = word.otlp.unwrap_or_default();
-        if let Some(url) = &otlp.endpoint
-            && upstream::origin(url).is_err()
-        {
-            let message = "expected a URL such as http://localhost:4317".to_owned();
-            self.wrong(&["telemetry", "otlp", "endpoint"], message, None);
-        }
         let headers = otlp.headers.unwrap_or_default();
         Telemetry {
             otlp: Otlp {
@@ -287,9 +289,30 @@ impl Resolver<'_> {
                 TrustWord::Ignore => Trust::Ignore,
             },
             trace_header: word.trace_header.unwrap_or(true),
-            metric_tags: word.metric_tags.unwrap_or_default(),
+            metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
             usage_cost: word.compat.unwrap_or_default().usage_cost.unwrap_or(true),
         }
+    }
+
+    /// What the exporter makes of it; its mistakes are ours.
+    fn exporter(&mut self, config: &Config) -> Option<tidegauge_otel::Config> {
+        let error = match telemetry::exporter(config, self.outside) {
+            Ok(exporter) => return Some(exporter),
+            Err(error) => error,
+        };
+        for mistake in error.mistakes {
+            let message = format!("expected {}", mistake.expected);
+            match telemetry::place(&mistake) {
+                Some(path) => self.wrong(path, message, None),
+                None => self.mistakes.push(Mistake {
+                    place: Place::Env(mistake.what),
+                    path: String::new(),
+                    message,
+                    hint: None,
+                }),
+            }
+        }
+        None
     }
 
     fn prices(&mut self, file: &File, upstreams: &[Upstream]) -> Vec<OwnPrice> {

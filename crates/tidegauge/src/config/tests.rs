@@ -6,6 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use tidegauge_core::Bucket;
 use tidegauge_measure::GpuPrice;
+use tidegauge_otel::Sampler;
+
+const SAMPLER: Sampler = Sampler { ratio: 1.0, parent_based: true };
 
 /// A world with two variables and three files.
 fn outside() -> Outside<'static> {
@@ -29,12 +32,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-fn resolved(text: &str, flags: &Overrides) -> Result<(Config, Vec<Warning>), Mistakes> {
+fn resolved(text: &str, flags: &Overrides) -> Result<Resolved, Mistakes> {
     resolve(Typed { file: Some(("t.yaml", text)), flags }, &outside())
 }
 
 fn config(text: &str) -> Config {
-    resolved(text, &Overrides::default()).unwrap().0
+    resolved(text, &Overrides::default()).unwrap().config
 }
 
 /// Every mistake in `text`, one a line.
@@ -230,15 +233,16 @@ limits:
 
 #[test]
 fn nothing_typed_means_the_built_in_upstreams_on_loopback() {
-    let config = resolve(Typed { file: None, flags: &Overrides::default() }, &outside()).unwrap().0;
+    let config =
+        resolve(Typed { file: None, flags: &Overrides::default() }, &outside()).unwrap().config;
     assert_eq!(config, self::config(""));
     assert_eq!(config, self::config("upstreams:\nlimits:\n"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:4310");
     assert_eq!(config.console.as_ref().unwrap().listen.to_string(), "127.0.0.1:4311");
     assert_eq!(config.default_upstream, "openai");
     assert!(config.upstreams.iter().any(|upstream| upstream.name == "anthropic"));
-    assert_eq!(config.policy().upstreams.len(), config.upstreams.len());
-    assert_eq!(&*config.policy().default_upstream.unwrap().name, "openai");
+    assert_eq!(config.policy(SAMPLER).upstreams.len(), config.upstreams.len());
+    assert_eq!(&*config.policy(SAMPLER).default_upstream.unwrap().name, "openai");
 }
 
 #[test]
@@ -260,8 +264,8 @@ fn flags_win_over_variables_and_those_over_the_file() {
         },
         ..outside()
     };
-    let (config, _) =
-        resolve(Typed { file: Some(("t.yaml", text)), flags: &flags }, &world).unwrap();
+    let config =
+        resolve(Typed { file: Some(("t.yaml", text)), flags: &flags }, &world).unwrap().config;
     let origin = |name: &str| {
         config.upstreams.iter().find(|upstream| upstream.name == name).unwrap().origin.to_string()
     };
@@ -309,7 +313,7 @@ fn secrets_are_found_and_never_shown() {
                 upstreams: {openai: {headers: {Authorization: 'Bearer ${KEY}'}}}\n\
                 telemetry: {otlp: {headers: {x-token: '${KEY}'}}}";
     let config = config(text);
-    let policy = config.policy();
+    let policy = config.policy(SAMPLER);
     let (name, value) = &policy.upstream("openai").unwrap().headers[0];
     assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", "Bearer canary-secret"));
     assert!(value.is_sensitive());
@@ -322,7 +326,7 @@ fn secrets_are_found_and_never_shown() {
 #[test]
 fn files_that_others_may_read_are_warned_about() {
     let text = "listen_tls: {cert: own.pem, key: open.pem}";
-    let (_, warnings) = resolved(text, &Overrides::default()).unwrap();
+    let warnings = resolved(text, &Overrides::default()).unwrap().warnings;
     let told = "open.pem can be read by others than its owner: chmod 600 open.pem";
     assert_eq!(warnings, [Warning(told.to_owned())]);
 }
@@ -385,7 +389,8 @@ fn the_example_is_a_good_configuration() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tidegauge.example.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.starts_with("# yaml-language-server: $schema="));
-    let world = Outside { env: &|name| (name == "VLLM_API_KEY").then(|| "set".to_owned()), ..outside() };
+    let world =
+        Outside { env: &|name| (name == "VLLM_API_KEY").then(|| "set".to_owned()), ..outside() };
     let typed = Typed { file: Some(("example", &text)), flags: &Overrides::default() };
     let told = resolve(typed, &world).map_err(|mistakes| mistakes.to_string());
     assert!(told.is_ok(), "{}", told.unwrap_err());
@@ -472,6 +477,6 @@ proptest! {
         let text = config.print().unwrap();
         let again = resolved(&text, &Overrides::default());
         prop_assert!(again.is_ok(), "{}\n{text}", again.unwrap_err());
-        prop_assert_eq!(again.unwrap().0, config, "{}", text);
+        prop_assert_eq!(again.unwrap().config, config, "{}", text);
     }
 }

@@ -62,7 +62,8 @@ impl Sink for Recorder {
         };
         line.push(b'\n');
         let entry = self.entry.lock().ok();
-        let sent = entry.as_ref().and_then(|entry| entry.as_ref()).map(|entry| entry.try_send(line));
+        let sent =
+            entry.as_ref().and_then(|entry| entry.as_ref()).map(|entry| entry.try_send(line));
         match sent {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => self.health.line_dropped(Dropped::QueueFull, 1),
