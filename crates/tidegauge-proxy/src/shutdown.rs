@@ -31,9 +31,9 @@ impl Shutdown {
         self.graceful.cancelled().await;
     }
 
-    /// The token that cuts everything.
-    pub(crate) fn abort_token(&self) -> &CancellationToken {
-        &self.abort
+    /// Resolves once cutting was asked for.
+    pub(crate) async fn aborted(&self) {
+        self.abort.cancelled().await;
     }
 }
 
