@@ -14,6 +14,7 @@ use super::{
     Compression, Config, Identity, Protocol, QueueOptions, Sampler, Settings, Sums, Target,
 };
 use crate::attribute::AttributeLimits;
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
 use crate::percent;
 use crate::resource::ResourceAttributes;
@@ -94,6 +95,7 @@ pub(super) fn resolve(
         },
         histograms: read.histograms(),
         sums: read.sums(),
+        exemplars: read.exemplars(),
         metric_interval: read
             .millis("OTEL_METRIC_EXPORT_INTERVAL")
             .or(settings.metric_interval)
@@ -432,6 +434,19 @@ impl Reader<'_> {
             Some(_) => {
                 self.mistake(what, "cumulative, delta or lowmemory");
                 Sums::Cumulative
+            }
+        }
+    }
+
+    fn exemplars(&mut self) -> ExemplarFilter {
+        let what = "OTEL_METRICS_EXEMPLAR_FILTER";
+        match self.text(what).as_deref() {
+            None | Some("trace_based") => ExemplarFilter::Sampled,
+            Some("always_on") => ExemplarFilter::All,
+            Some("always_off") => ExemplarFilter::Off,
+            Some(_) => {
+                self.mistake(what, "trace_based, always_on or always_off");
+                ExemplarFilter::Sampled
             }
         }
     }

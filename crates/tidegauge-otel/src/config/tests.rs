@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Compression, Config, ConfigError, Protocol, Sampler, Settings, Sums};
+use crate::exemplar::ExemplarFilter;
 use crate::metric::Histograms;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -138,6 +139,8 @@ fn every_variable_is_honoured() {
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", |c| {
             c.sums == Sums::LowMemory
         }),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", |c| c.exemplars == ExemplarFilter::Off),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", |c| c.exemplars == ExemplarFilter::All),
         ("OTEL_TRACES_SAMPLER", "always_off", |c| c.sampler == sampler(0.0, false)),
         ("OTEL_TRACES_SAMPLER", "always_on", |c| c.sampler == sampler(1.0, false)),
         ("OTEL_TRACES_SAMPLER", "parentbased_always_off", |c| c.sampler == sampler(0.0, true)),
@@ -245,6 +248,7 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "native"),
         ("OTEL_TRACES_SAMPLER", "xray"),
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "some"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
@@ -265,6 +269,7 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: expected explicit_bucket_histogram",
         "OTEL_TRACES_SAMPLER: expected always_on",
         "OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1",
+        "OTEL_METRICS_EXEMPLAR_FILTER: expected trace_based, always_on or always_off",
         "OTEL_BSP_MAX_QUEUE_SIZE: expected a whole number above 0",
         "OTEL_BSP_SCHEDULE_DELAY: expected milliseconds",
         "OTEL_ATTRIBUTE_COUNT_LIMIT: expected a whole number",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value};
+use opentelemetry_proto::tonic::metrics::v1::{exemplar, metric::Data, number_data_point::Value};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use tidegauge_core::{Dropped, Health, Record, Sink};
 use tonic::{Code, Status};
@@ -349,6 +349,29 @@ fn percentiles_of_exponential_histograms_are_right() {
     let bound = |index: i32| 2_f64.powf(f64::from(index) / 2_f64.powi(point.scale));
     assert!(bound(index) < 0.95 && 0.95 <= bound(index + 1) * (1.0 + 1e-9));
     assert!(bound(index + 1) / bound(index) < 1.1, "scale {}", point.scale);
+}
+
+#[test]
+fn a_percentile_leads_to_traces_that_have_it() {
+    let collector = Collector::start();
+    let (telemetry, _) = start(config(&collector, Protocol::Grpc));
+    for (id, ms, sampled) in [(1, 10, true), (2, 900, true), (3, 20, true), (4, 5000, false)] {
+        let mut record = records::unary();
+        record.exchange.trace.trace_id = tidegauge_core::TraceId([id; 16]);
+        record.exchange.trace.sampled = sampled;
+        record.measurement.duration = Duration::from_millis(ms);
+        telemetry.record(&record);
+    }
+    telemetry.shutdown(LONG);
+    let seen = collector.seen();
+    let duration = seen.metrics.iter().find(|(_, m)| m.name == "gen_ai.client.operation.duration");
+    let Some(Data::ExponentialHistogram(data)) = &duration.unwrap().1.data else {
+        panic!("an exponential histogram");
+    };
+    let examples = data.data_points[0].exemplars.iter();
+    let examples: Vec<_> = examples.map(|e| (e.trace_id[0], e.span_id[0], e.value)).collect();
+    let value = |seconds| Some(exemplar::Value::AsDouble(seconds));
+    assert_eq!(examples, [(2, 4, value(0.9)), (3, 4, value(0.02))]);
 }
 
 #[test]

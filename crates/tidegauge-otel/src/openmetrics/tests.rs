@@ -8,6 +8,7 @@ use tidegauge_core::{Dropped, Health};
 
 use super::{family_name, render};
 use crate::cardinality::Cardinality;
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, MetricOptions, Sample};
 use crate::resource::ResourceAttributes;
 use crate::testing::records;
@@ -18,8 +19,14 @@ type Line = (String, BTreeMap<String, String>, f64);
 fn page() -> String {
     let options = MetricOptions::default();
     let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter =
-        Meter::new(Histograms::Explicit, Temporality::Cumulative, &options, &health, &bound);
+    let meter = Meter::new(
+        Histograms::Explicit,
+        Temporality::Cumulative,
+        &options,
+        &health,
+        &bound,
+        ExemplarFilter::Off,
+    );
     health.spans_made(7);
     health.span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
