@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
 use prost::Message;
-use tidegauge_core::{Dropped, Health, Record, Sink};
+use tidegauge_core::{Dropped, Health, Record, Sink, Task};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -189,7 +189,7 @@ impl Telemetry {
         let (finished, done) = sync_channel(1);
         // The thread must not keep the telemetry alive: whoever drops it ends the thread.
         let telemetry = Arc::downgrade(self);
-        let interval = self.config.metric_interval;
+        let (interval, health) = (self.config.metric_interval, Arc::clone(&self.health));
         let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
@@ -201,8 +201,14 @@ impl Telemetry {
                         telemetry.push_metrics();
                     }
                 }));
-                while tasks.join_next().await.is_some() {}
+                while let Some(ended) = tasks.join_next().await {
+                    if ended.is_err_and(|error| error.is_panic()) {
+                        health.panicked(Task::Sink, 1);
+                    }
+                }
             });
+            // A name look-up that hangs must not hold the thread, and through it the shutdown.
+            runtime.shutdown_background();
             let _ = finished.try_send(());
         })?;
         Ok((thread, done))

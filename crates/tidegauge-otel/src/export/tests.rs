@@ -148,6 +148,36 @@ fn a_collector_that_is_down_at_the_start_gets_everything_once_it_is_up() {
 }
 
 #[test]
+fn a_collector_that_never_answers_is_asked_again() {
+    for protocol in BOTH {
+        let collector = Collector::start();
+        collector.script([Reply::Hang]);
+        let mut config = traces_only(&collector, protocol);
+        config.traces.as_mut().unwrap().timeout = Duration::from_millis(200);
+        let (telemetry, health) = start(config);
+        telemetry.record(&records::unary());
+        collector.wait(|seen| seen.spans.len() >= 3);
+        telemetry.shutdown(LONG);
+        assert_eq!((health.spans_acked(), dropped(&health)), (3, 0), "{protocol:?}");
+        assert_books(&health);
+    }
+}
+
+/// Taken is taken, whatever the answer says; and no more of it is read than a bound.
+#[test]
+fn an_answer_that_cannot_be_read_is_an_acknowledgement() {
+    for length in [3, 9 << 20] {
+        let collector = Collector::start();
+        collector.script([Reply::Garbage(length)]);
+        let (telemetry, health) = start(traces_only(&collector, Protocol::HttpProtobuf));
+        telemetry.record(&records::unary());
+        telemetry.shutdown(LONG);
+        assert_eq!((health.spans_acked(), collector.seen().requests.len()), (3, 1), "{length}");
+        assert_books(&health);
+    }
+}
+
+#[test]
 fn answers_are_booked_as_they_are_meant() {
     let grpc = |code| Reply::Grpc(Status::new(code, "text"));
     let retry_info = || {
