@@ -172,11 +172,17 @@ impl Queue {
     }
 
     /// When the next batch is due. While flushing everything is due.
-    pub(crate) fn due(&self, flushing: bool) -> Due {
+    pub(crate) fn due(&self, now: Instant, flushing: bool) -> Due {
         let state = self.lock();
         let Some(oldest) = state.waiting.front() else { return Due::Never };
-        let now = flushing || self.is_full(&state);
-        if now { Due::Now } else { Due::At(oldest.born + self.options.delay) }
+        if flushing || self.is_full(&state) {
+            return Due::Now;
+        }
+        match oldest.born.checked_add(self.options.delay) {
+            Some(time) if time > now => Due::At(time),
+            Some(_) => Due::Now,
+            None => Due::Never,
+        }
     }
 
     /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;
