@@ -105,6 +105,7 @@ fn every_variable_is_honoured() {
         ("OTEL_METRIC_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 3000, 10_000]),
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000", |c| c.metric_interval == Duration::from_secs(5)),
         ("OTEL_BSP_SCHEDULE_DELAY", "50", |c| c.trace_queue.delay == Duration::from_millis(50)),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500", |c| c.metric_queue.delay.is_zero()),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.trace_queue.pieces == 77),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.trace_queue.batch_pieces == 9),
         ("OTEL_BLRP_SCHEDULE_DELAY", "50", |c| c.log_queue.delay == Duration::from_millis(50)),
