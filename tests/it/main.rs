@@ -10,6 +10,8 @@
     reason = "tests may stop at once, read clocks and start tasks"
 )]
 
+mod forward;
 mod rig;
+mod sdk;
 mod support;
 mod tidy;

@@ -187,26 +187,67 @@ fn nothing_speaks_of_where_it_was_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn what_is_linked_is_allowed() {
+    let deny = std::fs::read_to_string(root().join("deny.toml")).unwrap();
+    let (_, licences) = deny.split_once("allow = [").expect("deny.toml allows licences");
+    let (licences, _) = licences.split_once(']').expect("a list ends");
+    let allowed: Vec<&str> = licences.split('"').skip(1).step_by(2).collect();
+    let banned: Vec<&str> = deny
+        .split("crate = \"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap_or_default())
+        .collect();
+    assert!(allowed.len() > 5 && banned.len() > 3, "deny.toml is read: {allowed:?} {banned:?}");
+    let mut wrong = Vec::new();
+    for package in metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]) {
+        let name = package["name"].as_str().unwrap_or_default();
+        let licence = package["license"].as_str().unwrap_or_default();
+        if !permits(licence, &allowed) {
+            wrong.push(format!("{name} has the licence {licence:?}"));
+        }
+        if banned.contains(&name) {
+            wrong.push(format!("{name} is banned"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether one of the alternatives of a licence expression is allowed in all its parts.
+fn permits(expression: &str, allowed: &[&str]) -> bool {
+    let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+    plain.split(" OR ").any(|all| all.split(" AND ").all(|one| allowed.contains(&one.trim())))
+}
+
 /// The checkout.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Our packages and the names of their normal dependencies.
-fn packages() -> BTreeMap<String, BTreeSet<String>> {
+/// The packages that cargo knows of.
+fn metadata(more: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(more)
         .current_dir(root())
         .output()
         .expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+    list(&metadata["packages"])
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+/// Our packages and the names of their normal dependencies.
+fn packages() -> BTreeMap<String, BTreeSet<String>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let normal = |package: &Value| {
         let all = list(&package["dependencies"]);
         all.iter().filter(|d| d["kind"].is_null()).map(|d| text(&d["name"])).collect()
     };
-    list(&metadata["packages"]).iter().map(|p| (text(&p["name"]), normal(p))).collect()
+    metadata(&["--no-deps"]).iter().map(|p| (text(&p["name"]), normal(p))).collect()
 }
 
 /// The text files below these folders, by path from the checkout; nothing built or fetched.
