@@ -6,12 +6,16 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests may stop at once, read clocks and start tasks"
+    reason = "tests may stop at once, read clocks and start tasks, and say that they were skipped"
 )]
 
+mod failure;
 mod forward;
+mod probes;
 mod rig;
 mod sdk;
 mod support;
+mod telemetry;
 mod tidy;

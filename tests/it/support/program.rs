@@ -191,6 +191,15 @@ impl Program {
         Page::parse(&answer.text())
     }
 
+    /// Bytes of memory it holds now (`VmRSS`).
+    pub(crate) fn resident(&self) -> usize {
+        let pid = self.child.id().expect("the program runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
+        let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
+        kib.expect("a number") << 10
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("the program runs");
