@@ -326,7 +326,7 @@ async fn a_collector_that_comes_late_gets_everything() {
         for _ in 0..5 {
             works(&program).await;
         }
-        assert_eq!(get(program.listen, "/readyz").await.status, 200, "telemetry is not readiness");
+        assert_eq!(program.page("/readyz").await.status, 200, "telemetry is not readiness");
         until_async("15 spans to wait", || async {
             let page = program.metrics().await;
             Some(()).filter(|()| page.total("tidegauge_spans_queued") as u64 == 15)

@@ -11,9 +11,12 @@
     reason = "tests may stop at once, read clocks and start tasks, and say that they were skipped"
 )]
 
+mod accounting;
 mod failure;
+mod foreign;
 mod forward;
 mod probes;
+mod replay;
 mod rig;
 mod sdk;
 mod support;

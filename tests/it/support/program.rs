@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use super::client::{Answer, get};
+use super::client::{Answer, call};
 use super::metrics::Page;
 use super::wait::{until, within};
 
@@ -182,7 +182,9 @@ impl Program {
 
     /// A page of the console's listener.
     pub(crate) async fn page(&self, target: &str) -> Answer {
-        get(self.console, target).await
+        let host = self.console.to_string();
+        call(self.console, format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())
+            .await
     }
 
     pub(crate) async fn metrics(&self) -> Page {
