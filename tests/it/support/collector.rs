@@ -91,7 +91,6 @@ impl Span {
 /// One data point of a metric.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
-    pub(crate) name: String,
     pub(crate) unit: String,
     /// `sum`, `gauge`, `histogram` or `exponential`.
     pub(crate) instrument: &'static str,
@@ -458,7 +457,6 @@ fn points(request: &ExportMetricsServiceRequest, name: &str) -> Vec<Point> {
     let mut points = Vec::new();
     for metric in metrics {
         let blank = Point {
-            name: metric.name.clone(),
             unit: metric.unit.clone(),
             instrument: "sum",
             attributes: Attributes::new(),

@@ -20,15 +20,13 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
 /// How to start it.
 pub(crate) struct Start {
     config: String,
-    args: Vec<String>,
     env: Vec<(String, String)>,
-    record: bool,
 }
 
 impl Start {
     /// With this configuration file.
     pub(crate) fn with(config: impl Into<String>) -> Self {
-        Self { config: config.into(), args: Vec::new(), env: Vec::new(), record: true }
+        Self { config: config.into(), env: Vec::new() }
     }
 
     /// With upstreams of these names at these origins, nothing asked that clients did not ask.
@@ -45,11 +43,6 @@ impl Start {
     /// Adds lines to the configuration file.
     pub(crate) fn and(mut self, lines: &str) -> Self {
         self.config.push_str(lines);
-        self
-    }
-
-    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
-        self.args.push(arg.into());
         self
     }
 
@@ -74,10 +67,7 @@ impl Start {
         let mut command = command(dir.path());
         command.arg("serve").arg("--config").arg(&config);
         command.args(["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
-        if self.record {
-            command.arg("--record-file").arg(dir.path().join("records.jsonl"));
-        }
-        command.args(&self.args).envs(self.env);
+        command.arg("--record-file").arg(dir.path().join("records.jsonl")).envs(self.env);
         let mut child = command.spawn().expect("the program starts");
         let stdout = Captured::of(child.stdout.take().expect("piped"));
         let stderr = Captured::of(child.stderr.take().expect("piped"));
@@ -244,9 +234,10 @@ impl Captured {
 
 /// The proxy's and the console's address, from the lines the program starts with.
 fn addresses(said: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let mut found = said.split("http://").skip(1).filter_map(|rest| {
-        let end = rest.find(|char: char| !(char.is_ascii_digit() || matches!(char, '.' | ':')));
-        rest[..end?].trim_end_matches(['.', ':']).parse().ok()
-    });
-    Some((found.next()?, found.next()?))
+    let told = |begin: &str| {
+        let line = said.split_inclusive('\n').find(|line| line.starts_with(begin))?;
+        let rest = line.strip_suffix('\n')?.split_once("http://")?.1;
+        rest.split(['/', ' ']).next()?.parse().ok()
+    };
+    Some((told("point clients at")?, told("look at")?))
 }
