@@ -1,0 +1,52 @@
+//! Turns a configuration into the snapshot the data plane reads.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use tidegauge_core::{Policy, Upstream};
+use tidegauge_otel::Sampler;
+use tidegauge_wire::provider;
+
+use super::{Config, upstream};
+
+impl Config {
+    /// The policy this configuration means, with the sampler that the exporter resolved. Upstreams whose provider is not in the registry are left
+    /// out; resolving lets none such through.
+    pub fn policy(&self, sampler: Sampler) -> Policy {
+        let upstreams: Vec<_> = self.upstreams.iter().filter_map(published).collect();
+        let default = upstreams.iter().find(|one| *one.name == *self.default_upstream);
+        Policy {
+            default_upstream: default.cloned(),
+            trust: self.telemetry.trust,
+            sample_ratio: sampler.ratio,
+            parent_based: sampler.parent_based,
+            trace_header: self.telemetry.trace_header,
+            hold: usize::try_from(self.limits.hold).unwrap_or(usize::MAX),
+            upstreams,
+        }
+    }
+}
+
+fn published(upstream: &upstream::Upstream) -> Option<Arc<Upstream>> {
+    let header = |(name, secret): (&String, &super::Secret)| {
+        let name = HeaderName::try_from(name).ok()?;
+        let mut value = HeaderValue::try_from(secret.expose()).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    };
+    let identity = match (&upstream.tls.cert, &upstream.tls.key) {
+        (Some((_, cert)), Some((_, key))) => Some([&**cert, b"\n", &**key].concat().into()),
+        _ => None,
+    };
+    Some(Arc::new(Upstream {
+        name: upstream.name.as_str().into(),
+        dialect: provider(upstream.provider)?,
+        origin: upstream.origin.clone(),
+        usage: upstream.usage,
+        timeouts: upstream.timeouts,
+        headers: upstream.headers.iter().filter_map(header).collect(),
+        propagate: upstream.propagate,
+        ca: upstream.tls.ca.as_ref().map(|(_, pem)| Arc::clone(pem)),
+        client_identity: identity,
+    }))
+}
