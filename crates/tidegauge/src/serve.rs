@@ -341,7 +341,7 @@ fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
 fn refused(error: BindError) -> StartError {
     match error {
         BindError::Listen { addr, source } => listen_error(addr, "--listen", source),
-        other @ BindError::Identity(_) => StartError::Identity(other),
+        other @ (BindError::Identity(_) | BindError::Pem) => StartError::Identity(other),
     }
 }
 

@@ -265,6 +265,10 @@ impl Resolver<'_> {
 
     fn telemetry(&mut self, word: TelemetryWord) -> Telemetry {
         let sampling = word.sampling.unwrap_or_default();
+        if let Some(ratio) = sampling.ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
+            let message = format!("expected a number from 0 to 1, found `{ratio}`");
+            self.wrong(&["telemetry", "sampling", "ratio"], message, None);
+        }
         let otlp = word.otlp.unwrap_or_default();
         let headers = otlp.headers.unwrap_or_default();
         Telemetry {
