@@ -21,4 +21,4 @@ mod splice;
 mod sse;
 
 pub use observer::Observer;
-pub use provider::{PROVIDERS, Provider, provider};
+pub use provider::{PROVIDERS, Provider, default_provider, provider};

@@ -78,7 +78,9 @@ struct ResponseJson<'a> {
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     finish_reasons: &'a [String],
-    tool_calls: u64,
+    /// Known once there was an answer that could have had some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<u64>,
     bytes: u64,
 }
 
@@ -190,12 +192,13 @@ fn request(record: &Record) -> RequestJson<'_> {
 
 fn response(record: &Record) -> ResponseJson<'_> {
     let answered = &record.observation.response;
+    let said = answered.output || answered.tool_calls > 0 || !answered.finish_reasons.is_empty();
     ResponseJson {
         status: record.exchange.status.or(answered.status).map(|status| status.as_u16()),
         id: answered.id.as_deref(),
         model: answered.model.as_deref(),
         finish_reasons: &answered.finish_reasons,
-        tool_calls: answered.tool_calls,
+        tool_calls: said.then_some(answered.tool_calls),
         bytes: record.exchange.response_bytes,
     }
 }

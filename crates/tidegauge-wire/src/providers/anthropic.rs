@@ -67,6 +67,10 @@ impl Provider for Anthropic {
         Some("anthropic")
     }
 
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        Some(("ANTHROPIC_BASE_URL", ""))
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         routes::find(ROUTES, head).and_then(|(row, _)| row.reader)
     }

@@ -37,3 +37,6 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &named::BEDROCK,
     &named::COHERE,
 ];
+
+/// Whose format most clients speak.
+pub(crate) const DEFAULT: &dyn Provider = &openai::OpenAi;

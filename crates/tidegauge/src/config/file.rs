@@ -31,8 +31,8 @@ pub(crate) struct File {
     /// are there without being named; naming one changes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<BTreeMap<String, Upstream>>,
-    /// Where a request goes that names no upstream and is no provider's own. Default: the first
-    /// built-in one.
+    /// Where a request goes that names no upstream and is no provider's own. Default: the
+    /// provider whose format most clients speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_upstream: Option<String>,
     /// Traces, metrics and events, over OTLP.

@@ -7,6 +7,12 @@ use super::file::{PerMillion, Price};
 use super::shape::escape;
 use super::value::Amount;
 
+/// The keys of an entry that are prices.
+pub(super) const PARTS: [&str; 3] = ["per_million", "per_request", "gpu_hour"];
+
+/// What an entry without any of them is told.
+pub(super) const EMPTY: &str = "expected `per_million`, `per_request` or `gpu_hour`";
+
 /// A written price for the arithmetic.
 pub(super) fn own(word: &Price) -> OwnPrice {
     let text = |amount: &Amount| amount.0.clone();
@@ -45,9 +51,7 @@ pub(super) fn told(error: &OwnPriceError) -> (usize, &'static str) {
     match error {
         OwnPriceError::Amount { index, .. } => (*index, Amount::EXPECTED),
         OwnPriceError::Model { index } => (*index, "expected the name of a model, `*` for all"),
-        OwnPriceError::Empty { index } => {
-            (*index, "expected `per_million`, `per_request` or `gpu_hour`")
-        }
+        OwnPriceError::Empty { index } => (*index, EMPTY),
         OwnPriceError::Twice { index } => {
             (*index, "this upstream and model are already there; each may stand once")
         }

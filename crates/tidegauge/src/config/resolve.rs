@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tidegauge_core::Trust;
 use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_otel::MetricOptions;
-use tidegauge_wire::PROVIDERS;
+use tidegauge_wire::default_provider;
 
 use super::file::{
     ConsoleWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord, LogFormat,
@@ -197,9 +197,8 @@ impl Resolver<'_> {
     }
 
     fn default_upstream(&mut self, file: &File, upstreams: &[Upstream]) -> String {
-        let first = PROVIDERS.iter().find(|provider| provider.upstream().is_some());
         let Some(name) = &file.default_upstream else {
-            return first.map_or_else(String::new, |provider| provider.kind().to_owned());
+            return default_provider().kind().to_owned();
         };
         self.known_upstream(&["default_upstream"], name, upstreams);
         name.clone()
@@ -332,7 +331,13 @@ impl Resolver<'_> {
         // Only to hear what is wrong with them: whoever needs prices reads them again.
         for error in Prices::bundled().with_overlay(prices.clone()).err().unwrap_or_default() {
             let (index, message) = pricing::told(&error);
-            self.wrong(&["pricing", "models", &index.to_string()], message.to_owned(), None);
+            let index = index.to_string();
+            // What is there and wrong is told already.
+            let there = |key: &&str| self.is_written(&["pricing", "models", &index, key]);
+            if message == pricing::EMPTY && pricing::PARTS.iter().any(there) {
+                continue;
+            }
+            self.wrong(&["pricing", "models", &index], message.to_owned(), None);
         }
         prices
     }
@@ -419,6 +424,12 @@ impl Resolver<'_> {
     pub(super) fn wrong(&mut self, path: &[&str], message: String, hint: Option<String>) {
         let place = self.place(path);
         self.mistakes.push(Mistake { place, path: path.join("."), message, hint });
+    }
+
+    /// Whether the file has the setting, good or not.
+    fn is_written(&self, path: &[&str]) -> bool {
+        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+        self.tree.as_ref().is_some_and(|tree| tree.find(&path).is_some())
     }
 
     /// Where the setting, or else the nearest thing around it, was made.

@@ -183,7 +183,7 @@ fn each_mistake_is_told_with_its_place() {
         ),
         (
             "telemetry: {otlp: {endpoint: localhost}}",
-            "t.yaml:1:30: telemetry.otlp.endpoint: expected a URL such as http://localhost:4317",
+            "t.yaml:1:30: telemetry.otlp.endpoint: expected a URL with http:// or https:// and a host",
         ),
         (
             "pricing: {models: [{per_million: {input: 1}}]}",
@@ -199,7 +199,7 @@ fn each_mistake_is_told_with_its_place() {
         ),
         (
             "pricing: {models: [{model: m, gpu_hour: 1, upstream: vlm}]}",
-            "t.yaml:1:54: pricing.models.0.upstream: no upstream is called `vlm`; there are `anthropic`, `openai`",
+            "t.yaml:1:54: pricing.models.0.upstream: no upstream is called `vlm`; did you mean `vllm`?",
         ),
     ];
     for (text, expected) in table {

@@ -33,7 +33,7 @@ async fn a_start_answers_on_both_addresses_and_ends_when_asked() {
     let running = started("listen: 127.0.0.1:0\nconsole: 127.0.0.1:0").await.unwrap();
     let console = running.console_addr().unwrap();
     assert!(ask(console, "/readyz").await.starts_with("HTTP/1.1 200"));
-    assert!(ask(running.proxy_addr(), "/nothing/here").await.starts_with("HTTP/1.1 4"));
+    assert!(ask(running.proxy_addr(), "/healthz").await.starts_with("HTTP/1.1 200"));
     running.shutdown();
     assert_eq!(running.wait().await, Drained::default());
     assert!(TcpStream::connect(console).await.is_err());

@@ -75,6 +75,10 @@ impl Provider for OpenAi {
         Some("openai")
     }
 
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        Some(("OPENAI_BASE_URL", "/v1"))
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         reader(head)
     }
