@@ -66,8 +66,10 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
 
 #[tokio::test]
 async fn every_mistake_is_explained() {
-    for (name, config, told) in MISTAKES {
-        let output = run(config, &["check"], &[]).await;
+    let check = |config: &'static str| tokio::spawn(run(config, &["check"], &[]));
+    let runs: Vec<_> = MISTAKES.iter().map(|(_, config, _)| check(config)).collect();
+    for ((name, _, told), output) in MISTAKES.iter().zip(runs) {
+        let output = output.await.expect("joined");
         let said = stdout(&output) + &stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         for word in *told {
@@ -313,17 +315,18 @@ fn replace(program: &Program, config: &str) {
 async fn leads_somewhere(program: &Program, name: &str) {
     let target = format!("/{name}/v1/models");
     until_async(&format!("{name} to be known"), async || {
-        Some(())
-            .filter(|()| true)
-            .and(Some(get(program.listen, &target).await))
-            .filter(|a| a.status == 200)
+        Some(get(program.listen, &target).await).filter(|answer| answer.status == 200)
     })
     .await;
 }
 
+/// The default upstream is nobody, so that no request can leave this machine.
 fn upstreams(anthropic: &Upstream, more: &[(&str, &Upstream)]) -> String {
-    let mut config =
-        format!("upstreams:\n  anthropic: {{ base_url: \"{}\" }}\n", anthropic.origin());
+    let origin = anthropic.origin();
+    let mut config = format!(
+        "upstreams:\n  anthropic: {{ base_url: \"{origin}\" }}\n  \
+         openai: {{ base_url: \"http://127.0.0.1:9\" }}\n"
+    );
     for (name, upstream) in more {
         let origin = upstream.origin();
         config.push_str(&format!("  {name}: {{ provider: openai, base_url: \"{origin}\" }}\n"));

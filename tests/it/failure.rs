@@ -245,7 +245,8 @@ async fn a_path_that_leads_nowhere_is_a_404_and_reaches_nobody() {
     // The name of an upstream, misspelt: its key must not go to another provider.
     for target in ["/antropic/v1/messages", "/nowhere", "/opena1/v1/chat/completions"] {
         let answer = call(program.listen, &post(target, &ask())).await;
-        is_ours(&answer, 404, "", false);
+        assert_eq!((answer.status, answer.ended), (404, Ended::Clean), "{answer:?}");
+        assert!(answer.json()["error"]["message"].is_string(), "{answer:?}");
     }
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
     let page = program.metrics().await;

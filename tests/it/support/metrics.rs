@@ -1,6 +1,7 @@
 //! Reads what the program's own `/metrics` page says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// One line of the page.
 #[derive(Clone, Debug)]
@@ -17,8 +18,21 @@ impl Sample {
 }
 
 /// A page in the OpenMetrics or Prometheus text format.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Page(pub(crate) Vec<Sample>);
+
+impl fmt::Debug for Page {
+    /// Our own counters that are not zero: what a failed test wants to know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.0.iter().filter(|sample| {
+            sample.value != 0.0
+                && sample.name.starts_with("tidegauge_")
+                && !sample.name.ends_with("_bucket")
+        });
+        own.map(|sample| write!(f, "\n{} {:?} {}", sample.name, sample.labels, sample.value))
+            .collect()
+    }
+}
 
 impl Page {
     pub(crate) fn parse(text: &str) -> Self {
