@@ -29,7 +29,7 @@ pub struct Options {
     /// Calls a simulated second in the busiest hour of the day.
     pub rate: f64,
     /// How much faster than real time the simulation runs.
-    pub speed: f64,
+    pub speed: u32,
     /// Calls open at a time.
     pub concurrency: usize,
 }
@@ -38,7 +38,7 @@ impl Options {
     /// Live, at the speed of real traffic; or so many calls as fast as their times stay believable
     /// (80 a second).
     pub fn new(seed: u64, once: Option<u64>) -> Self {
-        let (rate, speed) = if once.is_some() { (8.0, 10.0) } else { (5.0, 1.0) };
+        let (rate, speed) = if once.is_some() { (8.0, 10) } else { (5.0, 1) };
         Self { seed, once, rate, speed, concurrency: 64 }
     }
 }

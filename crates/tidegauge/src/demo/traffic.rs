@@ -117,9 +117,10 @@ impl Sent {
 
 /// The real time from the call before to this one.
 fn wait(options: &Options, case: &Case, due: Duration) -> Duration {
-    let simulated = due.as_secs_f64() * options.speed;
+    let speed = f64::from(options.speed.max(1));
+    let simulated = due.as_secs_f64() * speed;
     let rate = options.rate * rhythm(FIRST_HOUR + simulated / SECONDS_PER_HOUR);
-    Duration::from_secs_f64((case.pause / rate.max(0.001) / options.speed).clamp(0.0, 60.0))
+    Duration::from_secs_f64((case.pause / rate.max(0.001) / speed).clamp(0.0, 60.0))
 }
 
 fn connector() -> HttpConnector {

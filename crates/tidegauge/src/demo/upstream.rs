@@ -69,11 +69,11 @@ pub struct Upstream {
 
 impl Upstream {
     /// Listens on a free loopback port and answers from `seed` with times divided by `speed`.
-    pub async fn start(seed: u64, speed: f64) -> std::io::Result<Self> {
+    pub async fn start(seed: u64, speed: u32) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Script::new(seed), speed));
+        tasks.spawn(accept(listener, Script::new(seed), speed.max(1)));
         Ok(Self { address, _tasks: tasks })
     }
 
@@ -83,7 +83,7 @@ impl Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, script: Script, speed: f64) {
+async fn accept(listener: TcpListener, script: Script, speed: u32) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     while let Ok(slot) = slots.clone().acquire_owned().await {
@@ -96,7 +96,7 @@ async fn accept(listener: TcpListener, script: Script, speed: f64) {
     }
 }
 
-async fn serve(stream: TcpStream, script: Script, speed: f64) {
+async fn serve(stream: TcpStream, script: Script, speed: u32) {
     // Events are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
     let service =
@@ -110,7 +110,7 @@ async fn serve(stream: TcpStream, script: Script, speed: f64) {
         .await;
 }
 
-async fn respond(request: Request<Incoming>, script: Script, speed: f64) -> Response<Paced> {
+async fn respond(request: Request<Incoming>, script: Script, speed: u32) -> Response<Paced> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, BODY_BYTES).collect().await {
@@ -129,7 +129,7 @@ async fn respond(request: Request<Incoming>, script: Script, speed: f64) -> Resp
         }
         None => openai::not_found(),
     };
-    sleep_until(began + reply.head.div_f64(speed)).await;
+    sleep_until(began + reply.head / speed).await;
     reply.into_response(began, speed)
 }
 
@@ -213,11 +213,11 @@ impl Reply {
         self
     }
 
-    fn into_response(self, began: Instant, speed: f64) -> Response<Paced> {
+    fn into_response(self, began: Instant, speed: u32) -> Response<Paced> {
         let is_stream = self.pieces.len() > 1;
         let length: usize = self.pieces.iter().flat_map(|(_, piece)| piece).map(Bytes::len).sum();
         let pieces = self.pieces.into_iter();
-        let pieces = pieces.map(|(at, piece)| (began + at.div_f64(speed), piece));
+        let pieces = pieces.map(|(at, piece)| (began + at / speed, piece));
         let mut response = Response::new(Paced::new(pieces.collect()));
         *response.status_mut() = self.status;
         for (name, value) in self.headers {

@@ -6,7 +6,7 @@ use crate::demo::upstream::Upstream;
 
 #[tokio::test]
 async fn traffic_reads_what_the_simulated_provider_answers() {
-    let options = Options { rate: 100.0, speed: 100.0, ..Options::new(11, Some(150)) };
+    let options = Options { rate: 100.0, speed: 100, ..Options::new(11, Some(150)) };
     let upstream = Upstream::start(options.seed, options.speed).await.unwrap();
     let sent = run(&options, upstream.address(), &CancellationToken::new()).await;
     let script = Script::new(options.seed);
@@ -30,7 +30,7 @@ async fn traffic_reads_what_the_simulated_provider_answers() {
 #[tokio::test]
 async fn traffic_stops_when_told() {
     let options = Options::new(1, None);
-    let upstream = Upstream::start(1, 1.0).await.unwrap();
+    let upstream = Upstream::start(1, 1).await.unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
     assert_eq!(run(&options, upstream.address(), &stop).await, Sent::default());
