@@ -8,6 +8,7 @@ mod cli;
 mod cmd;
 pub mod config;
 mod console;
+pub mod demo;
 mod log;
 mod pipeline;
 mod record;

@@ -187,7 +187,7 @@ impl Resolver<'_> {
             telemetry: self.telemetry(file.telemetry.clone().unwrap_or_default()),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
-            limits: self.limits(file.limits.clone().unwrap_or_default()),
+            limits: self.limits(&file.limits.clone().unwrap_or_default()),
             log: self.log(file.log.clone().unwrap_or_default()),
             record_file: file.record_file.clone(),
             data_dir: file.data_dir.clone(),
@@ -342,7 +342,7 @@ impl Resolver<'_> {
         prices
     }
 
-    fn limits(&mut self, word: LimitsWord) -> Limits {
+    fn limits(&mut self, word: &LimitsWord) -> Limits {
         let default = Limits::default();
         let limits = Limits {
             connections: word.connections.unwrap_or(default.connections),

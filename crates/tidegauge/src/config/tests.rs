@@ -460,7 +460,7 @@ prop_compose! {
             model: format!("m{e}"),
             usd_per_million: vec![(Bucket::Input, price.clone())],
             usd_per_request: Some(price.clone()),
-            gpu: usage.then(|| GpuPrice { usd_per_hour: price, gpus: records }),
+            gpu: usage.then_some(GpuPrice { usd_per_hour: price, gpus: records }),
         }];
         config.aliases = [(f, g)].into();
         config.record_file = Some(PathBuf::from(h));
