@@ -15,7 +15,7 @@ mod text;
 mod traffic;
 mod upstream;
 
-pub use table::{Captions, Screen, render};
+pub use table::{Captions, Screen, render, terminal_width};
 pub use traffic::{Sent, run};
 pub use upstream::Upstream;
 

@@ -271,6 +271,12 @@ const DAY: [f64; 24] = [
     0.88, 0.74, 0.60, 0.52, 0.47, 0.42, 0.35, 0.28,
 ];
 
+/// Tokens of a tool call.
+const TOOL_TOKENS: u64 = 16;
+
+/// Tokens of a refusal.
+const REFUSAL_TOKENS: u64 = 12;
+
 /// Whether a stream asks for its usage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum AskUsage {
@@ -350,6 +356,13 @@ impl Script {
         let input = around(rng, team.input, 0.6).clamp(12, 7_000);
         let (cached, written) = cache(rng, surface, input);
         let output = if has_text { around(rng, model.output, 0.7).clamp(4, 1_200) } else { 0 };
+        let output = match answer {
+            Answer::Tool | Answer::BadTool => TOOL_TOKENS,
+            Answer::Refusal => REFUSAL_TOKENS,
+            // A filter stops an answer early.
+            Answer::ContentFilter => output.div_ceil(3),
+            _ => output,
+        };
         let reasoning = if model.reasoning > 0.0 { around(rng, model.reasoning, 0.8) } else { 0 };
         // A provider counts reasoning in steps of 64; it passes before the first visible token.
         let reasoning = (reasoning / 64 * 64).min(2_048);

@@ -5,25 +5,26 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use tidegauge_measure::{Percentiles, Row};
 
 /// Categories that a row names before it says "more".
 const NAMED: usize = 3;
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 12] = [
     "model",
     "call",
     "requests",
+    "failed",
     "P50",
     "P95",
     "P99",
     "TTFT P50",
-    "TTFT P95",
+    "P95",
     "per token",
     "cost",
-    "errors and outcomes",
+    "outcomes",
 ];
 
 /// What stands around the table.
@@ -35,6 +36,8 @@ pub struct Captions {
     pub below: Vec<String>,
     /// Whether the proxy's own overhead is shown. It means nothing where time is compressed.
     pub overhead: bool,
+    /// Columns to fit into, see [`terminal_width`]; `None` takes what it needs.
+    pub width: Option<u16>,
 }
 
 /// A block of text that is drawn again and again: in place on a terminal, else one after another.
@@ -48,8 +51,10 @@ pub struct Screen<W> {
 /// The rows of one span (the total without a key) as text, lines ended.
 pub fn render(rows: &[Row], captions: &Captions) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+    table.load_preset(UTF8_BORDERS_ONLY).force_no_tty();
+    if let Some(width) = captions.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.set_header(HEADER);
     table.add_rows(rows.iter().map(cells));
     for index in 2..HEADER.len() - 1 {
@@ -63,6 +68,11 @@ pub fn render(rows: &[Row], captions: &Captions) -> String {
     let lines = captions.above.iter().map(String::as_str).chain(table.lines().map(str::trim_end));
     let below = summary.iter().chain(&captions.below).map(String::as_str);
     lines.chain(below).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Columns of the terminal that standard output is; `None` when it is none.
+pub fn terminal_width() -> Option<u16> {
+    Table::new().width()
 }
 
 impl<W: Write> Screen<W> {
@@ -94,7 +104,7 @@ impl<W: Write> Screen<W> {
     }
 }
 
-fn cells(row: &Row) -> [String; 11] {
+fn cells(row: &Row) -> [String; 12] {
     let (model, call) = match &row.key {
         Some(key) => {
             let stream = if key.stream { " stream" } else { "" };
@@ -109,6 +119,7 @@ fn cells(row: &Row) -> [String; 11] {
         model,
         call,
         row.requests.to_string(),
+        row.errors.to_string(),
         at(&row.duration, |p| p.p50),
         at(&row.duration, |p| p.p95),
         at(&row.duration, |p| p.p99),

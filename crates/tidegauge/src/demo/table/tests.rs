@@ -50,17 +50,19 @@ fn a_table_shows_each_row_the_total_and_its_captions() {
     let captions = Captions {
         above: vec!["proxy http://127.0.0.1:4310".into()],
         below: vec!["press ctrl-c to stop".into()],
-        overhead: false,
+        ..Captions::default()
     };
     let text = render(&rows(), &captions);
-    let squeezed: Vec<String> =
-        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let squeezed: Vec<String> = text
+        .lines()
+        .map(|line| line.trim_matches(['│', ' ']).split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     assert_eq!(squeezed[0], "proxy http://127.0.0.1:4310");
     assert!(squeezed.contains(
-        &"gpt-4o-mini chat stream 200 800 ms 3.00 s 8.00 s 200 ms 750 ms - $0.0123 rate_limit 3, refusal 2, context_overflow 1, other 2"
+        &"gpt-4o-mini chat stream 200 5 800 ms 3.00 s 8.00 s 200 ms 750 ms - $0.0123 rate_limit 3, refusal 2, context_overflow 1, other 2"
             .to_owned()
     ), "{text}");
-    assert!(squeezed.iter().any(|line| line.starts_with("all 200 ")), "{text}");
+    assert!(squeezed.iter().any(|line| line.starts_with("all 200 5 ")), "{text}");
     assert_eq!(
         squeezed[squeezed.len() - 2],
         "200 requests, 5 failed (2.5 %); 1000 tokens in (25.0 % cached), 300 out; $0.0123 + 2 unpriced"
@@ -100,4 +102,12 @@ fn times_have_three_digits_or_so() {
     for (micros, text) in cases {
         assert_eq!(shown(Duration::from_micros(micros)), text);
     }
+}
+
+#[test]
+fn a_narrow_terminal_is_not_overrun() {
+    let text = render(&rows(), &Captions { width: Some(100), ..Captions::default() });
+    let table = text.lines().filter(|line| line.starts_with(['│', '┌', '└', '╞']));
+    let widths: Vec<usize> = table.map(|line| line.chars().count()).collect();
+    assert!(widths.len() > 4 && widths.iter().all(|width| *width <= 100), "{text}");
 }

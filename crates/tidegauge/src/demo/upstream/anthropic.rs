@@ -88,12 +88,6 @@ fn stop_reason(case: &Case) -> &'static str {
     }
 }
 
-/// What a refusal leaves of the answer, and what everything else does.
-fn spoken<'a>(case: &Case, words: &'a [String]) -> &'a [String] {
-    let kept = if case.answer == Answer::Refusal { words.len().min(3) } else { words.len() };
-    words.get(..kept).unwrap_or_default()
-}
-
 fn is_tool(case: &Case) -> bool {
     matches!(case.answer, Answer::Tool | Answer::BadTool)
 }
@@ -108,7 +102,7 @@ fn json(wanted: &Wanted, case: &Case, words: &[String]) -> Reply {
         };
         json!({ "type": "tool_use", "id": id("toolu_", case), "name": "assign_berth", "input": input })
     } else {
-        json!({ "type": "text", "text": spoken(case, words).concat() })
+        json!({ "type": "text", "text": words.concat() })
     };
     let mut body = message(wanted, case, case.output);
     if let Some(body) = body.as_object_mut() {
@@ -132,7 +126,7 @@ fn stream(wanted: &Wanted, case: &Case, words: &[String]) -> Reply {
         ),
         (head, event("ping", &json!({ "type": "ping" }))),
     ];
-    pieces.extend(deltas(case, spoken(case, words)));
+    pieces.extend(deltas(case, words));
     let end = pieces.last().map_or(case.first, |(at, _)| *at);
     let stop = json!({
         "type": "message_delta",

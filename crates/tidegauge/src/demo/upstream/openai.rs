@@ -12,7 +12,8 @@ use super::{Reply, Wanted, at_end, at_error, at_head, at_token, created, data, e
 use crate::demo::script::{Answer, Case, MODELS, Surface};
 use crate::demo::text::TOKENS_PER_EVENT;
 
-const REFUSAL: &str = "I'm sorry, but I can't help with that.";
+/// A refusal in the pieces it is streamed in.
+const REFUSAL: [&str; 3] = ["I'm sorry, ", "but I can't ", "help with that."];
 
 /// What a visible answer is made of.
 enum Said<'a> {
@@ -205,8 +206,6 @@ fn said<'a>(case: &Case, words: &'a [String]) -> Said<'a> {
         Answer::Tool => Said::Tool(&["{\"berth\":", "7,\"vessel\":", "\"Maren\"", "}"]),
         Answer::BadTool => Said::Tool(&["{\"berth\":", "7,\"vessel\":", "\"Mar"]),
         Answer::Refusal => Said::Refusal,
-        // A filter stops the answer early.
-        Answer::ContentFilter => Said::Text(words.get(..words.len() / 3).unwrap_or_default()),
         _ => Said::Text(words),
     }
 }
@@ -225,7 +224,7 @@ fn chat_json(wanted: &Wanted, case: &Case, words: &[String]) -> Reply {
     let mut message = json!({ "role": "assistant", "annotations": [] });
     match said(case, words) {
         Said::Text(words) => content = json!(words.concat()),
-        Said::Refusal => refusal = json!(REFUSAL),
+        Said::Refusal => refusal = json!(REFUSAL.concat()),
         Said::Tool(arguments) => {
             set(&mut message, "tool_calls", json!([tool(case, &arguments.concat())]));
         }
@@ -302,7 +301,7 @@ fn timed<'a>(
 ) -> impl Iterator<Item = (Duration, &'a str)> + use<'a> {
     let (words, fixed): (&[String], &[&str]) = match said {
         Said::Text(words) => (words, &[]),
-        Said::Refusal => (&[], &[REFUSAL]),
+        Said::Refusal => (&[], &REFUSAL),
         Said::Tool(arguments) => (&[], arguments),
     };
     let pieces = words.iter().map(String::as_str).chain(fixed.iter().copied());
@@ -379,7 +378,7 @@ fn output_items(case: &Case, words: &[String]) -> Value {
     let item = match said(case, words) {
         Said::Tool(arguments) => call_item(case, &arguments.concat(), "completed"),
         Said::Text(words) => message_item(case, "completed", Some(text_part(&words.concat()))),
-        Said::Refusal => message_item(case, "completed", Some(refusal_part(REFUSAL))),
+        Said::Refusal => message_item(case, "completed", Some(refusal_part(&REFUSAL.concat()))),
     };
     Value::Array(thought.into_iter().chain([item]).collect())
 }
