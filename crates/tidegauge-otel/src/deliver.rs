@@ -43,7 +43,7 @@ impl Sender {
         let mut failures = 0_u32;
         loop {
             let stopping = *self.stop.borrow_and_update();
-            match self.queue.due(stopping) {
+            match self.queue.due(Instant::now(), stopping) {
                 Due::Now => {}
                 Due::Never if stopping => return,
                 due => {

@@ -172,11 +172,11 @@ impl Queue {
     }
 
     /// When the next batch is due. While flushing everything is due.
-    pub(crate) fn due(&self, flushing: bool) -> Due {
+    pub(crate) fn due(&self, now: Instant, flushing: bool) -> Due {
         let state = self.lock();
         let Some(oldest) = state.waiting.front() else { return Due::Never };
-        let now = flushing || self.is_full(&state);
-        if now { Due::Now } else { Due::At(oldest.born + self.options.delay) }
+        let time = oldest.born + self.options.delay;
+        if flushing || time <= now || self.is_full(&state) { Due::Now } else { Due::At(time) }
     }
 
     /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;
