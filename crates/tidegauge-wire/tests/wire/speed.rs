@@ -35,7 +35,12 @@ fn speed_of_observing() {
 "#;
     let stream = "text/event-stream";
     measure("one delta a piece", stream, &[delta.to_vec()], 200_000);
-    measure("deltas in pieces of 100", stream, &delta.chunks(100).map(<[u8]>::to_vec).collect::<Vec<_>>(), 50_000);
+    measure(
+        "deltas in pieces of 100",
+        stream,
+        &delta.chunks(100).map(<[u8]>::to_vec).collect::<Vec<_>>(),
+        50_000,
+    );
     measure("deltas, 40 a piece", stream, &[delta.repeat(40)], 5_000);
     let event = br#"event: response.output_text.delta
 data: {"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":0,"content_index":0,"delta":" hello","logprobs":[],"obfuscation":"abc"}
@@ -49,9 +54,11 @@ data: {"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1"
     let mut pieces = vec![b"{\"data\":[{\"b64_json\":\"".to_vec()];
     pieces.extend(std::iter::repeat_n(long, 2000));
     measure("a very long string", json, &pieces, 1);
-    let floats = [b"{\"data\":[{\"embedding\":[0.1".to_vec(), b",-0.0123456".repeat(1 << 20)].concat();
+    let floats =
+        [b"{\"data\":[{\"embedding\":[0.1".to_vec(), b",-0.0123456".repeat(1 << 20)].concat();
     measure("numbers", json, &[floats], 1);
-    let prose = [b"{\"a\":[\"".to_vec(), br"It said:\n\u00e9 \""x"" and so on, ".repeat(1 << 18)].concat();
+    let prose =
+        [b"{\"a\":[\"".to_vec(), br#"It said:\n\u00e9 \"x\" and so on, "#.repeat(1 << 18)].concat();
     measure("escaped text", json, &[prose], 1);
     let byte: Vec<Vec<u8>> = delta.repeat(3000).chunks(1).map(<[u8]>::to_vec).collect();
     measure("one byte a piece", stream, &byte, 1);
