@@ -139,10 +139,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Exi
         Err(told) => {
             // Help and version are answers, everything else is a mistake.
             let exit = if told.use_stderr() { Exit::Usage } else { Exit::Well };
-            match told.print() {
-                Ok(()) => exit,
-                Err(_) => Exit::Internal,
-            }
+            // Nobody may be listening.
+            let _ = told.print();
+            exit
         }
     }
 }

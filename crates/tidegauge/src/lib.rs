@@ -21,6 +21,7 @@ mod welcome;
 
 pub use cli::{Cli, run};
 pub use cmd::Exit;
+pub use log::log_panics;
 pub use pipeline::Pipeline;
 pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};

@@ -124,3 +124,6 @@ fn resolved(args: &DemoArgs, upstream: SocketAddr) -> Result<Resolved, Mistakes>
     };
     resolve(Typed { file: Some(("demo", FILE)), flags: &flags }, &Outside::real())
 }
+
+#[cfg(test)]
+mod tests;

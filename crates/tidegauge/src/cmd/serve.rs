@@ -49,7 +49,9 @@ async fn serve(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let running = start(&loaded.resolved, plane, Clock::real()).await?;
-    welcome::print(&running, &loaded.resolved, out)?;
+    if welcome::print(&running, &loaded.resolved, out).is_err() {
+        tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
+    }
     let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));

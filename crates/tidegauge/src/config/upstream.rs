@@ -231,7 +231,9 @@ impl Resolver<'_> {
                 self.wrong(&path, "the value cannot stand in a header".to_owned(), None);
                 continue;
             }
-            headers.insert(lower.to_owned(), secret);
+            if headers.insert(lower.to_owned(), secret).is_some() {
+                self.wrong(&path, "this header is already there".to_owned(), None);
+            }
         }
         headers
     }
