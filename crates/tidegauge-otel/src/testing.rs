@@ -1,6 +1,7 @@
 //! What the tests of this crate share: records made by hand, a collector, and ways to read spans.
 
 pub(crate) mod collector;
+pub(crate) mod conformance;
 pub(crate) mod records;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};

@@ -124,7 +124,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let Plane { health, telemetry } = plane;
     let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
     let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
-    let live = Arc::new(Live::new());
+    let live = Arc::new(Live::new(clock));
     let recorder = recorder(config, &health)?;
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));

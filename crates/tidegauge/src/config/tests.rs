@@ -60,6 +60,18 @@ fn each_mistake_is_told_with_its_place() {
         ("limits: 5", "t.yaml:1:9: limits: expected a map, found `5`"),
         ("budgets: {}", "t.yaml:1:1: `budgets` is not yet available in this version"),
         (
+            "upstreams: {openai: {capture: full}}",
+            "t.yaml:1:22: upstreams.openai: `capture` is not yet available in this version",
+        ),
+        (
+            "upstreams: {openai: {headers: {X-A: b, x-a: c}}}",
+            "t.yaml:1:45: upstreams.openai.headers.x-a: this header is already there",
+        ),
+        (
+            "console: 127.0.0.1:4310",
+            "t.yaml:1:10: console: the proxy listens on 127.0.0.1:4310 already",
+        ),
+        (
             "limits: {connections: -1}",
             "t.yaml:1:23: limits.connections: expected a whole number, found `-1`",
         ),
@@ -460,7 +472,7 @@ prop_compose! {
             model: format!("m{e}"),
             usd_per_million: vec![(Bucket::Input, price.clone())],
             usd_per_request: Some(price.clone()),
-            gpu: usage.then(|| GpuPrice { usd_per_hour: price, gpus: records }),
+            gpu: usage.then_some(GpuPrice { usd_per_hour: price, gpus: records }),
         }];
         config.aliases = [(f, g)].into();
         config.record_file = Some(PathBuf::from(h));

@@ -79,6 +79,10 @@ impl Provider for OpenAi {
         Some(("OPENAI_BASE_URL", "/v1"))
     }
 
+    fn names_surfaces(&self) -> bool {
+        true
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         reader(head)
     }
