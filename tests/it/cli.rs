@@ -218,6 +218,40 @@ async fn the_demo_shows_figures_without_a_network() {
     println!("two demos of 50 calls took {:?}", begun.elapsed());
 }
 
+#[tokio::test]
+async fn the_console_is_for_this_machine_or_for_who_has_the_token() {
+    let ask = async |program: &Program, headers: &[(&str, &str)]| {
+        let mut raw = "GET /metrics HTTP/1.1\r\n".to_owned();
+        for (name, value) in headers {
+            raw.push_str(&format!("{name}: {value}\r\n"));
+        }
+        call(program.console, format!("{raw}\r\n").as_bytes()).await.status
+    };
+    let open = Start::with("").run().await;
+    let here = open.console.to_string();
+    assert_eq!(ask(&open, &[("host", &here)]).await, 200);
+    assert_eq!(ask(&open, &[("host", "evil.test")]).await, 403, "a name that was bent to us");
+    assert_eq!(ask(&open, &[("host", &here), ("origin", "http://evil.test")]).await, 403);
+    let closed = Start::with("console: { token: \"${CONSOLE_TOKEN}\" }\n")
+        .env("CONSOLE_TOKEN", "a-token-of-some-length")
+        .run()
+        .await;
+    let here = closed.console.to_string();
+    assert_eq!(ask(&closed, &[("host", &here)]).await, 401);
+    for wrong in
+        ["Bearer wrong", "Bearer a-token-of-some-lengt", "a-token-of-some-length", "Bearer "]
+    {
+        assert_eq!(
+            ask(&closed, &[("host", &here), ("authorization", wrong)]).await,
+            401,
+            "{wrong}"
+        );
+    }
+    let right = "Bearer a-token-of-some-length";
+    assert_eq!(ask(&closed, &[("host", &here), ("authorization", right)]).await, 200);
+    assert!(!closed.said().contains("a-token-of-some-length"));
+}
+
 /// A stream that stops in the middle until the gate opens.
 fn gated(gate: &Gate) -> Vec<Step> {
     let events = HELLO.message_events();
@@ -383,6 +417,34 @@ async fn a_bad_file_changes_nothing_and_is_said() {
         Some(()).filter(|()| page.total("tidegauge_config_reload_ok") as u64 == 1)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_storm_of_changes_fails_no_request() {
+    // F-46
+    let upstream = Upstream::start(answers::provider).await;
+    let program = Start::with(upstreams(&upstream, &[("first", &upstream)])).run().await;
+    let addr = program.listen;
+    let asking = tokio::spawn(async move {
+        let mut client = Client::connect(addr).await;
+        for _ in 0..200 {
+            client
+                .write(&crate::support::client::request("GET", "/first/v1/models", &[], b""))
+                .await;
+            assert_eq!(client.answer().await.status, 200);
+        }
+    });
+    let good = upstreams(&upstream, &[("first", &upstream)]);
+    let mut turn = 0;
+    while !asking.is_finished() {
+        turn += 1;
+        let config =
+            if turn % 3 == 0 { "nonsense: true\n".to_owned() } else { format!("{good}# {turn}\n") };
+        replace(&program, &config);
+        program.signal("HUP").await;
+    }
+    asking.await.expect("every request is answered");
+    println!("{turn} changes during 200 requests");
 }
 
 #[tokio::test]

@@ -309,6 +309,37 @@ async fn an_upload_nobody_reads_is_held_back() {
     assert!(grown < 1 << 20, "it grew by {grown} bytes");
 }
 
+#[tokio::test]
+async fn a_response_nobody_reads_is_held_back() {
+    let piece: bytes::Bytes = vec![b'x'; 64 << 10].into();
+    let upstream = Upstream::start(move |_| {
+        let head = [("content-type", "text/event-stream"), ("connection", "close")];
+        let mut script = vec![Step::Send(answers::head(200, &head))];
+        script.extend(std::iter::repeat_n(Step::Send(piece.clone()), 1024));
+        script.push(Step::Fin);
+        script
+    })
+    .await;
+    let program = Start::upstreams(&[("openai", &upstream.origin())]).run().await;
+    works_at(&program, "/openai/v1/warm/up").await;
+    let before = program.resident();
+    let mut client = Client::connect(program.listen).await;
+    client.write(&request("GET", "/openai/v1/x", &[], b"")).await;
+    client.head().await;
+    // Every buffer on the way is full once another exchange has been served in the meantime.
+    for _ in 0..20 {
+        assert_eq!(program.page("/readyz").await.status, 200);
+    }
+    let grown = program.resident().saturating_sub(before);
+    assert!(grown < 1 << 20, "it grew by {grown} bytes");
+}
+
+/// One whole answer.
+async fn works_at(program: &Program, target: &str) {
+    let answer = call(program.listen, &request("GET", target, &[], b"")).await;
+    assert_eq!((answer.status, answer.ended), (200, Ended::Clean));
+}
+
 /// One answered call through a program; the client's view must not depend on the collector.
 async fn works(program: &Program) {
     let answer = call(program.listen, &post(CHAT, &ask())).await;

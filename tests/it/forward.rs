@@ -535,6 +535,42 @@ async fn an_answer_before_the_end_of_the_upload_reaches_the_client() {
 }
 
 #[tokio::test]
+async fn interim_answers_are_not_the_answer() {
+    // F-13
+    let hint = Step::Send("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".into());
+    let upstream = Upstream::start(move |_| {
+        let mut script = vec![hint.clone(); 3];
+        script.extend(answers::whole(200, &[], b"final"));
+        script
+    })
+    .await;
+    let program = before(&upstream).await;
+    let mut client = Client::connect(program.listen).await;
+    client.write(&request("GET", "/openai/v1/models", &[], b"")).await;
+    let answer = loop {
+        let answer = client.try_answer(false).await.expect("an answer");
+        if answer.status >= 200 {
+            break answer;
+        }
+    };
+    assert_eq!((answer.status, answer.text().as_str()), (200, "final"));
+    assert_eq!(program.record().await["response"]["status"], 200);
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_half_is_gone() {
+    // F-30: nobody is to pay for an answer nobody reads.
+    let upstream = Upstream::always(vec![Step::Hang]).await;
+    let program = before(&upstream).await;
+    let mut client = Client::connect(program.listen).await;
+    client.write(&request("GET", "/openai/v1/models", &[], b"")).await;
+    let seen = upstream.only().await;
+    client.finish().await;
+    seen.closed().await;
+    assert_eq!(program.record().await["end"], "cancelled");
+}
+
+#[tokio::test]
 async fn headers_pass_but_for_those_of_the_connection_and_of_proxies() {
     let upstream = Upstream::always({
         let head = [

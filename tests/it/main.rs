@@ -23,3 +23,4 @@ mod sdk;
 mod support;
 mod telemetry;
 mod tidy;
+mod tls;

@@ -24,13 +24,14 @@ pub(crate) struct Page(pub(crate) Vec<Sample>);
 impl fmt::Debug for Page {
     /// Our own counters that are not zero: what a failed test wants to know.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = self.0.iter().filter(|sample| {
+        let mut own = self.0.iter().filter(|sample| {
             sample.value != 0.0
                 && sample.name.starts_with("tidegauge_")
                 && !sample.name.ends_with("_bucket")
         });
-        own.map(|sample| write!(f, "\n{} {:?} {}", sample.name, sample.labels, sample.value))
-            .collect()
+        own.try_for_each(|sample| {
+            write!(f, "\n{} {:?} {}", sample.name, sample.labels, sample.value)
+        })
     }
 }
 

@@ -236,7 +236,7 @@ impl Captured {
 fn addresses(said: &str) -> Option<(SocketAddr, SocketAddr)> {
     let told = |begin: &str| {
         let line = said.split_inclusive('\n').find(|line| line.starts_with(begin))?;
-        let rest = line.strip_suffix('\n')?.split_once("http://")?.1;
+        let rest = line.strip_suffix('\n')?.split_once("://")?.1;
         rest.split(['/', ' ']).next()?.parse().ok()
     };
     Some((told("point clients at")?, told("look at")?))
