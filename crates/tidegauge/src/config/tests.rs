@@ -307,6 +307,18 @@ fn a_mistake_in_a_variable_or_flag_names_it() {
 }
 
 #[test]
+fn a_mistake_in_a_standard_variable_names_it() {
+    let world = Outside {
+        env: &|name| (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "carrier-pigeon".to_owned()),
+        ..outside()
+    };
+    let text = "telemetry: {otlp: {endpoint: 'http://c:4317'}}";
+    let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
+    let told = resolve(typed, &world).unwrap_err().to_string();
+    assert!(told.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected "), "{told}");
+}
+
+#[test]
 fn values_are_expanded_and_keep_their_spelling() {
     let config = config(
         "listen: 127.0.0.1:${PORT}\nlimits: {records: '${PORT}'}\n\
