@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Uri};
 
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
 use crate::resource::ResourceAttributes;
 use crate::span::SpanOptions;
@@ -94,6 +95,8 @@ pub struct Config {
     pub histograms: Histograms,
     /// What pushed sums mean. The text page is always cumulative.
     pub sums: Sums,
+    /// Which exchanges become examples in pushed distributions.
+    pub exemplars: ExemplarFilter,
     /// Time between two exports of metrics.
     pub metric_interval: Duration,
     /// Whether our own log lines are exported.

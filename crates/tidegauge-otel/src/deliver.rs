@@ -32,6 +32,8 @@ pub(crate) struct Sender {
     pub(crate) stop: watch::Receiver<bool>,
     /// First pause after a failure.
     pub(crate) pause: Duration,
+    /// What was told last.
+    pub(crate) told: News,
 }
 
 impl Sender {
@@ -54,7 +56,7 @@ impl Sender {
             let batch = self.queue.take();
             let answer = self.transport.send(self.envelope.request(&batch)).await;
             drop(batch);
-            self.tell(&answer, failures);
+            self.tell(answer);
             match answer {
                 Answer::Delivered { rejected } => {
                     self.queue.settle(Settled::Delivered { rejected });
@@ -92,31 +94,50 @@ impl Sender {
         }
     }
 
-    /// One line when deliveries begin to fail, one when they work again.
-    fn tell(&self, answer: &Answer, failures: u32) {
+    /// One line when something changes; the same answer again is no news.
+    fn tell(&mut self, answer: Answer) {
+        let news = match answer {
+            Answer::Delivered { rejected: 0 } => News::Well,
+            Answer::Delivered { .. } => News::Partly,
+            Answer::Retry { why, .. } => News::Waiting(why),
+            Answer::Refused(why) => News::Refused(why),
+            Answer::TooLarge => News::TooLarge,
+        };
+        if news == self.told {
+            return;
+        }
+        self.told = news;
         let (signal, collector) = (self.signal.name(), self.transport.place());
-        match answer {
-            Answer::Delivered { rejected: 0 } if failures > 0 => {
-                tracing::info!(signal, collector, "telemetry is delivered again");
+        match news {
+            News::Well => tracing::info!(signal, collector, "telemetry is delivered again"),
+            News::Partly => tracing::warn!(signal, collector, "the collector refuses a part"),
+            News::Waiting(why) => {
+                tracing::warn!(signal, collector, %why, "telemetry waits for the collector");
             }
-            Answer::Delivered { rejected: 0 } => {}
-            Answer::Delivered { rejected } => {
-                tracing::warn!(signal, collector, rejected, "the collector refused a part");
+            News::Refused(why) => {
+                tracing::warn!(signal, collector, %why, "the collector refuses telemetry");
             }
-            Answer::Retry { why, .. } if failures == 0 => tell_retry(signal, &collector, *why),
-            Answer::Retry { .. } => {}
-            Answer::Refused(why) => {
-                tracing::warn!(signal, collector, %why, "the collector refused telemetry");
-            }
-            Answer::TooLarge => {
+            News::TooLarge => {
                 tracing::warn!(signal, collector, "the collector wants smaller messages");
             }
         }
     }
 }
 
-fn tell_retry(signal: &str, collector: &str, why: Why) {
-    tracing::warn!(signal, collector, %why, "telemetry cannot be delivered, trying again");
+/// How delivery goes, as far as our own log tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum News {
+    /// Everything arrives.
+    #[default]
+    Well,
+    /// The collector refuses a part.
+    Partly,
+    /// It is tried again.
+    Waiting(Why),
+    /// The collector refuses it for good.
+    Refused(Why),
+    /// The collector takes no message that long.
+    TooLarge,
 }
 
 /// Doubles from `first` to half a minute; then up to a quarter is taken off, so that many senders do

@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
 use prost::Message;
-use tidegauge_core::{Dropped, Health, Record, Sink};
+use tidegauge_core::{Dropped, Health, Record, Sink, Task};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::cardinality::Cardinality;
 use crate::config::{Config, Sums, Target};
-use crate::deliver::Sender;
+use crate::deliver::{News, Sender};
 use crate::envelope::Envelope;
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, Sample};
 use crate::queue::{Piece, Queue, Signal};
 use crate::span::Scope;
@@ -73,15 +74,16 @@ impl Telemetry {
         pause: Duration,
     ) -> Result<Arc<Self>, StartError> {
         let bound = Arc::new(Cardinality::new(config.metric.values));
-        let meter = |histograms, sums| {
-            Meter::new(histograms, temporality(sums), &config.metric, &health, &bound)
+        let meter = |histograms, sums, exemplars| {
+            Meter::new(histograms, temporality(sums), &config.metric, &health, &bound, exemplars)
         };
         let (stop, stopped) = watch::channel(false);
         let queue = |target: &Option<Target>, signal, options| {
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&health))))
         };
-        let page = meter(Histograms::Explicit, Sums::Cumulative);
-        let pushed = config.metrics.is_some().then(|| meter(config.histograms, config.sums));
+        let page = meter(Histograms::Explicit, Sums::Cumulative, ExemplarFilter::Off);
+        let push = || meter(config.histograms, config.sums, config.exemplars);
+        let pushed = config.metrics.is_some().then(push);
         let traces = queue(&config.traces, Signal::Traces, config.trace_queue);
         let metrics = queue(&config.metrics, Signal::Metrics, config.metric_queue);
         let logs = queue(&config.logs, Signal::Logs, config.log_queue);
@@ -114,6 +116,9 @@ impl Telemetry {
     /// Delivers what waits, for at most `deadline`; what is left then is dropped and counted, as is
     /// everything that comes later. Blocks the calling thread. The second time it does nothing.
     pub fn shutdown(&self, deadline: Duration) {
+        if *self.stop.borrow() {
+            return;
+        }
         self.push_metrics();
         self.stop.send_replace(true);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -132,7 +137,7 @@ impl Telemetry {
     fn push_metrics(&self) {
         let (Some(meter), Some(queue)) = (&self.pushed, &self.metrics) else { return };
         let now = Instant::now();
-        let metrics = points::encode(&meter.collect());
+        let metrics = points::encode(&meter.collect(), meter.exemplars());
         let pieces = metrics.into_iter().map(|(scope, points, bytes)| Piece {
             scope,
             bytes: bytes.into(),
@@ -169,6 +174,7 @@ impl Telemetry {
                 signal,
                 stop: stop.clone(),
                 pause,
+                told: News::default(),
             });
         }
         Ok(senders)
@@ -183,7 +189,7 @@ impl Telemetry {
         let (finished, done) = sync_channel(1);
         // The thread must not keep the telemetry alive: whoever drops it ends the thread.
         let telemetry = Arc::downgrade(self);
-        let interval = self.config.metric_interval;
+        let (interval, health) = (self.config.metric_interval, Arc::clone(&self.health));
         let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
@@ -195,8 +201,14 @@ impl Telemetry {
                         telemetry.push_metrics();
                     }
                 }));
-                while tasks.join_next().await.is_some() {}
+                while let Some(ended) = tasks.join_next().await {
+                    if ended.is_err_and(|error| error.is_panic()) {
+                        health.panicked(Task::Sink, 1);
+                    }
+                }
             });
+            // A name look-up that hangs must not hold the thread, and through it the shutdown.
+            runtime.shutdown_background();
             let _ = finished.try_send(());
         })?;
         Ok((thread, done))

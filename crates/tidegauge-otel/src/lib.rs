@@ -12,6 +12,7 @@ mod deliver;
 mod diagnostics;
 mod envelope;
 mod event;
+mod exemplar;
 mod export;
 mod metric;
 mod openmetrics;
@@ -33,6 +34,7 @@ pub use config::{
     Sums, Target,
 };
 pub use diagnostics::layer;
+pub use exemplar::ExemplarFilter;
 pub use export::{StartError, Telemetry};
 pub use metric::{Histograms, MetricOptions};
 pub use openmetrics::CONTENT_TYPE;

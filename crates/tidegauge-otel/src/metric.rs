@@ -23,6 +23,7 @@ use tidegauge_core::{
 };
 
 use crate::cardinality::Cardinality;
+use crate::exemplar::{ExemplarFilter, Exemplars, Taken};
 use crate::semconv::{self as name, Metric};
 use crate::span::{attempt_error, has_inference, labels, method, protocol, scheme, server_error};
 
@@ -74,16 +75,19 @@ pub(crate) struct Meter {
     requests: Counter<u64>,
     tokens: Counter<u64>,
     cost: Counter<u64>,
+    exemplars: Exemplars,
 }
 
 impl Meter {
-    /// Fresh instruments. `health` is read whenever the sums are.
+    /// Fresh instruments. `health` is read whenever the sums are. `exemplars` are kept only for
+    /// readers that take them.
     pub(crate) fn new(
         histograms: Histograms,
         temporality: Temporality,
         options: &MetricOptions,
         health: &Arc<Health>,
         bound: &Arc<Cardinality>,
+        exemplars: ExemplarFilter,
     ) -> Self {
         let reader =
             Reader(Arc::new(ManualReader::builder().with_temporality(temporality).build()));
@@ -112,6 +116,7 @@ impl Meter {
             requests: counter(&own, &name::REQUESTS),
             tokens: counter(&genai, &name::TOKENS_USED),
             cost: counter(&genai, &name::COST),
+            exemplars: Exemplars::new(exemplars, options.sets),
             _provider: provider,
         }
     }
@@ -122,6 +127,11 @@ impl Meter {
         // It fails only before it is registered and after shutdown: then there is nothing to tell.
         let _ = self.reader.0.collect(&mut sums);
         sums
+    }
+
+    /// The examples since this was last asked.
+    pub(crate) fn exemplars(&self) -> Taken {
+        self.exemplars.take()
     }
 
     /// Adds one record.
@@ -138,7 +148,8 @@ impl Meter {
     fn record_http(&self, sample: &Sample<'_>) {
         let exchange = &sample.record.exchange;
         self.requests.add(1, &sample.requests);
-        self.http_server.record(exchange.times.ended.as_secs_f64(), &sample.server);
+        let server = (&self.http_server, &name::HTTP_SERVER_DURATION);
+        self.exemplify(server, exchange.times.ended, &sample.server, sample.record);
         for (attempt, set) in exchange.attempts.iter().zip(&sample.attempts) {
             let duration = attempt.ended.saturating_sub(attempt.started);
             self.http_client.record(duration.as_secs_f64(), set);
@@ -157,28 +168,45 @@ impl Meter {
             let set = with(&sample.overhead, [text(name::PHASE, phase)]);
             self.overhead.record(time.as_secs_f64(), &set);
         }
-        self.overhead_total.record(overhead.total().as_secs_f64(), &sample.overhead);
+        let total = (&self.overhead_total, &name::OVERHEAD_SUM);
+        self.exemplify(total, overhead.total(), &sample.overhead, sample.record);
     }
 
     fn record_call(&self, sample: &Sample<'_>) {
         let Record { observation, measurement, .. } = sample.record;
-        self.client_duration.record(measurement.duration.as_secs_f64(), &sample.duration);
+        let duration = (&self.client_duration, &name::CLIENT_OPERATION_DURATION);
+        self.exemplify(duration, measurement.duration, &sample.duration, sample.record);
         if !(observation.stream || observation.request.stream) {
             return;
         }
-        let times = [
-            (&self.first_chunk, measurement.time_to_first_chunk),
-            (&self.first_token, measurement.ttft),
-            (&self.per_token, measurement.tpot),
-        ];
-        for (histogram, time) in times {
+        let first_chunk = (&self.first_chunk, &name::CLIENT_TIME_TO_FIRST_CHUNK);
+        let first_token = (&self.first_token, &name::TIME_TO_FIRST_TOKEN);
+        let per_token = (&self.per_token, &name::TIME_PER_OUTPUT_TOKEN);
+        for (histogram, time) in [
+            (first_chunk, measurement.time_to_first_chunk),
+            (first_token, measurement.ttft),
+            (per_token, measurement.tpot),
+        ] {
             if let Some(time) = time {
-                histogram.record(time.as_secs_f64(), &sample.call);
+                self.exemplify(histogram, time, &sample.call, sample.record);
             }
         }
         for gap in &observation.times.gaps {
             self.chunk_gap.record(gap.as_secs_f64(), &sample.call);
         }
+    }
+
+    /// Adds a time that leads back to its trace.
+    fn exemplify(
+        &self,
+        (histogram, metric): (&Histogram<f64>, &Metric),
+        time: Duration,
+        set: &[KeyValue],
+        record: &Record,
+    ) {
+        let seconds = time.as_secs_f64();
+        histogram.record(seconds, set);
+        self.exemplars.offer(metric.name, set, seconds, record);
     }
 
     fn record_tokens(&self, sample: &Sample<'_>) {

@@ -6,10 +6,13 @@
 use opentelemetry_proto::tonic::metrics::v1::{
     Metric, NumberDataPoint, metric::Data, number_data_point::Value,
 };
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, Metric as SdkMetric, MetricData, ResourceMetrics,
+};
 use prost::Message;
 use tidegauge_core::Money;
 
+use crate::exemplar::Taken;
 use crate::semconv;
 use crate::span::{Scope, dollars};
 
@@ -17,22 +20,23 @@ use crate::span::{Scope, dollars};
 const POINTS: usize = 1000;
 
 /// Every metric with a point in it: its scope, the number of points, the encoded message.
-pub(crate) fn encode(sums: &ResourceMetrics) -> Vec<(Scope, u64, Vec<u8>)> {
+pub(crate) fn encode(sums: &ResourceMetrics, exemplars: Taken) -> Vec<(Scope, u64, Vec<u8>)> {
     let encoded = |(scope, metric): (Scope, Metric)| {
         let points = u64::try_from(count(&metric)).unwrap_or(u64::MAX);
         (scope, points, metric.encode_to_vec())
     };
-    metrics(sums).into_iter().map(encoded).collect()
+    metrics(sums, exemplars).into_iter().map(encoded).collect()
 }
 
 /// The same before it is encoded.
-pub(crate) fn metrics(sums: &ResourceMetrics) -> Vec<(Scope, Metric)> {
+pub(crate) fn metrics(sums: &ResourceMetrics, mut exemplars: Taken) -> Vec<(Scope, Metric)> {
     let mut metrics = Vec::new();
     for group in sums.scope_metrics() {
         let named = |scope: &Scope| scope.name() == group.scope().name();
         let scope = Scope::ALL.into_iter().find(named).unwrap_or(Scope::Own);
-        for metric in group.metrics() {
-            let mut metric = Metric::from(metric);
+        for sum in group.metrics() {
+            let mut metric = Metric::from(sum);
+            exemplify(&mut metric, sum, &mut exemplars);
             if metric.name == semconv::COST.name {
                 in_dollars(&mut metric);
             }
@@ -40,6 +44,24 @@ pub(crate) fn metrics(sums: &ResourceMetrics) -> Vec<(Scope, Metric)> {
         }
     }
     metrics
+}
+
+/// Adds the examples. Points keep their order on the way out of the SDK's types.
+fn exemplify(metric: &mut Metric, sum: &SdkMetric, exemplars: &mut Taken) {
+    let AggregatedMetrics::F64(sums) = sum.data() else { return };
+    match (&mut metric.data, sums) {
+        (Some(Data::Histogram(data)), MetricData::Histogram(sums)) => {
+            for (point, sum) in data.data_points.iter_mut().zip(sums.data_points()) {
+                point.exemplars = exemplars.of(&metric.name, sum.attributes().cloned().collect());
+            }
+        }
+        (Some(Data::ExponentialHistogram(data)), MetricData::ExponentialHistogram(sums)) => {
+            for (point, sum) in data.data_points.iter_mut().zip(sums.data_points()) {
+                point.exemplars = exemplars.of(&metric.name, sum.attributes().cloned().collect());
+            }
+        }
+        _ => {}
+    }
 }
 
 fn in_dollars(metric: &mut Metric) {

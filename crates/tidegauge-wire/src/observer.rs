@@ -94,11 +94,11 @@ impl Observer {
 
     /// The response head.
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
-        let response = &mut self.reading.answer.response;
-        response.status = Some(status);
-        self.provider.read_headers(headers, response);
+        self.reading.answer.response.status = Some(status);
+        self.provider.read_headers(headers, &mut self.reading.answer);
         self.content = Some(Content::new(headers));
-        self.framing = Some(Framing::new(headers));
+        let array = self.reading.reader.is_some_and(|reader| reader.streams_array());
+        self.framing = Some(Framing::new(headers, array && status.is_success()));
     }
 
     /// A piece of the response body, as the upstream sent it.
@@ -119,6 +119,7 @@ impl Observer {
         let decoded = !self.content.is_some_and(|content| content.has_failed());
         let facts = Facts {
             understood: decoded && !self.reading.lossy && self.reading.reader.is_some(),
+            truncated: self.reading.answer.truncated,
             pending: self.reading.answer.pending,
         };
         let partial =
@@ -201,8 +202,8 @@ impl Reading {
         let Self { reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
-        if answer.response.error.is_none() && root.get("error").is_some() {
-            answer.response.error = failure::read(root);
+        if root.get("error").is_some() {
+            answer.fail(failure::read(root));
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
@@ -231,7 +232,7 @@ impl Reading {
         if !self.doc.parse(&body.json) {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
-                self.answer.response.error = failure::of_text(&body.head);
+                self.answer.fail(failure::of_text(&body.head));
             } else {
                 self.answer.response.output = body.bytes > 0;
             }
@@ -240,7 +241,7 @@ impl Reading {
         self.lossy |= body.lossy;
         let root = self.doc.root(&body.json);
         if failed || root.get("error").is_some() {
-            self.answer.response.error = failure::read(root);
+            self.answer.fail(failure::read(root));
         }
         if let Some(reader) = self.reader.filter(|_| !failed) {
             let event = Event { name: None, data: root, stream: false };

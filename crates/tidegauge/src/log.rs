@@ -110,11 +110,19 @@ where
     ) -> fmt::Result {
         let mut fields = Fields(Map::new());
         let meta = event.metadata();
-        fields.0.insert("time".to_owned(), rfc3339(std::time::SystemTime::now()).into());
-        fields.0.insert("level".to_owned(), meta.level().as_str().into());
-        fields.0.insert("target".to_owned(), meta.target().into());
         event.record(&mut fields);
-        writeln!(writer, "{}", Value::Object(fields.0))
+        let time = rfc3339(std::time::SystemTime::now());
+        write!(
+            writer,
+            r#"{{"time":"{time}","level":"{}","target":"{}""#,
+            meta.level(),
+            meta.target()
+        )?;
+        let message = fields.0.remove_entry("message");
+        for (name, value) in message.into_iter().chain(fields.0) {
+            write!(writer, ",{}:{value}", Value::String(name))?;
+        }
+        writeln!(writer, "}}")
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     Compression, Config, Identity, Protocol, QueueOptions, Sampler, Settings, Sums, Target,
 };
 use crate::attribute::AttributeLimits;
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
 use crate::percent;
 use crate::resource::ResourceAttributes;
@@ -94,6 +95,7 @@ pub(super) fn resolve(
         },
         histograms: read.histograms(),
         sums: read.sums(),
+        exemplars: read.exemplars(),
         metric_interval: read
             .millis("OTEL_METRIC_EXPORT_INTERVAL")
             .or(settings.metric_interval)
@@ -138,7 +140,7 @@ impl Reader<'_> {
         let timeout =
             self.otlp(signal, "TIMEOUT", "timeout", None).map(|told| told_millis(self, &told));
         let ca = self.file(signal, "CERTIFICATE", "certificate", self.settings.certificate.clone());
-        let ca = ca.and_then(|(what, pem)| self.certificates(what, pem));
+        let ca = ca.and_then(|(what, pem)| self.certificates(&what, pem));
         let target = Target {
             protocol,
             endpoint: endpoint?,
@@ -162,7 +164,11 @@ impl Reader<'_> {
                 "none" => {}
                 // The text page is there in any case.
                 "prometheus" if signal.word == METRICS.word => {}
-                _ => self.mistake(&what, "otlp or none"),
+                _ => {
+                    self.mistake(&what, "otlp or none");
+                    // So that the mistakes about its target are found too.
+                    wanted = true;
+                }
             }
         }
         Some(wanted)
@@ -285,17 +291,16 @@ impl Reader<'_> {
         if PrivateKeyDer::from_pem_slice(&key).is_err() {
             self.mistake(&key_from, "a file with a PEM private key");
         }
-        let chain = self.certificates(chain_from, chain)?;
+        let chain = self.certificates(&chain_from, chain)?;
         Some(Identity { chain, key })
     }
 
     /// The PEM, if there is at least one certificate in it and none is broken.
-    fn certificates(&mut self, what: String, pem: Arc<[u8]>) -> Option<Arc<[u8]>> {
+    fn certificates(&mut self, what: &str, pem: Arc<[u8]>) -> Option<Arc<[u8]>> {
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         let good = read.is_ok_and(|read| !read.is_empty());
         if !good {
-            self.mistakes
-                .push(Mistake { what, expected: "a file with PEM certificates".to_owned() });
+            self.mistake(what, "a file with PEM certificates");
         }
         good.then_some(pem)
     }
@@ -429,6 +434,19 @@ impl Reader<'_> {
             Some(_) => {
                 self.mistake(what, "cumulative, delta or lowmemory");
                 Sums::Cumulative
+            }
+        }
+    }
+
+    fn exemplars(&mut self) -> ExemplarFilter {
+        let what = "OTEL_METRICS_EXEMPLAR_FILTER";
+        match self.text(what).as_deref() {
+            None | Some("trace_based") => ExemplarFilter::Sampled,
+            Some("always_on") => ExemplarFilter::All,
+            Some("always_off") => ExemplarFilter::Off,
+            Some(_) => {
+                self.mistake(what, "trace_based, always_on or always_off");
+                ExemplarFilter::Sampled
             }
         }
     }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value};
+use opentelemetry_proto::tonic::metrics::v1::{exemplar, metric::Data, number_data_point::Value};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use tidegauge_core::{Dropped, Health, Record, Sink};
 use tonic::{Code, Status};
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::Telemetry;
-use crate::config::{Compression, Config, Protocol, Settings};
-use crate::testing::collector::{Collector, Reply};
+use crate::config::{Compression, Config, Identity, Protocol, Settings, Sums};
+use crate::testing::collector::{Collector, Reply, Seen};
 use crate::testing::{records, shown};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -143,6 +145,36 @@ fn a_collector_that_is_down_at_the_start_gets_everything_once_it_is_up() {
     telemetry.shutdown(LONG);
     assert_eq!(health.spans_acked(), 15);
     assert_books(&health);
+}
+
+#[test]
+fn a_collector_that_never_answers_is_asked_again() {
+    for protocol in BOTH {
+        let collector = Collector::start();
+        collector.script([Reply::Hang]);
+        let mut config = traces_only(&collector, protocol);
+        config.traces.as_mut().unwrap().timeout = Duration::from_millis(200);
+        let (telemetry, health) = start(config);
+        telemetry.record(&records::unary());
+        collector.wait(|seen| seen.spans.len() >= 3);
+        telemetry.shutdown(LONG);
+        assert_eq!((health.spans_acked(), dropped(&health)), (3, 0), "{protocol:?}");
+        assert_books(&health);
+    }
+}
+
+/// Taken is taken, whatever the answer says; and no more of it is read than a bound.
+#[test]
+fn an_answer_that_cannot_be_read_is_an_acknowledgement() {
+    for length in [3, 9 << 20] {
+        let collector = Collector::start();
+        collector.script([Reply::Garbage(length)]);
+        let (telemetry, health) = start(traces_only(&collector, Protocol::HttpProtobuf));
+        telemetry.record(&records::unary());
+        telemetry.shutdown(LONG);
+        assert_eq!((health.spans_acked(), collector.seen().requests.len()), (3, 1), "{length}");
+        assert_books(&health);
+    }
 }
 
 #[test]
@@ -350,6 +382,29 @@ fn percentiles_of_exponential_histograms_are_right() {
 }
 
 #[test]
+fn a_percentile_leads_to_traces_that_have_it() {
+    let collector = Collector::start();
+    let (telemetry, _) = start(config(&collector, Protocol::Grpc));
+    for (id, ms, sampled) in [(1, 10, true), (2, 900, true), (3, 20, true), (4, 5000, false)] {
+        let mut record = records::unary();
+        record.exchange.trace.trace_id = tidegauge_core::TraceId([id; 16]);
+        record.exchange.trace.sampled = sampled;
+        record.measurement.duration = Duration::from_millis(ms);
+        telemetry.record(&record);
+    }
+    telemetry.shutdown(LONG);
+    let seen = collector.seen();
+    let duration = seen.metrics.iter().find(|(_, m)| m.name == "gen_ai.client.operation.duration");
+    let Some(Data::ExponentialHistogram(data)) = &duration.unwrap().1.data else {
+        panic!("an exponential histogram");
+    };
+    let examples = data.data_points[0].exemplars.iter();
+    let examples: Vec<_> = examples.map(|e| (e.trace_id[0], e.span_id[0], e.value)).collect();
+    let value = |seconds| Some(exemplar::Value::AsDouble(seconds));
+    assert_eq!(examples, [(2, 4, value(0.9)), (3, 4, value(0.02))]);
+}
+
+#[test]
 fn money_is_exact_as_a_sum() {
     let collector = Collector::start();
     let (telemetry, _) = start(config(&collector, Protocol::Grpc));
@@ -367,6 +422,122 @@ fn money_is_exact_as_a_sum() {
     let Some(Data::Sum(sum)) = &cost.data else { panic!("a sum") };
     assert_eq!(sum.data_points[0].value, Some(Value::AsDouble(0.00229)));
     assert!(sum.is_monotonic);
+}
+
+#[test]
+fn metrics_are_pushed_at_every_interval() {
+    let collector = Collector::start();
+    let mut config = config(&collector, Protocol::Grpc);
+    config.metric_interval = Duration::from_millis(20);
+    config.metric_queue.delay = Duration::ZERO;
+    let (telemetry, health) = start(config);
+    telemetry.record(&records::unary());
+    let pushed =
+        |seen: &Seen| seen.metrics.iter().filter(|(_, m)| m.name == "tidegauge.cost").count();
+    collector.wait(|seen| pushed(seen) >= 3);
+    telemetry.shutdown(LONG);
+    assert_eq!(health.points_dropped(Dropped::RejectedByCollector), 0);
+}
+
+/// Cumulative sums replace what was not delivered, deltas may not: together they must be the whole.
+#[test]
+fn no_delta_is_lost_while_the_collector_is_away() {
+    let collector = Collector::start();
+    collector.always(Some(Reply::Http(503, None)));
+    let mut config = config(&collector, Protocol::HttpProtobuf);
+    config.traces = None;
+    config.logs = None;
+    config.sums = Sums::Delta;
+    config.metric_interval = Duration::from_millis(5);
+    config.metric_queue.delay = Duration::ZERO;
+    let (telemetry, health) = start(config);
+    for round in 1..=5 {
+        telemetry.record(&records::unary());
+        collector.wait(|seen| seen.requests.len() >= round);
+    }
+    collector.always(None);
+    telemetry.shutdown(LONG);
+    let seen = collector.seen();
+    let costs = seen.metrics.iter().filter(|(_, metric)| metric.name == "tidegauge.cost");
+    let sum = costs.map(|(_, metric)| match &metric.data {
+        Some(Data::Sum(sum)) => match sum.data_points[0].value {
+            Some(Value::AsDouble(value)) => value,
+            _ => panic!("a double"),
+        },
+        _ => panic!("a sum"),
+    });
+    assert!((sum.sum::<f64>() - 5.0 * 0.000_229).abs() < 1e-12);
+    assert_eq!(Dropped::ALL.iter().map(|r| health.points_dropped(*r)).sum::<u64>(), 0);
+}
+
+#[test]
+fn tls_trusts_the_configured_certificate_and_shows_ours() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let server = || {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&provider),
+        );
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
+    };
+    for protocol in BOTH {
+        for (trusted, acked) in [(true, 3), (false, 0)] {
+            let collector = Collector::start_with(Some(server()));
+            let mut config = traces_only(&collector, protocol);
+            let target = config.traces.as_mut().unwrap();
+            let path = target.endpoint.path();
+            target.endpoint =
+                format!("https://localhost:{}{path}", collector.port()).parse().unwrap();
+            target.identity = Some(Identity {
+                chain: pem.clone().into_bytes().into(),
+                key: key.clone().into_bytes().into(),
+            });
+            target.ca = trusted.then(|| pem.clone().into_bytes().into());
+            let (telemetry, health) = start(config);
+            telemetry.record(&records::unary());
+            telemetry.shutdown(if trusted { LONG } else { Duration::from_millis(300) });
+            assert_eq!(health.spans_acked(), acked, "{protocol:?} {trusted}");
+            assert_eq!(health.spans_dropped(Dropped::ShutdownDeadline), 3 - acked);
+            assert_eq!(collector.seen().spans.len() as u64, acked);
+        }
+    }
+}
+
+#[test]
+fn our_own_log_lines_are_exported_without_feeding_on_themselves() {
+    let collector = Collector::start();
+    let (telemetry, _) = start(config(&collector, Protocol::Grpc));
+    let subscriber = tracing_subscriber::registry().with(crate::layer(&telemetry));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(target: "tidegauge_proxy::server", port = 4310, "listening");
+        tracing::debug!(target: "tidegauge_proxy::server", "too fine");
+        tracing::error!(target: "h2::client", "would feed on itself");
+        tracing::warn!("from the exporter itself");
+    });
+    telemetry.shutdown(LONG);
+    let logs = collector.seen().logs;
+    assert_eq!(logs.len(), 1, "{logs:?}");
+    let (scope, log) = &logs[0];
+    assert_eq!(
+        (scope.as_str(), log.severity_number, log.event_name.as_str()),
+        ("tidegauge", 9, "")
+    );
+    assert_eq!(shown(&log.attributes, "port").as_deref(), Some("4310"));
+    let target = shown(&log.attributes, "tidegauge.log.target");
+    assert_eq!(target.as_deref(), Some("tidegauge_proxy::server"));
+    assert!(format!("{:?}", log.body).contains("listening"));
 }
 
 #[test]

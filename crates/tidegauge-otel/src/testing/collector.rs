@@ -50,6 +50,8 @@ pub(crate) enum Reply {
     Grpc(Status),
     /// Refuses with an HTTP status and perhaps `retry-after`.
     Http(u16, Option<&'static str>),
+    /// Takes all and answers with so many bytes that mean nothing.
+    Garbage(usize),
     /// Never answers.
     Hang,
     /// Takes at most so many spans in one request, else says too large.
@@ -240,6 +242,11 @@ impl Collector {
                     response.headers_mut().insert("location", elsewhere.parse().unwrap());
                 }
                 return response;
+            }
+            Err(Reply::Garbage(length)) => {
+                self.take_traces(Message::decode(&body[..]).unwrap());
+                let garbage = Full::new(Bytes::from(vec![0xff; length]));
+                return Response::new(tonic::body::Body::new(garbage));
             }
             Err(other) => panic!("no HTTP reply: {other:?}"),
         };

@@ -149,10 +149,9 @@ impl Registry {
             found.add("span_name", place);
         }
         self.status(span, kind_name, place, found);
-        if let Some(resent) = get("http.request.resend_count") {
-            if kind_name != "http.client" || resent.parse::<u32>().unwrap_or(0) == 0 {
-                found.add("resend_count", place);
-            }
+        let resent = get("http.request.resend_count").map(|resent| resent.parse().unwrap_or(0));
+        if resent.is_some_and(|resent: u32| kind_name != "http.client" || resent == 0) {
+            found.add("resend_count", place);
         }
         if kind_name.starts_with("gen_ai.") {
             streaming(&get, place, found);

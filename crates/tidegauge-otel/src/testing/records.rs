@@ -40,7 +40,7 @@ impl Dialect for Known {
         false
     }
     fn filter(&self) -> Box<dyn Filter> {
-        unimplemented!("no test filters")
+        panic!("no test filters")
     }
     fn error_body(&self, _: StatusCode, _: &str, _: &str) -> Bytes {
         Bytes::new()

@@ -191,9 +191,6 @@ pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Som
 pub(crate) static MOONSHOT: Compatible =
     public("moonshot", "moonshot_ai", "https://api.moonshot.ai", Some("moonshotai"));
 
-/// Ollama, its OpenAI-compatible side.
-pub(crate) static OLLAMA: Compatible = own("ollama", "ollama", Some("http://127.0.0.1:11434"));
-
 /// vLLM.
 pub(crate) static VLLM: Compatible = own("vllm", "vllm", Some("http://127.0.0.1:8000"));
 

@@ -63,7 +63,7 @@ async fn show(args: &DemoArgs, options: Options, out: &mut dyn Write) -> anyhow:
     let sent = drive(&options, &running, &captions, &mut screen).await?;
     let (live, health) = (Arc::clone(running.live()), Arc::clone(running.health()));
     running.shutdown();
-    running.wait_with(stop).await;
+    running.wait_with(stop).await?;
     let below = vec![summary(sent, &health)];
     screen.draw(&table(&live, &options, &Captions { below, ..captions }))?;
     Ok(Exit::Well)

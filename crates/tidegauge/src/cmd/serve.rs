@@ -56,7 +56,10 @@ async fn serve(
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
     running.spawn(obey(running.stopper(), asked, stop.clone()));
-    let drained = running.wait_with(stop).await;
+    let Ok(drained) = running.wait_with(stop).await else {
+        tracing::error!("the data plane broke");
+        return Ok(Exit::Internal);
+    };
     if drained.cut > 0 {
         tracing::warn!(cut = drained.cut, "stopped; exchanges had to be cut");
     } else {

@@ -258,6 +258,15 @@ fn nothing_typed_means_the_built_in_upstreams_on_loopback() {
 }
 
 #[test]
+fn the_upstream_with_its_providers_name_claims_first() {
+    let text = "upstreams: {a-mirror: {provider: anthropic, base_url: 'http://h'}}";
+    let policy = config(text).policy(SAMPLER);
+    let names: Vec<_> = policy.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    assert_eq!(names.first(), Some(&"anthropic"));
+    assert_eq!(names.last(), Some(&"a-mirror"));
+}
+
+#[test]
 fn flags_win_over_variables_and_those_over_the_file() {
     let text =
         "listen: 127.0.0.1:1\nconsole: {listen: '127.0.0.1:1', token: '${KEY}'}\nrecord_file: f";
@@ -304,6 +313,18 @@ fn a_mistake_in_a_variable_or_flag_names_it() {
     };
     let mistakes = resolve(Typed { file: None, flags: &flags }, &world).unwrap_err();
     insta::assert_snapshot!(mistakes.to_string());
+}
+
+#[test]
+fn a_mistake_in_a_standard_variable_names_it() {
+    let world = Outside {
+        env: &|name| (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "carrier-pigeon".to_owned()),
+        ..outside()
+    };
+    let text = "telemetry: {otlp: {endpoint: 'http://c:4317'}}";
+    let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
+    let told = resolve(typed, &world).unwrap_err().to_string();
+    assert!(told.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected "), "{told}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tidegauge_core::{Health, Record};
 use super::{Output, Registry};
 use crate::attribute::pair;
 use crate::cardinality::Cardinality;
+use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, MetricOptions, Sample};
 use crate::semconv::{ATTRIBUTES, Kind, METRICS};
 use crate::span::SpanOptions;
@@ -21,7 +22,14 @@ use crate::{event, points, span};
 fn output(records: &[Record], histograms: Histograms) -> Output {
     let options = MetricOptions::default();
     let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = Meter::new(histograms, Temporality::Cumulative, &options, &health, &bound);
+    let meter = Meter::new(
+        histograms,
+        Temporality::Cumulative,
+        &options,
+        &health,
+        &bound,
+        ExemplarFilter::Sampled,
+    );
     let mut output = Output::default();
     for record in records {
         meter.record(&Sample::new(record, &options, &bound));
@@ -29,7 +37,7 @@ fn output(records: &[Record], histograms: Histograms) -> Output {
         output.spans.extend(spans.into_iter().map(|(_, span)| span));
         output.logs.extend(event::exception(record, &SpanOptions::default()));
     }
-    let metrics = points::metrics(&meter.collect());
+    let metrics = points::metrics(&meter.collect(), meter.exemplars());
     output.metrics = metrics.into_iter().map(|(_, metric)| metric).collect();
     output
 }
