@@ -120,7 +120,7 @@ async fn what_check_shows_can_be_checked_again() {
 
 #[tokio::test]
 async fn exit_codes_say_how_it_ended() {
-    for (args, code) in [
+    let runs = [
         (&["--version"][..], 0),
         (&["--help"], 0),
         (&["--nonsense"], 2),
@@ -135,10 +135,13 @@ async fn exit_codes_say_how_it_ended() {
         (&["completions", "fish"], 0),
         (&["completions", "nonsense"], 2),
         (&["healthcheck", "http://127.0.0.1:9/healthz"], 1),
-    ] {
-        let output = run("", args, &[]).await;
+    ];
+    let run = |args: &'static [&str]| tokio::spawn(run("", args, &[]));
+    let running: Vec<_> = runs.iter().map(|(args, code)| (args, code, run(args))).collect();
+    for (args, code, output) in running {
+        let output = output.await.expect("joined");
         let said = stdout(&output) + &stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
         assert!(!said.is_empty(), "{args:?} says something");
         assert!(!said.contains("panicked"), "{args:?}: {said}");
     }
