@@ -209,7 +209,6 @@ async fn a_healthcheck_asks_the_running_program() {
 #[tokio::test]
 async fn the_demo_shows_figures_without_a_network() {
     let args = ["demo", "--once", "50", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"];
-    let begun = Instant::now();
     let output = run("", &args, &[]).await;
     let said = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
@@ -218,7 +217,6 @@ async fn the_demo_shows_figures_without_a_network() {
     }
     let again = run("", &args, &[]).await;
     assert_eq!(again.status.code(), Some(0), "it can be run again");
-    println!("two demos of 50 calls took {:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -447,7 +445,7 @@ async fn a_storm_of_changes_fails_no_request() {
         program.signal("HUP").await;
     }
     asking.await.expect("every request is answered");
-    println!("{turn} changes during 200 requests");
+    assert!(turn > 2, "there were changes to survive");
 }
 
 #[tokio::test]

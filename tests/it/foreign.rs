@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use crate::support::answers;
 use crate::support::client::{call, post};
 use crate::support::program::Start;
+use crate::support::say;
 use crate::support::upstream::Upstream;
 use crate::support::wait::until;
 
@@ -42,7 +43,7 @@ fn agent(program: &str, folder: &Path, grpc: &str, http: &str) -> Child {
 #[tokio::test]
 async fn a_foreign_collector_understands_every_signal() {
     let Ok(program) = std::env::var("TIDEGAUGE_ROTEL") else {
-        println!("skipped: TIDEGAUGE_ROTEL names no rotel-agent");
+        say("skipped: TIDEGAUGE_ROTEL names no rotel-agent");
         return;
     };
     for protocol in ["grpc", "http/protobuf"] {

@@ -770,5 +770,5 @@ async fn a_request_that_meets_a_close_is_sent_once_at_most() {
     let all = bodies.len();
     bodies.dedup();
     assert_eq!(bodies.len(), all, "no request comes twice");
-    println!("{met} of 300 requests met a close");
+    assert!(met < 300, "some get through");
 }

@@ -6,9 +6,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests may stop at once, read clocks and start tasks, and say that they were skipped"
+    reason = "tests may stop at once, read clocks and start tasks"
 )]
 
 mod accounting;

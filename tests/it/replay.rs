@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::support::program::Start;
+use crate::support::say;
 
 /// What the player says about one field.
 struct Row {
@@ -23,9 +24,15 @@ fn rows(table: &str) -> Vec<Row> {
     rows.filter(|row| row.field.contains(": ")).collect()
 }
 
+/// The lines of the table alone.
+fn table(said: &str) -> String {
+    let rows = said.lines().filter(|line| line.contains(" / "));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
 /// The table, after every row that `must` names was found perfect.
 fn judge(what: &str, said: &str, must: impl Fn(&str) -> bool) {
-    println!("{what}\n{said}");
+    say(&format!("{what}\n{}", table(said)));
     let rows = rows(said);
     assert!(rows.iter().any(|row| must(&row.field)), "there are rows to judge: {said}");
     let wrong: Vec<String> = rows

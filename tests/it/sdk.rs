@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use crate::support::answers;
 use crate::support::program::{Program, Start};
+use crate::support::say;
 use crate::support::upstream::Upstream;
 
 /// Where the calls are.
@@ -20,7 +21,6 @@ async fn compare(mut command: Command) -> (Output, Program) {
     command.arg(&origin).arg(program.origin());
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("joined");
     let output = output.expect("the script runs");
-    println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(
         output.status.success(),
         "{}\n{}",
@@ -38,7 +38,7 @@ fn calls(output: &Output) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_sdks_notice_nothing() {
     let Some(python) = std::env::var_os("TIDEGAUGE_SDK_PYTHON") else {
-        println!("skipped: TIDEGAUGE_SDK_PYTHON names no Python with openai and anthropic");
+        say("skipped: TIDEGAUGE_SDK_PYTHON names no Python with openai and anthropic");
         return;
     };
     let mut command = Command::new(python);
@@ -56,7 +56,7 @@ async fn python_sdks_notice_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_sdk_notices_nothing() {
     let Some(folder) = std::env::var_os("TIDEGAUGE_SDK_NODE") else {
-        println!("skipped: TIDEGAUGE_SDK_NODE names no folder with node_modules/openai");
+        say("skipped: TIDEGAUGE_SDK_NODE names no folder with node_modules/openai");
         return;
     };
     let mut command = Command::new("node");

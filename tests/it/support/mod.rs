@@ -9,3 +9,10 @@ pub(crate) mod program;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wait;
+
+/// Says something whether or not the test passes: a skipped test should not look like one that ran.
+pub(crate) fn say(what: &str) {
+    use std::io::Write;
+    // Unlike `println!`, this is not kept back until a test fails.
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
