@@ -48,9 +48,7 @@ async fn recordings_of_real_providers_pass_and_are_understood() {
     let (Ok(player), Ok(recordings)) =
         (std::env::var("TIDEGAUGE_REPLAY"), std::env::var("TIDEGAUGE_RECORDINGS"))
     else {
-        println!(
-            "skipped: TIDEGAUGE_REPLAY and TIDEGAUGE_RECORDINGS name no player and recordings"
-        );
+        say("skipped: TIDEGAUGE_REPLAY and TIDEGAUGE_RECORDINGS name no player and recordings");
         return;
     };
     // The player listens where we say, so a free port is looked for.
