@@ -18,7 +18,7 @@ pub(crate) static COHERE: Plain = Plain {
     upstream: Some("https://api.cohere.com"),
     price_id: Some("cohere"),
     claims: |_| false,
-    find: |head| plain::by_table(ROUTES, head),
+    find: |head| plain::by_table(ROUTES, head).or_else(|| openai::find(head)),
     error_body: |_, kind, message| openai::error_body(kind, message),
     read_headers: |_, _| {},
 };
