@@ -1,3 +1,5 @@
+//! Every exchange becomes a record or a counted loss.
+
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender as Gate;
 
