@@ -104,7 +104,12 @@ impl Observer {
         self.content = Some(Content::new(headers));
         self.json = is_json(headers);
         let array = self.reading.reader.is_some_and(|reader| reader.streams_array());
-        self.framing = Some(Framing::new(headers, array && status.is_success()));
+        self.framing = Some(if failure::is_failure(status) {
+            // Errors are often plain JSON under the label of the stream that did not come.
+            Framing::untold()
+        } else {
+            Framing::new(headers, array)
+        });
     }
 
     /// A piece of the response body, as the upstream sent it.
