@@ -9,6 +9,7 @@
 
 mod env;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::span::SpanOptions;
 pub use env::{ConfigError, Mistake};
 
 /// What the configuration file says. Everything may be left out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// Where to send all signals; nothing is sent when neither this nor a variable says where.
     pub endpoint: Option<String>,
@@ -54,7 +55,7 @@ pub struct Settings {
     pub histograms: Option<Histograms>,
     /// Tags that become metric attributes.
     pub metric_tags: Option<Vec<String>>,
-    /// Bytes that may wait in memory.
+    /// Bytes that may wait in memory: three quarters for spans, an eighth each for metrics and logs.
     pub queue_bytes: Option<usize>,
     /// How long one piece is retried.
     pub max_retry_age: Option<Duration>,
@@ -64,6 +65,13 @@ pub struct Settings {
     pub diagnostics: Option<bool>,
     /// Whether our own listener speaks TLS.
     pub secure: bool,
+}
+
+impl fmt::Debug for Settings {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
 }
 
 /// Everything resolved.
@@ -144,8 +152,8 @@ pub struct Identity {
     pub key: Arc<[u8]>,
 }
 
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity")
     }
 }

@@ -4,6 +4,9 @@
 //! because the text page needs fixed buckets and cumulative sums whatever is pushed. Money goes in as
 //! whole billionths and becomes dollars only on the way out, so that sums stay exact.
 
+mod health;
+mod sample;
+
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,15 +20,15 @@ use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream,
     Temporality,
 };
-use tidegauge_core::{
-    Attempt, Bucket, Category, Cost, CostStatus, Domain, Dropped, ErrorType, Health, Record,
-    Rejected, Task,
-};
+use tidegauge_core::{Bucket, Cost, CostStatus, Health, Record};
 
 use crate::cardinality::Cardinality;
 use crate::exemplar::{ExemplarFilter, Exemplars, Taken};
 use crate::semconv::{self as name, Metric};
-use crate::span::{attempt_error, has_inference, labels, method, protocol, scheme, server_error};
+use crate::span::has_inference;
+
+pub(crate) use sample::Sample;
+use sample::{text, with};
 
 /// How distributions are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,8 +102,8 @@ impl Meter {
         let http = provider.meter_with_scope(scope(name::SCOPE_HTTP));
         let genai = provider.meter_with_scope(scope(name::SCOPE_GENAI));
         let own = provider.meter_with_scope(scope(name::SCOPE_SELF));
-        observe_health(&own, health, bound);
-        observe_active(&http, health, options.secure);
+        health::observe(&own, health, bound);
+        health::observe_active(&http, health, options.secure);
         Self {
             reader,
             client_duration: seconds(&genai, &name::CLIENT_OPERATION_DURATION),
@@ -235,147 +238,6 @@ impl Meter {
     }
 }
 
-/// One record with its attribute sets, made once however many meters there are. Sets are sorted by
-/// name: the SDK would otherwise keep every set twice.
-pub(crate) struct Sample<'a> {
-    record: &'a Record,
-    requests: Vec<KeyValue>,
-    server: Vec<KeyValue>,
-    attempts: Vec<Vec<KeyValue>>,
-    overhead: Vec<KeyValue>,
-    call: Vec<KeyValue>,
-    duration: Vec<KeyValue>,
-}
-
-impl<'a> Sample<'a> {
-    /// Every value that a client or an upstream can choose goes through `bound`.
-    pub(crate) fn new(record: &'a Record, options: &MetricOptions, bound: &Cardinality) -> Self {
-        let tags = tags(record, options, bound);
-        let call = call(record, &tags, bound);
-        let mut duration = call.clone();
-        let error = record.observation.outcome.error.as_ref().map(ErrorType::as_str);
-        push(&mut duration, name::ERROR_TYPE, error.map(|error| limited(bound, error)));
-        let streaming = record.observation.request.stream || record.observation.stream;
-        if streaming {
-            duration.push(KeyValue::new(name::REQUEST_STREAM, true));
-        }
-        Self {
-            record,
-            requests: sorted(requests(record, &tags)),
-            server: sorted(server(record)),
-            attempts: attempts(record),
-            overhead: vec![text(name::UPSTREAM, &*record.exchange.upstream.name)],
-            call: sorted(call),
-            duration: sorted(duration),
-        }
-    }
-}
-
-fn requests(record: &Record, tags: &[KeyValue]) -> Vec<KeyValue> {
-    let exchange = &record.exchange;
-    let category = record.observation.outcome.category;
-    let mut set = vec![
-        text(name::UPSTREAM, &*exchange.upstream.name),
-        text(name::OPERATION, exchange.operation.name()),
-        text(name::END, exchange.end.name()),
-    ];
-    push(&mut set, name::CATEGORY, category.map(Category::name));
-    push(&mut set, name::DOMAIN, category.and_then(Category::domain).map(Domain::name));
-    set.extend(exchange.status.map(status));
-    set.extend_from_slice(tags);
-    set
-}
-
-fn server(record: &Record) -> Vec<KeyValue> {
-    let exchange = &record.exchange;
-    let mut set = vec![
-        text(name::HTTP_METHOD, method(&exchange.method).0),
-        text(name::URL_SCHEME, scheme(exchange.secure)),
-    ];
-    push(&mut set, name::HTTP_ROUTE, Some(&*exchange.route).filter(|route| !route.is_empty()));
-    set.extend(exchange.status.map(status));
-    push(&mut set, name::ERROR_TYPE, server_error(record));
-    push(&mut set, name::NETWORK_PROTOCOL_VERSION, protocol(exchange.version));
-    set
-}
-
-fn attempts(record: &Record) -> Vec<Vec<KeyValue>> {
-    let exchange = &record.exchange;
-    let origin = &exchange.upstream.origin;
-    let set = |attempt: &Attempt| {
-        let mut set = vec![
-            text(name::HTTP_METHOD, method(&exchange.method).0),
-            text(name::SERVER_ADDRESS, &*origin.host),
-            KeyValue::new(name::SERVER_PORT, i64::from(origin.port)),
-        ];
-        set.extend(attempt.status.map(status));
-        push(&mut set, name::ERROR_TYPE, attempt_error(attempt));
-        push(&mut set, name::NETWORK_PROTOCOL_VERSION, attempt.version.and_then(protocol));
-        sorted(set)
-    };
-    exchange.attempts.iter().map(set).collect()
-}
-
-/// What all GenAI metrics share.
-fn call(record: &Record, tags: &[KeyValue], bound: &Cardinality) -> Vec<KeyValue> {
-    let (exchange, observation) = (&record.exchange, &record.observation);
-    let origin = &exchange.upstream.origin;
-    // A request that the provider refused can be sent by anyone, so it may not take the last room.
-    let domain = observation.outcome.category.and_then(Category::domain);
-    let refused = domain == Some(Domain::Client);
-    let model = |key: &'static str, model: &Option<String>| {
-        let model = model.as_deref().filter(|model| !model.is_empty())?;
-        Some(KeyValue::new(key, bound.bound("model", model, refused)))
-    };
-    let mut set = vec![
-        text(name::OPERATION_NAME, exchange.operation.name()),
-        text(name::PROVIDER_NAME, exchange.upstream.dialect.provider()),
-        text(name::SERVER_ADDRESS, &*origin.host),
-        KeyValue::new(name::SERVER_PORT, i64::from(origin.port)),
-        text(name::UPSTREAM, &*exchange.upstream.name),
-    ];
-    set.extend(model(name::REQUEST_MODEL, &observation.request.model));
-    set.extend(model(name::RESPONSE_MODEL, &observation.response.model));
-    set.extend_from_slice(tags);
-    set
-}
-
-fn tags(record: &Record, options: &MetricOptions, bound: &Cardinality) -> Vec<KeyValue> {
-    let labels = labels(record);
-    let tag = |tag: &String| {
-        let value = labels.tags.get(tag).filter(|value| !value.is_empty())?;
-        let key = format!("{}{tag}", name::TAG_PREFIX);
-        let value = bound.bound(&key, value, false);
-        Some(KeyValue::new(key, value))
-    };
-    options.tags.iter().filter_map(tag).collect()
-}
-
-fn limited(bound: &Cardinality, error: &str) -> String {
-    bound.bound(name::ERROR_TYPE, error, false)
-}
-
-fn status(status: http::StatusCode) -> KeyValue {
-    KeyValue::new(name::HTTP_STATUS_CODE, i64::from(status.as_u16()))
-}
-
-fn text(key: &'static str, value: impl Into<String>) -> KeyValue {
-    KeyValue::new(key, value.into())
-}
-
-fn push(set: &mut Vec<KeyValue>, key: &'static str, value: Option<impl Into<String>>) {
-    set.extend(value.map(|value| text(key, value)));
-}
-
-fn with<const N: usize>(set: &[KeyValue], more: [KeyValue; N]) -> Vec<KeyValue> {
-    sorted(set.iter().cloned().chain(more).collect())
-}
-
-fn sorted(mut set: Vec<KeyValue>) -> Vec<KeyValue> {
-    set.sort_by(|a, b| a.key.cmp(&b.key));
-    set
-}
-
 fn scope(name: &'static str) -> InstrumentationScope {
     InstrumentationScope::builder(name).with_version(name::SCOPE_VERSION).build()
 }
@@ -407,112 +269,6 @@ fn amounts(meter: &Instruments, metric: &Metric) -> Histogram<u64> {
 
 fn counter(meter: &Instruments, metric: &Metric) -> Counter<u64> {
     meter.u64_counter(metric.name).with_unit(metric.unit).with_description(metric.about).build()
-}
-
-/// Counts of [`Health`] that have no attribute.
-type Total = fn(&Health) -> u64;
-/// Amounts of [`Health`] that have no attribute.
-type Amount = fn(&Health) -> i64;
-
-const TOTALS: &[(Metric, Total)] = &[
-    (name::REQUESTS_ACCEPTED, Health::accepted),
-    (name::RECORDS, Health::records),
-    (name::SPANS_CREATED, Health::spans),
-    (name::SPANS_ACKED, Health::spans_acked),
-    (name::CLIENT_DISCONNECTS, Health::disconnects),
-    (name::OBSERVATIONS_PARTIAL, Health::partial),
-    (name::UNPRICED, Health::unpriced),
-    (name::UNCLASSIFIED, Health::unclassified),
-    (name::SPLICES_REFUSED, Health::splices_refused),
-    (name::HOLDS_EXCEEDED, Health::holds_exceeded),
-    (name::RELOADS, |health| health.reloads().0),
-];
-
-const AMOUNTS: &[(Metric, Amount)] = &[
-    (name::SPANS_QUEUED, Health::spans_queued),
-    (name::STREAMS_ACTIVE, Health::streams),
-    (name::CONNECTIONS_ACTIVE, Health::connections),
-];
-
-/// Counts of [`Health`] by the reason of a loss.
-type Loss = fn(&Health, Dropped) -> u64;
-
-const DROPS: &[(Metric, Loss)] = &[
-    (name::SPANS_DROPPED, Health::spans_dropped),
-    (name::POINTS_DROPPED, Health::points_dropped),
-    (name::LOGS_DROPPED, Health::logs_dropped),
-    (name::RECORDS_LOST, Health::records_lost),
-];
-
-/// Everything this process knows about itself, read when the sums are.
-fn observe_health(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Cardinality>) {
-    for (metric, read) in TOTALS {
-        let health = Arc::clone(health);
-        observe_total(meter, metric, move |tell| tell(read(&health), &[]));
-    }
-    for (metric, read) in DROPS {
-        let health = Arc::clone(health);
-        observe_total(meter, metric, move |tell| {
-            for reason in Dropped::ALL {
-                tell(read(&health, *reason), &[text(name::REASON, reason.name())]);
-            }
-        });
-    }
-    let rejected = Arc::clone(health);
-    observe_total(meter, &name::REQUESTS_REJECTED, move |tell| {
-        for reason in Rejected::ALL {
-            tell(rejected.rejected(*reason), &[text(name::REASON, reason.name())]);
-        }
-    });
-    let panics = Arc::clone(health);
-    observe_total(meter, &name::PANICS, move |tell| {
-        for task in Task::ALL {
-            tell(panics.panics(*task), &[text(name::TASK, task.name())]);
-        }
-    });
-    let bound = Arc::clone(bound);
-    observe_total(meter, &name::LABELS_FOLDED, move |tell| tell(bound.folded(), &[]));
-    for (metric, read) in AMOUNTS {
-        let health = Arc::clone(health);
-        meter
-            .i64_observable_up_down_counter(metric.name)
-            .with_unit(metric.unit)
-            .with_description(metric.about)
-            .with_callback(move |observer| observer.observe(read(&health), &[]))
-            .build();
-    }
-    let reload = Arc::clone(health);
-    meter
-        .u64_observable_gauge(name::RELOAD_OK.name)
-        .with_description(name::RELOAD_OK.about)
-        .with_callback(move |observer| observer.observe(u64::from(reload.reloads().1), &[]))
-        .build();
-}
-
-fn observe_total(
-    meter: &Instruments,
-    metric: &Metric,
-    read: impl Fn(&dyn Fn(u64, &[KeyValue])) + Send + Sync + 'static,
-) {
-    meter
-        .u64_observable_counter(metric.name)
-        .with_unit(metric.unit)
-        .with_description(metric.about)
-        .with_callback(move |observer| read(&|value, set| observer.observe(value, set)))
-        .build();
-}
-
-/// The data plane counts its open requests without their methods, which the convention wants: the
-/// method is stated as not known.
-fn observe_active(meter: &Instruments, health: &Arc<Health>, secure: bool) {
-    let health = Arc::clone(health);
-    let set = [text(name::HTTP_METHOD, name::OTHER), text(name::URL_SCHEME, scheme(secure))];
-    meter
-        .i64_observable_up_down_counter(name::HTTP_SERVER_ACTIVE.name)
-        .with_unit(name::HTTP_SERVER_ACTIVE.unit)
-        .with_description(name::HTTP_SERVER_ACTIVE.about)
-        .with_callback(move |observer| observer.observe(health.active(), &set))
-        .build();
 }
 
 /// A handle on the SDK's own manual reader, which a provider wants to own.

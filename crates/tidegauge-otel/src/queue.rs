@@ -175,8 +175,14 @@ impl Queue {
     pub(crate) fn due(&self, now: Instant, flushing: bool) -> Due {
         let state = self.lock();
         let Some(oldest) = state.waiting.front() else { return Due::Never };
-        let time = oldest.born + self.options.delay;
-        if flushing || time <= now || self.is_full(&state) { Due::Now } else { Due::At(time) }
+        if flushing || self.is_full(&state) {
+            return Due::Now;
+        }
+        match oldest.born.checked_add(self.options.delay) {
+            Some(time) if time > now => Due::At(time),
+            Some(_) => Due::Now,
+            None => Due::Never,
+        }
     }
 
     /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;

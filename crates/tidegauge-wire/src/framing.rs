@@ -53,8 +53,13 @@ impl Framing {
             }
             "application/vnd.amazon.eventstream" => Self::Frames(Box::default()),
             "application/json" if array => Self::Elements(Box::default()),
-            _ => Self::Untold(Vec::new()),
+            _ => Self::untold(),
         }
+    }
+
+    /// For a body whose label is not to be trusted.
+    pub(crate) fn untold() -> Self {
+        Self::Untold(Vec::new())
     }
 
     /// Whether this is a stream of events.

@@ -178,13 +178,14 @@ fn variables_win_over_the_file() {
         sample_ratio: Some(0.5),
         metric_tags: Some(vec!["plan".to_owned()]),
         queue_bytes: Some(8 << 20),
-        headers: vec![("x-key".to_owned(), "1".to_owned())],
+        headers: vec![("x-key".to_owned(), "hunter2".to_owned())],
         ..Settings::default()
     };
     let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]).unwrap();
+    assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
     let traces = config.traces.unwrap();
     assert_eq!((traces.protocol, traces.compression), (Protocol::Grpc, None));
-    assert_eq!(traces.headers["x-key"], "1");
+    assert_eq!(traces.headers["x-key"], "hunter2");
     assert_eq!(config.resource.get("service.name"), Some("file"));
     assert_eq!(config.sampler, sampler(0.5, true));
     assert_eq!(config.metric.tags, ["plan"]);

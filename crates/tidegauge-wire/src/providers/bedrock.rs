@@ -8,7 +8,7 @@ use http::HeaderMap;
 use tidegauge_core::{Head, Matched, Operation, ProviderError, Request, Source};
 
 use super::anthropic::Messages;
-use super::openai::chat::Chat;
+use super::openai::{self, chat::Chat};
 use super::plain::{Found, Plain};
 use super::routes;
 use crate::answer::{Answer, MAX_NAME};
@@ -26,7 +26,7 @@ pub(crate) static BEDROCK: Plain = Plain {
     price_id: Some("aws"),
     client_variable: None,
     claims: |_| false,
-    find,
+    find: |head| find(head).or_else(|| openai::find(head)),
     error_body: |_, kind, message| {
         let (kind, message) = (quoted(kind), quoted(message));
         let flat = format!(r#""message":{message},"__type":{kind}"#);

@@ -19,7 +19,7 @@ pub(crate) static COHERE: Plain = Plain {
     price_id: Some("cohere"),
     client_variable: None,
     claims: |_| false,
-    find: |head| plain::by_table(ROUTES, head),
+    find: |head| plain::by_table(ROUTES, head).or_else(|| openai::find(head)),
     error_body: |_, kind, message| openai::error_body(kind, message),
     read_headers: |_, _| {},
 };

@@ -8,6 +8,7 @@ use http::StatusCode;
 use tidegauge_core::{Head, Matched, Operation, OutputType, Request, Source};
 
 use super::anthropic::Messages;
+use super::openai;
 use super::plain::{Found, Plain};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::{Json, clip};
@@ -25,7 +26,7 @@ pub(crate) static GEMINI: Plain = Plain {
     claims: |head| {
         head.path.starts_with("/v1beta/models/") || head.headers.contains_key("x-goog-api-key")
     },
-    find,
+    find: |head| find(head).or_else(|| openai::find(head)),
     error_body,
     read_headers: |_, _| {},
 };

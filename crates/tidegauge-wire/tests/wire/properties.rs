@@ -11,7 +11,7 @@ use crate::cassettes::{folders, load};
 use crate::exchange::Case;
 
 /// Times depend on the pieces, nothing else does.
-fn timeless(mut seen: Observation) -> Observation {
+pub(crate) fn timeless(mut seen: Observation) -> Observation {
     seen.times = StreamTimes::default();
     seen
 }
@@ -141,6 +141,26 @@ fn times_follow_the_tokens() {
     assert_eq!(seen.times.last_token, at(6));
     let gaps: Vec<u128> = seen.times.gaps.iter().map(Duration::as_millis).collect();
     assert_eq!(gaps, [2, 1, 1, 1]);
+}
+
+#[test]
+fn a_long_stream_keeps_a_bounded_record() {
+    let mut case = blank();
+    case.headers = crate::exchange::headers([("content-type", "text/event-stream")]);
+    let delta = r#"data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"[[[["}}]}}]}"#;
+    let other =
+        r#"data: {"choices":[{"index":9,"delta":{"tool_calls":[{"id":"N","function":{}}]}}]}"#;
+    let mut response = String::new();
+    for n in 0..6000 {
+        response += &format!("{delta}\n\n{}\n\n", other.replace('N', &n.to_string()));
+    }
+    case.response = response.into_bytes();
+    let seen = case.observe(|_| 4096);
+    assert_eq!(seen.response.events, 12_000);
+    assert_eq!(seen.times.gaps.len(), StreamTimes::MAX_GAPS);
+    assert_eq!(seen.times.gaps_dropped, 11_999 - StreamTimes::MAX_GAPS as u64);
+    assert_eq!(seen.response.tool_calls, 6001);
+    assert_eq!(seen.outcome.category.map(|category| category.name()), Some("stream_cut"));
 }
 
 #[test]

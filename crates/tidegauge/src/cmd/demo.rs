@@ -16,22 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::DemoArgs;
 use crate::config::{Mistakes, Outside, Overrides, Resolved, Typed, resolve};
-use crate::demo::{Captions, Options, Screen, Sent, Upstream, render, run as send};
+use crate::demo::{Captions, Options, Screen, Sent, UPSTREAMS, Upstream, render, run as send};
 use crate::serve::{Plane, Running, start};
 use crate::sinks::Live;
 use crate::{log, welcome};
 
 use super::Exit;
 use super::serve::{obey, runtime};
-
-/// What is set besides the addresses: both formats ask for usage, and the table has the screen for
-/// itself.
-const FILE: &str = "\
-upstreams:
-  openai: { usage: inject }
-  anthropic: { usage: inject }
-log: { level: warn }
-";
 
 /// Runs until the calls are over, or a signal.
 pub(crate) fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
@@ -111,18 +102,18 @@ fn summary(sent: Sent, health: &Health) -> String {
     )
 }
 
-/// The configuration of the demo: what is set in the environment for telemetry holds here too.
+/// The configuration of the demo: usage is asked for, and the table has the screen for itself. What
+/// is set in the environment for telemetry holds here too.
 fn resolved(args: &DemoArgs, upstream: SocketAddr) -> Result<Resolved, Mistakes> {
+    let usage = UPSTREAMS.map(|name| format!("{name}: {{ usage: inject }}")).join(", ");
+    let text = format!("upstreams: {{ {usage} }}\nlog: {{ level: warn }}\n");
     let flags = Overrides {
         listen: Some(args.listen.clone()),
         console: Some(args.console.clone()),
-        upstreams: vec![
-            format!("openai=http://{upstream}"),
-            format!("anthropic=http://{upstream}"),
-        ],
+        upstreams: UPSTREAMS.map(|name| format!("{name}=http://{upstream}")).to_vec(),
         ..Overrides::default()
     };
-    resolve(Typed { file: Some(("demo", FILE)), flags: &flags }, &Outside::real())
+    resolve(Typed { file: Some(("demo", &text)), flags: &flags }, &Outside::real())
 }
 
 #[cfg(test)]

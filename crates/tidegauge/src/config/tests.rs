@@ -1,3 +1,5 @@
+//! Tables of configurations: what each resolves to, or every mistake in it.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Who may ask the console, and what it says.
+
 use axum::body::to_bytes;
 use http::Method;
 use hyper::service::Service as _;

@@ -19,6 +19,9 @@ pub use table::{Captions, Screen, render, terminal_width};
 pub use traffic::{Sent, run};
 pub use upstream::Upstream;
 
+/// The upstreams that the traffic goes to; the simulated provider is all of them.
+pub const UPSTREAMS: [&str; 2] = ["openai", "anthropic"];
+
 /// How the demo runs. Two runs with the same seed send the same calls and get the same answers.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Options {

@@ -1,3 +1,5 @@
+//! A whole process, on free ports.
+
 use std::net::TcpListener;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,3 +1,5 @@
+//! A run from its first call to its table.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What a table shows.
+
 use tidegauge_core::{Category, Money, Operation};
 use tidegauge_measure::{Key, Span};
 

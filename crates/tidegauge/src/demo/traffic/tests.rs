@@ -1,3 +1,5 @@
+//! What is sent, and when.
+
 use std::collections::BTreeSet;
 
 use super::*;

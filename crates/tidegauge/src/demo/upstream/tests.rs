@@ -1,3 +1,5 @@
+//! What the simulated provider answers.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
