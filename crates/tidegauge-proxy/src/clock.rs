@@ -28,7 +28,7 @@ impl Clock {
 
     /// Time since this clock was made. Never goes back.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
-    pub(crate) fn now(&self) -> Duration {
+    pub fn now(&self) -> Duration {
         Instant::now().saturating_duration_since(self.origin) * self.speed
     }
 

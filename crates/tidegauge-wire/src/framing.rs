@@ -5,6 +5,8 @@
 
 use http::{HeaderMap, header};
 
+use crate::elements::Elements;
+use crate::frames::Frames;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse::{Event, Sse};
 
@@ -22,6 +24,10 @@ pub(crate) enum Framing {
     Sse(Box<Sse>),
     /// One value a line. Each is given out like the data of an event without name.
     Lines(Box<Sse>, LineStart),
+    /// The elements of one JSON array, each given out like the data of an event without name.
+    Elements(Box<Elements>),
+    /// Binary frames with headers.
+    Frames(Box<Frames>),
     /// One JSON value, or what is not known.
     Whole(Box<Skim>),
 }
@@ -36,8 +42,8 @@ pub(crate) enum LineStart {
 }
 
 impl Framing {
-    /// The framing of a body with these headers.
-    pub(crate) fn new(headers: &HeaderMap) -> Self {
+    /// The framing of a body with these headers, which may be an `array` that is streamed.
+    pub(crate) fn new(headers: &HeaderMap, array: bool) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
         match kind.trim().to_ascii_lowercase().as_str() {
@@ -45,13 +51,20 @@ impl Framing {
             "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
                 Self::Lines(Box::default(), LineStart::Fresh)
             }
-            _ => Self::Untold(Vec::new()),
+            "application/vnd.amazon.eventstream" => Self::Frames(Box::default()),
+            "application/json" if array => Self::Elements(Box::default()),
+            _ => Self::untold(),
         }
+    }
+
+    /// For a body whose label is not to be trusted.
+    pub(crate) fn untold() -> Self {
+        Self::Untold(Vec::new())
     }
 
     /// Whether this is a stream of events.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Sse(_) | Self::Lines(..))
+        matches!(self, Self::Sse(_) | Self::Lines(..) | Self::Elements(_) | Self::Frames(_))
     }
 
     /// The next piece of the body. Each event that it completes is given to `out`.
@@ -67,6 +80,8 @@ impl Framing {
             }
             Self::Sse(sse) => sse.push(bytes, out),
             Self::Lines(sse, start) => push_lines(sse, start, bytes, out),
+            Self::Elements(elements) => elements.push(bytes, out),
+            Self::Frames(frames) => frames.push(bytes, out),
             Self::Whole(skim) => skim.push(bytes),
         }
     }
@@ -83,6 +98,7 @@ impl Framing {
                 sse.finish(out);
                 None
             }
+            Self::Elements(_) | Self::Frames(_) => None,
             Self::Whole(skim) => Some(skim.finish()),
         }
     }

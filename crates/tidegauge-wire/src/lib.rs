@@ -7,10 +7,12 @@
 
 mod answer;
 mod content;
+mod elements;
 mod failure;
 mod field;
 mod figures;
 mod form;
+mod frames;
 mod framing;
 mod observer;
 mod outcome;

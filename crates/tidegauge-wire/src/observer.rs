@@ -34,6 +34,8 @@ pub struct Observer {
     request_content: Content,
     content: Option<Content>,
     framing: Option<Framing>,
+    /// The answer calls itself JSON.
+    json: bool,
     reading: Reading,
 }
 
@@ -60,6 +62,8 @@ struct Reading {
     last_piece: Duration,
     /// Parts could not be read.
     lossy: bool,
+    /// The answer calls itself JSON and is not.
+    malformed: bool,
     doc: Doc,
 }
 
@@ -79,6 +83,7 @@ impl Observer {
             request_content: Content::new(head.headers),
             content: None,
             framing: None,
+            json: false,
             reading: Reading::new(provider.reader(head)),
         }
     }
@@ -92,13 +97,19 @@ impl Observer {
         });
     }
 
-    /// The response head. A second one starts the answer anew.
+    /// The response head.
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
-        let response = &mut self.reading.answer.response;
-        response.status = Some(status);
-        self.provider.read_headers(headers, response);
+        self.reading.answer.response.status = Some(status);
+        self.provider.read_headers(headers, &mut self.reading.answer);
         self.content = Some(Content::new(headers));
-        self.framing = Some(Framing::new(headers));
+        self.json = is_json(headers);
+        let array = self.reading.reader.is_some_and(|reader| reader.streams_array());
+        self.framing = Some(if failure::is_failure(status) {
+            // Errors are often plain JSON under the label of the stream that did not come.
+            Framing::untold()
+        } else {
+            Framing::new(headers, array)
+        });
     }
 
     /// A piece of the response body, as the upstream sent it.
@@ -117,8 +128,12 @@ impl Observer {
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
         self.finish_answer();
         let decoded = !self.content.is_some_and(|content| content.has_failed());
+        let readable = decoded && self.reading.reader.is_some();
         let facts = Facts {
-            understood: decoded && !self.reading.lossy && self.reading.reader.is_some(),
+            understood: readable && !self.reading.lossy,
+            readable,
+            malformed: readable && self.reading.malformed,
+            truncated: self.reading.answer.truncated,
             pending: self.reading.answer.pending,
         };
         let partial =
@@ -154,7 +169,7 @@ impl Observer {
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
         reader.read_request(&self.asked, doc.root(&skimmed.json), &mut request);
-        request.api = reader.api();
+        request.api = reader.api().filter(|_| self.provider.names_surfaces());
         (request, skimmed.lossy || !read && skimmed.bytes > 0)
     }
 
@@ -163,9 +178,15 @@ impl Observer {
         let at = reading.last_piece;
         let Some(framing) = self.framing.take() else { return };
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
+            reading.malformed = self.json && body.bytes > 0 && body.json.is_empty();
             reading.body(&body);
         }
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"))
 }
 
 impl Reading {
@@ -177,6 +198,7 @@ impl Reading {
             last_event: None,
             last_piece: Duration::ZERO,
             lossy: false,
+            malformed: false,
             doc: Doc::default(),
         }
     }
@@ -201,8 +223,8 @@ impl Reading {
         let Self { reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
-        if answer.response.error.is_none() && root.get("error").is_some() {
-            answer.response.error = failure::read(root);
+        if failure::is_told(root) {
+            answer.fail(failure::read(root));
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
@@ -231,7 +253,7 @@ impl Reading {
         if !self.doc.parse(&body.json) {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
-                self.answer.response.error = failure::of_text(&body.head);
+                self.answer.fail(failure::of_text(&body.head));
             } else {
                 self.answer.response.output = body.bytes > 0;
             }
@@ -239,8 +261,8 @@ impl Reading {
         }
         self.lossy |= body.lossy;
         let root = self.doc.root(&body.json);
-        if failed || root.get("error").is_some() {
-            self.answer.response.error = failure::read(root);
+        if failed || failure::is_told(root) {
+            self.answer.fail(failure::read(root));
         }
         if let Some(reader) = self.reader.filter(|_| !failed) {
             let event = Event { name: None, data: root, stream: false };
@@ -271,6 +293,3 @@ fn source(exchange: &Exchange, seen: &Observation) -> Source {
         told => told,
     }
 }
-
-#[cfg(test)]
-mod tests;

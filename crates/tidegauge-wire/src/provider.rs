@@ -36,12 +36,17 @@ pub trait Provider: Dialect {
         None
     }
 
+    /// Whether the surfaces of its API have names of their own (`openai.api.type`).
+    fn names_surfaces(&self) -> bool {
+        false
+    }
+
     /// The reader of the API that a request head asks for. `None`: forwarded and timed, not read.
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader>;
 
     /// Reads the response head.
-    fn read_headers(&self, headers: &HeaderMap, into: &mut Response) {
-        headers::read(headers, into);
+    fn read_headers(&self, headers: &HeaderMap, into: &mut Answer) {
+        headers::read(headers, &mut into.response);
     }
 
     /// What an error means where this provider differs from the others; `None` where it does not.
@@ -60,6 +65,11 @@ pub trait Reader: Sync {
     /// Whether its streams end with a mark of their own.
     fn has_terminator(&self) -> bool {
         true
+    }
+
+    /// Whether what it streams may be one JSON array, sent element by element.
+    fn streams_array(&self) -> bool {
+        false
     }
 
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form

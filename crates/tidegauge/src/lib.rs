@@ -8,6 +8,7 @@ mod cli;
 mod cmd;
 pub mod config;
 mod console;
+pub mod demo;
 mod log;
 mod pipeline;
 mod record;
@@ -20,6 +21,7 @@ mod welcome;
 
 pub use cli::{Cli, run};
 pub use cmd::Exit;
+pub use log::log_panics;
 pub use pipeline::Pipeline;
 pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};

@@ -49,6 +49,20 @@ pub(crate) fn start(log: &Log, telemetry: &Telemetry) {
     let _ = tracing_subscriber::registry().with(exported).with(lines).with(filter).try_init();
 }
 
+/// Makes a panic a line of the log like any other, once there is a log.
+pub fn log_panics() {
+    let plain = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !tracing::dispatcher::has_been_set() {
+            return plain(panic);
+        }
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let what = panic.payload().downcast_ref::<&str>().copied();
+        let what = what.or(panic.payload().downcast_ref::<String>().map(String::as_str));
+        tracing::error!(place, what, "a panic");
+    }));
+}
+
 /// One field of a text line.
 fn text(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let value = bounded(value);
@@ -96,11 +110,19 @@ where
     ) -> fmt::Result {
         let mut fields = Fields(Map::new());
         let meta = event.metadata();
-        fields.0.insert("time".to_owned(), rfc3339(std::time::SystemTime::now()).into());
-        fields.0.insert("level".to_owned(), meta.level().as_str().into());
-        fields.0.insert("target".to_owned(), meta.target().into());
         event.record(&mut fields);
-        writeln!(writer, "{}", Value::Object(fields.0))
+        let time = rfc3339(std::time::SystemTime::now());
+        write!(
+            writer,
+            r#"{{"time":"{time}","level":"{}","target":"{}""#,
+            meta.level(),
+            meta.target()
+        )?;
+        let message = fields.0.remove_entry("message");
+        for (name, value) in message.into_iter().chain(fields.0) {
+            write!(writer, ",{}:{value}", Value::String(name))?;
+        }
+        writeln!(writer, "}}")
     }
 }
 

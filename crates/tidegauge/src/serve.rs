@@ -16,7 +16,9 @@ use tidegauge_core::{Health, Observers, Policy, Sink};
 use tidegauge_measure::Prices;
 use tidegauge_otel::Telemetry;
 use tidegauge_proxy::{BindError, Clock, Drained, Identity, Server, Shutdown};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +29,9 @@ use crate::sinks::{Live, Recorder};
 
 /// How long the record pipeline and each sink may take to finish their queues.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// The same, all together, when the stop is to be at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Why nothing was started. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +129,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let Plane { health, telemetry } = plane;
     let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
     let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
-    let live = Arc::new(Live::new());
+    let live = Arc::new(Live::new(clock));
     let recorder = recorder(config, &health)?;
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
@@ -162,7 +167,12 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     Ok(Running {
         proxy_addr,
         console_addr,
-        stopper: Stopper { shutdown, asked: CancellationToken::new(), ready },
+        stopper: Stopper {
+            shutdown,
+            ready,
+            asked: Default::default(),
+            aborted: Default::default(),
+        },
         server,
         console,
         tasks,
@@ -220,17 +230,20 @@ impl Running {
 
     /// Waits for the end, then lets the telemetry plane finish. Ends only after a stop was asked
     /// for.
-    pub async fn wait(self) -> Drained {
+    ///
+    /// # Errors
+    /// When the data plane broke instead of ending.
+    pub async fn wait(self) -> Result<Drained, JoinError> {
         self.wait_with(CancellationToken::new()).await
     }
 
     /// Like [`Running::wait`]; cancels `beside` once everything else has ended.
-    pub async fn wait_with(self, beside: CancellationToken) -> Drained {
-        let drained = self.server.await.unwrap_or_default();
-        let parts = self.parts;
-        let settled = tokio::task::spawn_blocking(move || parts.settle());
-        // A panic in there is counted where it happened.
-        let _ = settled.await;
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn wait_with(self, beside: CancellationToken) -> Result<Drained, JoinError> {
+        let drained = self.server.await;
+        self.parts.settle(&self.stopper).await;
         self.console.cancel();
         beside.cancel();
         self.tasks.close();
@@ -240,13 +253,27 @@ impl Running {
 }
 
 impl Parts {
-    /// Lets each part finish its queue, from the data plane's exit to telemetry's.
-    fn settle(self) {
-        self.pipeline.shutdown(SETTLE);
-        if let Some(recorder) = &self.recorder {
-            recorder.shutdown(SETTLE);
+    /// Lets each part finish its queue, from the data plane's exit to telemetry's. Where the stop is
+    /// to be at once, what is here is still written down, but no collector is waited for.
+    async fn settle(self, stopper: &Stopper) {
+        let (done, settled) = oneshot::channel();
+        let settle = move || {
+            self.pipeline.shutdown(SETTLE);
+            if let Some(recorder) = &self.recorder {
+                recorder.shutdown(SETTLE);
+            }
+            self.telemetry.shutdown(SETTLE);
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        };
+        // A thread of our own: the runtime waits for its own blocking ones, however late they are.
+        if let Err(error) = std::thread::Builder::new().name("settle".to_owned()).spawn(settle) {
+            return tracing::error!(error = %error.kind(), "queues are left as they are");
         }
-        self.telemetry.shutdown(SETTLE);
+        tokio::select! {
+            _ = settled => {}
+            () = async { stopper.aborted.cancelled().await; sleep(AT_ONCE).await } => {}
+        }
     }
 }
 
@@ -255,6 +282,7 @@ impl Parts {
 pub struct Stopper {
     shutdown: Shutdown,
     asked: CancellationToken,
+    aborted: CancellationToken,
     ready: Arc<AtomicBool>,
 }
 
@@ -266,10 +294,11 @@ impl Stopper {
         self.shutdown.graceful();
     }
 
-    /// Cuts what is still open.
+    /// Cuts what is still open, and waits for no collector.
     pub fn abort(&self) {
         self.ready.store(false, Ordering::Relaxed);
         self.asked.cancel();
+        self.aborted.cancel();
         self.shutdown.abort();
     }
 

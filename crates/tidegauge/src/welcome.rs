@@ -10,15 +10,24 @@ use crate::serve::Running;
 
 /// Prints them.
 pub(crate) fn print(running: &Running, resolved: &Resolved, out: &mut dyn Write) -> io::Result<()> {
-    let proxy = reachable(running.proxy_addr());
+    lines(running.proxy_addr(), running.console_addr(), resolved, out)
+}
+
+fn lines(
+    proxy: SocketAddr,
+    console: Option<SocketAddr>,
+    resolved: &Resolved,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let proxy = reachable(proxy);
     let scheme = if resolved.config.listen_tls.is_some() { "https" } else { "http" };
     let base = format!("{scheme}://{proxy}");
     writeln!(out, "point clients at  {}", clients(&base, resolved))?;
-    match running.console_addr() {
+    match console {
         Some(addr) => writeln!(out, "look at           http://{}/", reachable(addr))?,
         None => writeln!(out, "look at           nothing: the console is off")?,
     }
-    writeln!(out, "telemetry goes    {}; captured content: none", destination(resolved))?;
+    writeln!(out, "telemetry goes    {}", destination(resolved))?;
     out.flush()
 }
 
@@ -34,7 +43,8 @@ fn clients(base: &str, resolved: &Resolved) -> String {
     all.join("  ")
 }
 
-fn destination(resolved: &Resolved) -> String {
+/// Where telemetry goes, and what of the content of calls goes with it.
+pub(crate) fn destination(resolved: &Resolved) -> String {
     let exporter = &resolved.exporter;
     let targets =
         [("traces", &exporter.traces), ("metrics", &exporter.metrics), ("events", &exporter.logs)];
@@ -48,10 +58,12 @@ fn destination(resolved: &Resolved) -> String {
         }
     }
     if named.is_empty() {
-        return "nowhere (set OTEL_EXPORTER_OTLP_ENDPOINT, or telemetry.otlp.endpoint)".to_owned();
+        return "nowhere (set OTEL_EXPORTER_OTLP_ENDPOINT, or telemetry.otlp.endpoint); captured \
+                content: none"
+            .to_owned();
     }
     let said = named.iter().map(|(host, signals)| format!("to {host} ({})", signals.join(", ")));
-    said.collect::<Vec<_>>().join(" and ")
+    format!("{}; captured content: none", said.collect::<Vec<_>>().join(" and "))
 }
 
 /// An address that can be typed into a client on this machine.
@@ -62,4 +74,29 @@ pub(crate) fn reachable(addr: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, addr.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Outside, Overrides, Typed, resolve};
+
+    /// What is captured and where it goes is said at every start.
+    #[test]
+    fn a_start_says_where_things_are() {
+        let table = [
+            ("", true),
+            ("console: off", false),
+            ("telemetry: {otlp: {endpoint: 'http://c:4317'}}", true),
+        ];
+        let mut all = Vec::new();
+        for (text, console) in table {
+            let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
+            let outside = Outside { env: &|_| None, ..Outside::real() };
+            let resolved = resolve(typed, &outside).unwrap();
+            let console = console.then_some(([127, 0, 0, 1], 4311).into());
+            lines(([0, 0, 0, 0], 4310).into(), console, &resolved, &mut all).unwrap();
+        }
+        insta::assert_snapshot!(String::from_utf8(all).unwrap());
+    }
 }

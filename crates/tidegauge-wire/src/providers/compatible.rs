@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
+use super::anthropic;
 use super::openai::{self, OpenAi};
+use super::plain::Found;
+use super::routes;
 use crate::provider::{Provider, Reader};
 
 /// A host that differs from OpenAI by data only.
@@ -17,6 +20,7 @@ pub(crate) struct Compatible {
     usage: UsagePolicy,
     public: bool,
     claims: &'static [&'static str],
+    names_surfaces: bool,
 }
 
 impl Dialect for Compatible {
@@ -33,7 +37,7 @@ impl Dialect for Compatible {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        OpenAi.matched(head)
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -74,9 +78,18 @@ impl Provider for Compatible {
         self.public
     }
 
-    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        openai::reader(head)
+    fn names_surfaces(&self) -> bool {
+        self.names_surfaces
     }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        find(head).and_then(|(_, reader)| reader)
+    }
+}
+
+/// Several of these hosts speak Anthropic's Messages beside OpenAI's APIs.
+fn find(head: Head<'_>) -> Option<Found> {
+    openai::find(head).or_else(|| anthropic::find(head))
 }
 
 /// Somebody else's host, which is not asked for usage.
@@ -94,6 +107,7 @@ const fn public(
         usage: UsagePolicy::Passthrough,
         public: true,
         claims: &[],
+        names_surfaces: false,
     }
 }
 
@@ -111,6 +125,7 @@ const fn own(
         usage: UsagePolicy::Inject,
         public: false,
         claims: &[],
+        names_surfaces: false,
     }
 }
 
@@ -129,6 +144,7 @@ pub(crate) static AZURE: Compatible = Compatible {
     usage: UsagePolicy::Inject,
     public: true,
     claims: &["/openai/deployments/"],
+    names_surfaces: true,
 };
 
 /// Groq.
@@ -182,9 +198,6 @@ pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Som
 /// Moonshot.
 pub(crate) static MOONSHOT: Compatible =
     public("moonshot", "moonshot_ai", "https://api.moonshot.ai", Some("moonshotai"));
-
-/// Ollama, its OpenAI-compatible side.
-pub(crate) static OLLAMA: Compatible = own("ollama", "ollama", Some("http://127.0.0.1:11434"));
 
 /// vLLM.
 pub(crate) static VLLM: Compatible = own("vllm", "vllm", Some("http://127.0.0.1:8000"));

@@ -3,17 +3,21 @@
 pub(crate) mod headers;
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod compatible;
-mod named;
+mod gemini;
+mod ollama;
 mod openai;
+mod plain;
 mod routes;
 
 use crate::provider::Provider;
 
 /// Every provider, those whose claims are narrowest first.
 pub(crate) const ALL: &[&dyn Provider] = &[
-    &anthropic::Anthropic,
-    &named::GEMINI,
+    &anthropic::ANTHROPIC,
+    &gemini::GEMINI,
     &compatible::AZURE,
     &openai::OpenAi,
     &compatible::COMPATIBLE,
@@ -30,12 +34,12 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &compatible::VERCEL,
     &compatible::ZAI,
     &compatible::MOONSHOT,
-    &compatible::OLLAMA,
+    &ollama::Ollama,
     &compatible::VLLM,
     &compatible::LLAMACPP,
-    &named::VERTEX,
-    &named::BEDROCK,
-    &named::COHERE,
+    &gemini::VERTEX,
+    &bedrock::BEDROCK,
+    &cohere::COHERE,
 ];
 
 /// Whose format most clients speak.

@@ -1,6 +1,12 @@
 //! Whole exchanges through the public door: bytes in, observation out.
 
+#[cfg(test)]
 mod cassettes;
+#[cfg(test)]
 mod exchange;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod recordings;
+#[cfg(test)]
+mod speed;

@@ -1,3 +1,5 @@
+//! Command lines and what they mean.
+
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {

@@ -4,6 +4,8 @@ use std::io::Write;
 
 use crate::config::{Outside, Source, load};
 
+use crate::welcome::destination;
+
 use super::Exit;
 
 /// Prints the resolved configuration, or one line per mistake.
@@ -22,6 +24,7 @@ pub(crate) fn run(source: &Source, out: &mut dyn Write) -> anyhow::Result<Exit> 
     for warning in &loaded.resolved.warnings {
         writeln!(out, "# warning: {}", warning.0)?;
     }
+    writeln!(out, "# Telemetry goes {}.", destination(&loaded.resolved))?;
     out.write_all(loaded.resolved.config.print()?.as_bytes())?;
     Ok(Exit::Well)
 }

@@ -52,6 +52,10 @@ fn table(listed: &[Listed]) -> Table {
         let provider =
             if model.own { format!("{} (own)", model.provider) } else { model.provider.clone() };
         let mut first = [provider, model.model.clone()];
+        if model.rates.iter().all(|rates| rates.rates.is_empty()) {
+            table.add_row(first.iter().map(String::as_str).chain(["", "no price in the list"]));
+            continue;
+        }
         for ListedRates { served, rates } in &model.rates {
             let mut served = *served;
             for rate in rates {

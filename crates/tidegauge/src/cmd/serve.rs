@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Loaded, Outside, Source, load};
 use crate::reload::Reload;
-use crate::serve::{Plane, Running, Stopper, start};
+use crate::serve::{Plane, Stopper, start};
 use crate::{log, welcome};
 
 use super::Exit;
@@ -49,12 +49,17 @@ async fn serve(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let running = start(&loaded.resolved, plane, Clock::real()).await?;
-    welcome::print(&running, &loaded.resolved, out)?;
+    if welcome::print(&running, &loaded.resolved, out).is_err() {
+        tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
+    }
     let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
     running.spawn(obey(running.stopper(), asked, stop.clone()));
-    let drained = running.wait_with(stop).await;
+    let Ok(drained) = running.wait_with(stop).await else {
+        tracing::error!("the data plane broke");
+        return Ok(Exit::Internal);
+    };
     if drained.cut > 0 {
         tracing::warn!(cut = drained.cut, "stopped; exchanges had to be cut");
     } else {
@@ -65,7 +70,7 @@ async fn serve(
 
 /// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads.
 #[cfg(unix)]
-async fn obey(stopper: Stopper, reload: Arc<Notify>, stop: CancellationToken) {
+pub(crate) async fn obey(stopper: Stopper, reload: Arc<Notify>, stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (
         signal(SignalKind::terminate()),
@@ -92,7 +97,7 @@ async fn obey(stopper: Stopper, reload: Arc<Notify>, stop: CancellationToken) {
 
 /// Ctrl-C stops gracefully, a second one at once.
 #[cfg(not(unix))]
-async fn obey(stopper: Stopper, _: Arc<Notify>, stop: CancellationToken) {
+pub(crate) async fn obey(stopper: Stopper, _: Arc<Notify>, stop: CancellationToken) {
     let mut told = false;
     loop {
         tokio::select! {
@@ -112,18 +117,4 @@ fn tell(stopper: &Stopper, told: &mut bool) {
         tracing::info!("stopping: no new connections; what runs may end. Once more stops at once");
         stopper.graceful();
     }
-}
-
-/// Runs a started proxy without reloading, until a signal or until `work` is over.
-pub(crate) async fn until<T>(running: Running, work: impl Future<Output = T>) -> Option<T> {
-    let stop = CancellationToken::new();
-    let stopper = running.stopper();
-    running.spawn(obey(stopper.clone(), Arc::new(Notify::new()), stop.clone()));
-    let done = tokio::select! {
-        done = work => Some(done),
-        () = stopper.asked() => None,
-    };
-    stopper.graceful();
-    running.wait_with(stop).await;
-    done
 }

@@ -59,6 +59,9 @@ pub(crate) struct File {
 pub(crate) const LATER: [&str; 7] =
     ["store", "capture", "budgets", "graders", "guardrails", "experiments", "attribution"];
 
+/// The same for keys of an upstream.
+pub(crate) const LATER_UPSTREAM: [&str; 1] = ["capture"];
+
 /// Certificate and key of a listener.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use tidegauge_core::{Policy, Upstream};
 use tidegauge_otel::Sampler;
-use tidegauge_wire::provider;
+use tidegauge_wire::{PROVIDERS, provider};
 
 use super::{Config, upstream};
 
@@ -13,7 +13,9 @@ impl Config {
     /// The policy this configuration means, with the sampler that the exporter resolved. Upstreams whose provider is not in the registry are left
     /// out; resolving lets none such through.
     pub fn policy(&self, sampler: Sampler) -> Policy {
-        let upstreams: Vec<_> = self.upstreams.iter().filter_map(published).collect();
+        let mut ordered: Vec<_> = self.upstreams.iter().collect();
+        ordered.sort_by_key(|upstream| rank(upstream));
+        let upstreams: Vec<_> = ordered.into_iter().filter_map(published).collect();
         let default = upstreams.iter().find(|one| *one.name == *self.default_upstream);
         Policy {
             default_upstream: default.cloned(),
@@ -25,6 +27,13 @@ impl Config {
             upstreams,
         }
     }
+}
+
+/// Requests at the root go to the first upstream whose protocol claims them: the one that has its
+/// provider's name before others of that provider, and the providers in the registry's order.
+fn rank(upstream: &upstream::Upstream) -> (bool, usize, &str) {
+    let at = PROVIDERS.iter().position(|provider| provider.kind() == upstream.provider);
+    (upstream.name != upstream.provider, at.unwrap_or(usize::MAX), &upstream.name)
 }
 
 fn published(upstream: &upstream::Upstream) -> Option<Arc<Upstream>> {

@@ -183,11 +183,11 @@ impl Resolver<'_> {
         Config {
             listen,
             listen_tls: self.listen_tls(file),
-            console: self.console(file),
+            console: self.console(file, listen),
             telemetry: self.telemetry(file.telemetry.clone().unwrap_or_default()),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
-            limits: self.limits(file.limits.clone().unwrap_or_default()),
+            limits: self.limits(&file.limits.clone().unwrap_or_default()),
             log: self.log(file.log.clone().unwrap_or_default()),
             record_file: file.record_file.clone(),
             data_dir: file.data_dir.clone(),
@@ -237,7 +237,7 @@ impl Resolver<'_> {
         Some(ListenTls { cert_file: word.cert.clone(), key_file: word.key.clone(), cert, key })
     }
 
-    fn console(&mut self, file: &File) -> Option<Console> {
+    fn console(&mut self, file: &File, proxy: SocketAddr) -> Option<Console> {
         let (listen, token, key) = match &file.console {
             None => (None, None, "console"),
             Some(ConsoleWord::Address(address)) => (Some(address.as_str()), None, "console"),
@@ -250,6 +250,10 @@ impl Resolver<'_> {
         }
         let key = if self.overridden.contains_key("console") { "console" } else { key };
         let listen = self.address(key, listen, 4311);
+        let path: Vec<&str> = key.split('.').collect();
+        if listen == proxy && proxy.port() != 0 {
+            self.wrong(&path, format!("the proxy listens on {proxy} already"), None);
+        }
         let named = token.is_some();
         let token = token.and_then(|word| self.secret(&["console", "token"], word, true));
         if !named && !listen.ip().is_loopback() {
@@ -257,7 +261,7 @@ impl Resolver<'_> {
                 "{listen} can be reached from other machines: set `console: {{ listen, token }}` \
                  with a token, or use a loopback address"
             );
-            self.wrong(&key.split('.').collect::<Vec<_>>(), message, None);
+            self.wrong(&path, message, None);
         }
         Some(Console { listen, token })
     }
@@ -342,7 +346,7 @@ impl Resolver<'_> {
         prices
     }
 
-    fn limits(&mut self, word: LimitsWord) -> Limits {
+    fn limits(&mut self, word: &LimitsWord) -> Limits {
         let default = Limits::default();
         let limits = Limits {
             connections: word.connections.unwrap_or(default.connections),

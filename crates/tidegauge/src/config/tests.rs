@@ -1,3 +1,5 @@
+//! Tables of configurations: what each resolves to, or every mistake in it.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +61,18 @@ fn each_mistake_is_told_with_its_place() {
         ("listen: [a]", "t.yaml:1:9: listen: expected a text, found a list"),
         ("limits: 5", "t.yaml:1:9: limits: expected a map, found `5`"),
         ("budgets: {}", "t.yaml:1:1: `budgets` is not yet available in this version"),
+        (
+            "upstreams: {openai: {capture: full}}",
+            "t.yaml:1:22: upstreams.openai: `capture` is not yet available in this version",
+        ),
+        (
+            "upstreams: {openai: {headers: {X-A: b, x-a: c}}}",
+            "t.yaml:1:45: upstreams.openai.headers.x-a: this header is already there",
+        ),
+        (
+            "console: 127.0.0.1:4310",
+            "t.yaml:1:10: console: the proxy listens on 127.0.0.1:4310 already",
+        ),
         (
             "limits: {connections: -1}",
             "t.yaml:1:23: limits.connections: expected a whole number, found `-1`",
@@ -246,6 +260,15 @@ fn nothing_typed_means_the_built_in_upstreams_on_loopback() {
 }
 
 #[test]
+fn the_upstream_with_its_providers_name_claims_first() {
+    let text = "upstreams: {a-mirror: {provider: anthropic, base_url: 'http://h'}}";
+    let policy = config(text).policy(SAMPLER);
+    let names: Vec<_> = policy.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    assert_eq!(names.first(), Some(&"anthropic"));
+    assert_eq!(names.last(), Some(&"a-mirror"));
+}
+
+#[test]
 fn flags_win_over_variables_and_those_over_the_file() {
     let text =
         "listen: 127.0.0.1:1\nconsole: {listen: '127.0.0.1:1', token: '${KEY}'}\nrecord_file: f";
@@ -292,6 +315,18 @@ fn a_mistake_in_a_variable_or_flag_names_it() {
     };
     let mistakes = resolve(Typed { file: None, flags: &flags }, &world).unwrap_err();
     insta::assert_snapshot!(mistakes.to_string());
+}
+
+#[test]
+fn a_mistake_in_a_standard_variable_names_it() {
+    let world = Outside {
+        env: &|name| (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "carrier-pigeon".to_owned()),
+        ..outside()
+    };
+    let text = "telemetry: {otlp: {endpoint: 'http://c:4317'}}";
+    let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
+    let told = resolve(typed, &world).unwrap_err().to_string();
+    assert!(told.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected "), "{told}");
 }
 
 #[test]
@@ -460,7 +495,7 @@ prop_compose! {
             model: format!("m{e}"),
             usd_per_million: vec![(Bucket::Input, price.clone())],
             usd_per_request: Some(price.clone()),
-            gpu: usage.then(|| GpuPrice { usd_per_hour: price, gpus: records }),
+            gpu: usage.then_some(GpuPrice { usd_per_hour: price, gpus: records }),
         }];
         config.aliases = [(f, g)].into();
         config.record_file = Some(PathBuf::from(h));

@@ -123,7 +123,7 @@ impl Resolver<'_> {
                 Some(UsageWord::Passthrough) => UsagePolicy::Passthrough,
                 None => provider.usage(),
             },
-            timeouts: self.timeouts(name, word.timeouts.clone().unwrap_or_default()),
+            timeouts: self.timeouts(name, &word.timeouts.clone().unwrap_or_default()),
             tls: self.tls(&["upstreams", name, "tls"], word.tls.clone().unwrap_or_default()),
             headers: self.headers(
                 &["upstreams", name, "headers"],
@@ -181,7 +181,7 @@ impl Resolver<'_> {
         origin(url).map_err(|told| self.wrong(&["upstreams", name, "base_url"], told, None)).ok()
     }
 
-    fn timeouts(&mut self, name: &str, word: TimeoutsWord) -> Timeouts {
+    fn timeouts(&mut self, name: &str, word: &TimeoutsWord) -> Timeouts {
         let connect = word.connect.map_or(Duration::from_secs(5), |time| time.0);
         let head = bound(word.head, None);
         let idle = bound(word.idle, Some(Duration::from_secs(15 * 60)));
@@ -231,7 +231,9 @@ impl Resolver<'_> {
                 self.wrong(&path, "the value cannot stand in a header".to_owned(), None);
                 continue;
             }
-            headers.insert(lower.to_owned(), secret);
+            if headers.insert(lower.to_owned(), secret).is_some() {
+                self.wrong(&path, "this header is already there".to_owned(), None);
+            }
         }
         headers
     }

@@ -1,3 +1,5 @@
+//! Who may ask the console, and what it says.
+
 use axum::body::to_bytes;
 use http::Method;
 use hyper::service::Service as _;
@@ -45,7 +47,8 @@ async fn ask(routes: &Router, path: &str, headers: &[(&str, &str)]) -> (u16, Str
 async fn who_may_ask() {
     const HOST: (&str, &str) = ("host", "127.0.0.1:4311");
     let (open, locked) = (console(false), console(true));
-    let table: [(&Router, &str, &[(&str, &str)], u16); 18] = [
+    type Case<'a> = (&'a Router, &'a str, &'a [(&'a str, &'a str)], u16);
+    let table: [Case<'_>; 18] = [
         (&open, "/", &[HOST], 200),
         (&open, "/", &[("host", "localhost:4311")], 200),
         (&open, "/", &[("host", "[::1]:4311")], 200),

@@ -1,3 +1,5 @@
+//! Every exchange becomes a record or a counted loss.
+
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender as Gate;
 
@@ -11,11 +13,13 @@ use crate::testing::{exchange, upstream};
 #[derive(Default)]
 struct Notes {
     seen: Mutex<Vec<Record>>,
+    entered: AtomicBool,
     gate: Option<Mutex<Receiver<()>>>,
 }
 
 impl Sink for Notes {
     fn record(&self, record: &Record) {
+        self.entered.store(true, Ordering::Relaxed);
         if let Some(gate) = &self.gate {
             let _ = gate.lock().unwrap().recv();
         }
@@ -114,9 +118,12 @@ fn a_panic_costs_one_record_and_is_counted() {
 #[test]
 fn what_is_not_settled_by_the_deadline_is_counted() {
     let (notes, open) = gated();
-    let (pipeline, health) = pipeline(16, vec![notes as _]);
+    let (pipeline, health) = pipeline(16, vec![Arc::clone(&notes) as _]);
     for _ in 0..5 {
         begin(&pipeline).end(exchange());
+    }
+    while !notes.entered.load(Ordering::Relaxed) {
+        thread::yield_now();
     }
     let late = begin(&pipeline);
     let closing = {

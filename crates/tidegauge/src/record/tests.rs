@@ -1,3 +1,5 @@
+//! Golden records.
+
 use super::*;
 use crate::testing::{failed, record};
 use tidegauge_core::{Category, ErrorType, Outcome};

@@ -1,3 +1,5 @@
+//! What a reload can change.
+
 use super::*;
 use crate::config::{Overrides, Resolved, Typed, resolve};
 

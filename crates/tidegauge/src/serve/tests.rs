@@ -1,3 +1,5 @@
+//! A whole process, on free ports.
+
 use std::net::TcpListener;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -35,8 +37,48 @@ async fn a_start_answers_on_both_addresses_and_ends_when_asked() {
     assert!(ask(console, "/readyz").await.starts_with("HTTP/1.1 200"));
     assert!(ask(running.proxy_addr(), "/healthz").await.starts_with("HTTP/1.1 200"));
     running.shutdown();
-    assert_eq!(running.wait().await, Drained::default());
+    assert_eq!(running.wait().await.unwrap(), Drained::default());
     assert!(TcpStream::connect(console).await.is_err());
+}
+
+/// From a client's bytes to a line in the record file, through every part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_becomes_a_line_with_usage_and_cost() {
+    let provider = crate::demo::Upstream::start(1, 100).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("records.jsonl");
+    let text = format!(
+        "listen: 127.0.0.1:0\nconsole: off\nrecord_file: {}\n\
+         upstreams: {{openai: {{base_url: 'http://{}', usage: inject}}}}",
+        file.display(),
+        provider.address()
+    );
+    let running = started(&text).await.unwrap();
+    let addr = running.proxy_addr();
+    let body = r#"{"model":"gpt-4o-mini","stream":true,"user":"u1","messages":[{"role":"user","content":"hello"}]}"#;
+    let request = format!(
+        "POST /openai/v1/chat/completions HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\
+         content-type: application/json\r\nauthorization: Bearer canary-secret\r\n\
+         x-demo-sequence: 1\r\nx-tidegauge-session: s1\r\nx-tidegauge-tag-team: search\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    running.shutdown();
+    running.wait().await.unwrap();
+
+    let line = std::fs::read_to_string(&file).unwrap();
+    assert!(!line.contains("canary"), "{line}");
+    let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(record["timing"]["ttft_ms"].as_f64() > Some(0.0), "{line}");
+    for key in ["id", "time", "trace_id", "span_id", "timing"] {
+        record.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    assert!(!answer.contains("total_tokens") && answer.contains("[DONE]"), "{answer}");
+    insta::assert_json_snapshot!(record);
 }
 
 #[tokio::test]
@@ -108,5 +150,5 @@ async fn a_changed_file_is_published_and_a_bad_one_is_not() {
     until(&|| !has("mine"), base).await;
     assert!(running.health().reloads().1);
     running.shutdown();
-    running.wait_with(stop).await;
+    running.wait_with(stop).await.unwrap();
 }

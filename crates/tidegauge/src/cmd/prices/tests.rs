@@ -1,3 +1,5 @@
+//! What a price list says.
+
 use super::*;
 
 fn run_with(model: &str) -> (Exit, String) {

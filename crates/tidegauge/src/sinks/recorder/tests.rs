@@ -1,3 +1,5 @@
+//! Lines in a file, and what becomes of those that cannot be written.
+
 use super::*;
 use crate::testing::{failed, record};
 
