@@ -32,8 +32,9 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// `/{upstream}/rest` goes there; anything else to the first upstream whose dialect claims it, or
-/// to the default.
+/// `/{upstream}/rest` goes there; anything else to the first upstream whose dialect claims it, and
+/// `/v1/...` to the default. The rest goes nowhere: behind a misspelt name stands a key that is not
+/// the default upstream's to see.
 ///
 /// One path can be both: a provider's own paths may begin with what is also an upstream's name. It
 /// is then a claimed path if only the dialect that claims it knows what it asks for.
@@ -48,9 +49,10 @@ pub(crate) fn find<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>
         (Some(_), Some(claimed)) if known(&claimed) => Some(claimed),
         (Some(named), _) => Some(named),
         (None, Some(claimed)) => Some(claimed),
-        (None, None) => {
+        (None, None) if asked.path.starts_with("/v1/") => {
             policy.default_upstream.as_ref().map(|upstream| at(upstream, asked, asked.path))
         }
+        (None, None) => None,
     }
 }
 
