@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tidegauge_core::{CostStatus, Money, Record};
 
 /// Version of the format.
@@ -76,7 +76,8 @@ struct ResponseJson<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    /// In the provider's words; one that writes its enums as integers has numbers here.
+    #[serde(skip_serializing_if = "<[String]>::is_empty", serialize_with = "as_written")]
     finish_reasons: &'a [String],
     /// Known once there was an answer that could have had some.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +202,14 @@ fn response(record: &Record) -> ResponseJson<'_> {
         tool_calls: said.then_some(answered.tool_calls),
         bytes: record.exchange.response_bytes,
     }
+}
+
+/// A reason of digits only was a number on the wire, and is one again.
+fn as_written<S: Serializer>(reasons: &&[String], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(reasons.iter().map(|reason| match reason.parse::<u64>() {
+        Ok(number) if number.to_string() == *reason => serde_json::Value::from(number),
+        _ => serde_json::Value::from(reason.as_str()),
+    }))
 }
 
 fn usage(record: &Record) -> UsageJson {
