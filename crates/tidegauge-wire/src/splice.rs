@@ -1,7 +1,9 @@
 //! Asks for usage on a stream whose client did not, and hides the answer from the client.
 //!
-//! A request body gets one insertion and keeps every other byte; a response stream loses exactly the
-//! chunk that the insertion caused.
+//! A request body gets one insertion and keeps every other byte; a response stream loses exactly what
+//! the insertion caused: the chunk with the usage, and the `"usage":null` of every other chunk.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -101,7 +103,15 @@ impl Filter for PassAll {
     fn finish(&mut self, _out: &mut Vec<Bytes>) {}
 }
 
-/// Removes the chunk that has usage and no choices.
+/// What of an event is the client's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Part {
+    All,
+    None,
+    Without(Range<usize>),
+}
+
+/// Removes the chunk that has usage and no choices, and the announcements of it.
 #[derive(Debug, Default)]
 pub(crate) struct UsageFilter {
     ends: EventEnds,
@@ -124,26 +134,26 @@ impl Filter for UsageFilter {
             run = event;
         }
         while let Some(end) = self.ends.next(bytes, event) {
-            self.removed = self.is_ours(bytes.get(event..end).unwrap_or_default());
-            if self.removed {
-                pass(bytes, run, event, out);
-                self.held.clear();
-                run = end;
-            } else {
+            let part = self.clients(bytes.get(event..end).unwrap_or_default());
+            self.removed = part == Part::None;
+            if part == Part::All {
                 self.release(out);
+            } else {
+                pass(bytes, run, event, out);
+                self.hold(bytes.get(event..end).unwrap_or_default());
+                self.give(part, out);
+                run = end;
             }
             self.passing = false;
             event = end;
         }
         pass(bytes, run, event, out);
-        self.hold(bytes, event, out);
+        self.hold_or_pass(bytes, event, out);
     }
 
     fn finish(&mut self, out: &mut Vec<Bytes>) {
-        if self.is_ours(&[]) {
-            self.held.clear();
-        }
-        self.release(out);
+        let part = self.clients(&[]);
+        self.give(part, out);
     }
 }
 
@@ -155,25 +165,40 @@ impl UsageFilter {
         usize::from(between && self.ends.take_line_feed(bytes))
     }
 
-    fn is_ours(&mut self, tail: &[u8]) -> bool {
+    /// What the client gets of the event that is held and ends with `tail`.
+    fn clients(&mut self, tail: &[u8]) -> Part {
         if self.passing || self.held.len() + tail.len() > MAX_HELD {
-            return false;
+            return Part::All;
         }
         if self.held.is_empty() {
-            return is_usage_chunk(tail, &mut self.doc);
+            return clients(tail, &mut self.doc);
         }
         let whole = [&self.held, tail].concat();
-        is_usage_chunk(&whole, &mut self.doc)
+        clients(&whole, &mut self.doc)
     }
 
-    fn hold(&mut self, bytes: &Bytes, from: usize, out: &mut Vec<Bytes>) {
+    /// Passes on that part of the event that is held.
+    fn give(&mut self, part: Part, out: &mut Vec<Bytes>) {
+        match part {
+            Part::All => {}
+            Part::None => self.held.clear(),
+            Part::Without(range) => drop(self.held.drain(range)),
+        }
+        self.release(out);
+    }
+
+    fn hold(&mut self, tail: &[u8]) {
+        self.held.extend_from_slice(tail);
+    }
+
+    fn hold_or_pass(&mut self, bytes: &Bytes, from: usize, out: &mut Vec<Bytes>) {
         let tail = bytes.get(from..).unwrap_or_default();
         self.passing |= self.held.len() + tail.len() > MAX_HELD;
         if self.passing {
             self.release(out);
             pass(bytes, from, bytes.len(), out);
         } else {
-            self.held.extend_from_slice(tail);
+            self.hold(tail);
         }
     }
 
@@ -239,22 +264,48 @@ impl EventEnds {
     }
 }
 
-/// Whether an event's only data line is a chunk with usage and without choices.
-fn is_usage_chunk(event: &[u8], doc: &mut Doc) -> bool {
+/// What of an event is the client's: nothing where its only data line is a chunk with usage and
+/// without choices, and all but an announced `null` where it is another chunk.
+fn clients(event: &[u8], doc: &mut Doc) -> Part {
     let mentions = |word: &[u8]| memchr::memmem::find(event, word).is_some();
     if !mentions(b"\"usage\"") || !mentions(b"\"choices\"") {
-        return false;
+        return Part::All;
     }
-    let mut data = event
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .filter_map(|line| line.strip_prefix(b"data:"));
-    let (Some(text), None) = (data.next(), data.next()) else { return false };
+    let Some((start, text)) = only_data_line(event) else { return Part::All };
     if !doc.parse(text) {
-        return false;
+        return Part::All;
     }
     let chunk = doc.root(text);
+    let usage = chunk.get("usage");
     let empty = chunk.get("choices").len() == Some(0);
-    empty && chunk.get("usage").is_object() && !chunk.get("error").is_some()
+    if empty && usage.is_object() && !chunk.get("error").is_some() {
+        return Part::None;
+    }
+    match null_member(chunk, text) {
+        Some(range) => Part::Without(start + range.start..start + range.end),
+        None => Part::All,
+    }
+}
+
+/// Where the text of the event's only data line begins, and the text.
+fn only_data_line(event: &[u8]) -> Option<(usize, &[u8])> {
+    let mut at = 0;
+    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
+        let start = at;
+        at += line.len() + 1;
+        Some((start + 5, line.strip_prefix(b"data:")?))
+    });
+    let only = lines.next()?;
+    lines.next().is_none().then_some(only)
+}
+
+/// The one member `"usage":null` with the comma before it.
+fn null_member(chunk: Json<'_>, text: &[u8]) -> Option<Range<usize>> {
+    let mut named = chunk.members().filter(|(key, _)| key.is("usage"));
+    let (Some((key, value)), None) = (named.next(), named.next()) else { return None };
+    let (start, (_, end)) = (key.span()?.0, value.span().filter(|_| value.is_null())?);
+    let before = text.get(..start)?.trim_ascii_end();
+    before.ends_with(b",").then(|| before.len() - 1..end)
 }
 
 #[cfg(test)]
