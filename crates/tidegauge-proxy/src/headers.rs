@@ -249,3 +249,6 @@ fn via(version: Version) -> HeaderValue {
         _ => "1.1 tidegauge",
     })
 }
+
+#[cfg(test)]
+mod tests;

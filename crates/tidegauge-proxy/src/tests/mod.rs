@@ -3,7 +3,7 @@
 mod bytes;
 mod client;
 mod drain;
-mod fixture;
+pub(crate) mod fixture;
 mod probes;
 mod splice;
 mod tls;

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, Issuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tidegauge_core::{End, Failure, Upstream};
@@ -250,18 +250,25 @@ async fn clients_may_speak_h2() {
                 .unwrap();
             answers.push(sender.send_request(request));
         }
-        for answer in answers {
-            let answer = tokio::time::timeout(LONG, answer).await.unwrap().unwrap();
-            assert_eq!(answer.status(), 200);
+        // All at once: they share one connection and its window.
+        let answers = answers.into_iter().map(|answer| async {
+            let (head, body) = answer.await.unwrap().into_parts();
+            (head, body.collect().await.unwrap())
+        });
+        let answers = futures_util::future::join_all(answers);
+        for (head, got) in tokio::time::timeout(LONG, answers).await.expect("answers") {
+            assert_eq!(head.status, 200);
             let h2 = protocols.contains(&"h2");
-            let headers = answer.headers().clone();
+            let headers = head.headers;
             assert_eq!(headers["x-version"], if h2 { "HTTP/2.0" } else { "HTTP/1.1" });
             if h2 {
                 let port = rig.policy.load().upstreams[0].origin.port;
                 assert_eq!(headers["x-authority"], format!("localhost:{port}"));
-                assert_eq!((&headers["x-via"], &headers["x-te"]), (&"2.0 tidegauge".parse().unwrap(), &"true".parse().unwrap()));
+                assert_eq!(
+                    (&headers["x-via"], &headers["x-te"]),
+                    (&"2.0 tidegauge".parse().unwrap(), &"true".parse().unwrap())
+                );
             }
-            let got = answer.into_body().collect().await.unwrap();
             // F-14: trailers survive from end to end where both speak HTTP/2.
             assert_eq!(got.trailers().is_some(), h2);
             assert!(got.to_bytes() == sent);
