@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use tidegauge_core::{
     Attempt, Failure, Filter, Operation, Policy, SpanId, Splice, Trace, Upstream, UsagePolicy,
@@ -46,6 +46,8 @@ use crate::upstream::Client;
 const RESENDS: usize = 4;
 /// How long to wait for a body to come back from a connection that is gone.
 const RETURN: Duration = Duration::from_secs(1);
+/// How long a request may be without a connection before it counts as lost.
+const LOST: Duration = Duration::from_millis(500);
 /// Bytes of an answer to a spliced request that are read before it is passed on, if it is an error.
 const REFUSAL: usize = 64 * 1024;
 /// And for how long.
@@ -338,20 +340,28 @@ impl Sending<'_> {
         let captured = capture_connection(&mut request);
         let client = if self.upgrade { &self.client.sockets } else { &self.client.http };
         let mut response = client.request(request);
+        let mut polled = false;
         let mut connected = false;
         let mut late = pin!(self.late());
+        let mut lost = pin!(lost(&captured));
         poll_fn(|cx| {
-            let first = Pin::new(&mut response).poll(cx);
-            if !connected && captured.connection_metadata().is_some() {
+            let answer = Pin::new(&mut response).poll(cx);
+            if !connected && let Some(peer) = peer(&captured) {
                 connected = true;
-                self.connected(issued, &captured);
+                // A kept connection is there at once.
+                self.connected(issued, if polled { self.open.now() } else { issued }, peer.addr);
             }
-            match first {
-                Poll::Ready(answer) => Poll::Ready(answer.map_err(|error| self.unanswered(&error))),
-                Poll::Pending => {
-                    late.as_mut().poll(cx).map(|()| Err(Unanswered::Failed(Failure::HeadTimeout)))
-                }
+            polled = true;
+            if let Poll::Ready(answer) = answer {
+                return Poll::Ready(answer.map_err(|error| failure::classify(&error)));
             }
+            if late.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Unanswered::Failed(Failure::HeadTimeout)));
+            }
+            if connected && lost.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Unanswered::NotTaken));
+            }
+            Poll::Pending
         })
         .await
     }
@@ -376,24 +386,12 @@ impl Sending<'_> {
         }
     }
 
-    fn connected(&self, issued: Duration, captured: &CaptureConnection) {
-        let now = self.open.now();
-        let mut extensions = http::Extensions::new();
-        if let Some(connected) = captured.connection_metadata().as_ref() {
-            connected.get_extras(&mut extensions);
-        }
-        let peer = extensions.get::<Peer>().map(|peer| peer.0);
-        self.open.note(|exchange| {
-            exchange.overhead.connect += now.saturating_sub(issued);
-        });
+    fn connected(&self, issued: Duration, now: Duration, peer: Option<SocketAddr>) {
+        self.open.note(|exchange| exchange.overhead.connect += now.saturating_sub(issued));
         self.open.note_attempt(|attempt| {
             attempt.started = now;
             attempt.peer = peer;
         });
-    }
-
-    fn unanswered(&self, error: &legacy::Error) -> Unanswered {
-        failure::classify(error)
     }
 
     fn answered(&self, response: &Response<Incoming>) {
@@ -413,6 +411,29 @@ impl Sending<'_> {
         });
         failure
     }
+}
+
+/// The connection that a request was put on, the latest if there were several.
+fn peer(captured: &CaptureConnection) -> Option<Peer> {
+    let mut extensions = http::Extensions::new();
+    captured.connection_metadata().as_ref()?.get_extras(&mut extensions);
+    extensions.remove()
+}
+
+/// Resolves when the connection is gone and the request has neither an answer nor an error nor
+/// another connection.
+///
+/// A connection that closes while a request is being put on it can lose that request: it stays in a
+/// queue that nobody reads any more, and the HTTP client waits for ever. Nothing of it was sent.
+async fn lost(captured: &CaptureConnection) {
+    while let Some(peer) = peer(captured) {
+        peer.gone.cancelled().await;
+        tokio::time::sleep(LOST).await;
+        if self::peer(captured).is_none_or(|latest| latest.gone.is_cancelled()) {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 fn attempt(span: SpanId, started: Duration) -> Attempt {

@@ -197,7 +197,7 @@ async fn an_early_answer_stops_the_upload() {
         let sending = async {
             // It may break off: nobody reads any more.
             drop(sending.await);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let both = async {
             tokio::select! {

@@ -388,8 +388,11 @@ async fn stale_connections_are_not_noticed() {
         let request =
             format!("POST /up/x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n{number:06}");
         client.write_all(request.as_bytes()).await.unwrap();
-        let text = read_until(&mut client, &format!("\r\n\r\n{number:06}")).await;
+        let text = read_until(&mut client, "\r\n\r\n").await;
         assert!(text.starts_with("HTTP/1.1 200 "), "{number}: {text}");
+        if !text.ends_with(&format!("\r\n\r\n{number:06}")) {
+            read_until(&mut client, &format!("{number:06}")).await;
+        }
         if number % 3 == 0 {
             tokio::time::sleep(Duration::from_micros(fastrand::u64(0..3000))).await;
         }
@@ -410,7 +413,7 @@ async fn what_was_taken_is_not_sent_again() {
                 read_request(&mut tcp).await.unwrap();
                 tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
                 // The second request on this connection is read, and its connection closed.
-                while read_request(&mut tcp).await.is_some() {
+                if read_request(&mut tcp).await.is_some() {
                     tell.send(()).await.unwrap();
                     if reset {
                         // An answer that has begun.
@@ -418,7 +421,6 @@ async fn what_was_taken_is_not_sent_again() {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                         socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
                     }
-                    return;
                 }
             }
         })
