@@ -240,6 +240,25 @@ async fn an_early_answer_stops_the_upload() {
     until(|| (rig.health.connections() == 0).then_some(())).await;
 }
 
+/// an answer of ours reaches a client that sends first and reads later, although nobody reads
+/// what it sends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_not_lost_in_a_reset() {
+    let rig = Rig::new(|_, _| async {}).await;
+    for _ in 0..20 {
+        let mut client = rig.connect().await;
+        let head = b"POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        for _ in 0..16 {
+            client.write_all(&[b'x'; 1 << 16]).await.expect("no reset");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("no reset");
+        assert_eq!(status(&answer), 404);
+    }
+}
+
 /// F-31: 100 Continue is sent once, and only when the body is wanted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn continue_is_said_once() {
