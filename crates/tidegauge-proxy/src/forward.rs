@@ -150,29 +150,27 @@ struct Prepared {
     waited: Duration,
 }
 
-/// Holds a body back where, and only where, usage may have to be asked for in it.
+/// Holds a body back where, and only where, usage may have to be asked for in it. Of any other body
+/// the first piece is awaited: a client that leaves before it has cost no upstream call, and it goes
+/// out together with the head.
 async fn prepare(
     call: &Call<'_>,
     open: &Arc<Open>,
     client: &Client,
     payload: Payload,
 ) -> Result<Prepared, Failure> {
-    let untouched = |payload| Prepared { payload, spliced: None, waited: Duration::ZERO };
-    if payload.is_empty() {
+    let Some(body) = payload.rest.filter(|body| !body.is_end_stream()) else {
         open.upload_over();
-        return Ok(untouched(payload));
-    }
-    if !may_splice(call, client) {
-        return Ok(untouched(payload));
-    }
-    let Some(body) = payload.rest else { return Ok(untouched(payload)) };
-    if body.size_hint().lower() > call.policy.hold as u64 {
+        return Ok(Prepared { payload: Payload::default(), spliced: None, waited: Duration::ZERO });
+    };
+    let splices = may_splice(call, client);
+    let fits = body.size_hint().lower() <= call.policy.hold as u64;
+    let bound = if splices && fits { call.policy.hold } else { 0 };
+    let Held { whole, front, rest, waited } = hold(open, body, bound).await?;
+    if splices && !whole {
         call.shared.health.hold_exceeded();
-        return Ok(untouched(Payload { front: payload.front, rest: Some(body) }));
     }
-    let Held { whole, front, rest, waited } = hold(open, body, call.policy.hold).await?;
-    if !whole {
-        call.shared.health.hold_exceeded();
+    if !splices || !whole {
         return Ok(Prepared { payload: Payload { front, rest }, spliced: None, waited });
     }
     let body = joined(front);
@@ -199,7 +197,7 @@ fn may_splice(call: &Call<'_>, client: &Client) -> bool {
         && call.upstream.dialect.may_splice(call.operation, asked.head(call.path))
 }
 
-/// As much of a body as was held back.
+/// As much of a body as was at hand.
 struct Held {
     whole: bool,
     front: VecDeque<Bytes>,
@@ -207,6 +205,7 @@ struct Held {
     waited: Duration,
 }
 
+/// Reads until there is more than `bound`, or all of it.
 async fn hold(open: &Open, mut body: Incoming, bound: usize) -> Result<Held, Failure> {
     let mut held =
         Held { whole: false, front: VecDeque::new(), rest: None, waited: Duration::ZERO };
@@ -227,7 +226,11 @@ async fn hold(open: &Open, mut body: Incoming, bound: usize) -> Result<Held, Fai
                 bytes += data.len();
                 held.front.push_back(data);
                 if bytes > bound {
-                    return Ok(Held { rest: Some(body), ..held });
+                    let rest = Some(body).filter(|body| !body.is_end_stream());
+                    if rest.is_none() {
+                        open.upload_over();
+                    }
+                    return Ok(Held { rest, ..held });
                 }
             }
         }

@@ -466,6 +466,32 @@ async fn an_upstream_that_reads_nothing_holds_the_client_back() {
     assert_eq!(rig.one().await.exchange().attempts.len(), 1);
 }
 
+/// F-28: a client that reads nothing stops its upstream, not the proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_holds_its_upstream_back() {
+    let (tell, mut told) = tokio::sync::mpsc::channel(1);
+    let rig = Rig::new(move |mut tcp, _| {
+        let tell = tell.clone();
+        async move {
+            read_request(&mut tcp).await.unwrap();
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 268435456\r\n\r\n").await.unwrap();
+            let mebibyte = vec![0; 1 << 20];
+            let mut sent = 0;
+            let stalled = Duration::from_secs(2);
+            while let Ok(Ok(())) = tokio::time::timeout(stalled, tcp.write_all(&mebibyte)).await {
+                sent += 1;
+            }
+            tell.send(sent).await.unwrap();
+        }
+    })
+    .await;
+    let mut client = rig.connect().await;
+    client.write_all(GET).await.unwrap();
+    let sent = told.recv().await.unwrap();
+    // What fits into the system's buffers on the way, no more.
+    assert!(sent < 32, "{sent} MiB were taken");
+}
+
 /// A new policy keeps the connections of upstreams that stay the same, and takes effect at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_policy_keeps_connections() {
