@@ -1,1 +1,5 @@
 //! stub
+
+mod eventstream;
+mod jsonarray;
+mod jsonlines;
