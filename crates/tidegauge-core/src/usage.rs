@@ -93,7 +93,8 @@ impl Bucket {
 /// What was used, in buckets that do not overlap. `None` is "not told", which is not zero.
 ///
 /// The sum of the prompt buckets is the provider's stated input, the sum of the others its stated
-/// output, after the normalisation of each provider's reader.
+/// output, after the normalisation of each provider's reader; where a provider states parts that are
+/// more than their total, its total stands in `input_told` or `output_told`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Usage {
     /// Where the figures come from.
@@ -124,6 +125,11 @@ pub struct Usage {
     pub audio_seconds: Option<f64>,
     /// Searches of the provider's own tools, billed each.
     pub searches: Option<u64>,
+    /// The input the provider stated, where its parts are more than it. The parts are priced, this is
+    /// shown.
+    pub input_told: Option<u64>,
+    /// The same for the output.
+    pub output_told: Option<u64>,
     /// The total the provider stated, as a cross-check only.
     pub stated_total: Option<u64>,
     /// What the provider says the call cost, in US dollars as it was written.
@@ -152,6 +158,15 @@ impl Usage {
 
     /// All prompt tokens, cached or not; `None` when no prompt bucket is known.
     pub fn input_tokens(&self) -> Option<u64> {
+        self.input_told.or_else(|| self.input_buckets())
+    }
+
+    /// All generated tokens, reasoning included; `None` when no output bucket is known.
+    pub fn output_tokens(&self) -> Option<u64> {
+        self.output_told.or_else(|| self.output_buckets())
+    }
+
+    fn input_buckets(&self) -> Option<u64> {
         sum(&[
             self.input,
             self.input_audio,
@@ -161,8 +176,7 @@ impl Usage {
         ])
     }
 
-    /// All generated tokens, reasoning included; `None` when no output bucket is known.
-    pub fn output_tokens(&self) -> Option<u64> {
+    fn output_buckets(&self) -> Option<u64> {
         sum(&[self.output, self.reasoning, self.output_audio, self.output_image])
     }
 

@@ -1,5 +1,26 @@
-//! stub
+//! Turns the bytes of an exchange into an [`Observation`](tidegauge_core::Observation).
+//!
+//! Sans IO: times and bytes are arguments. [`Observer`] is the only state machine; a provider is one
+//! file in `providers/`, a host that speaks another's format one row in `providers/compatible.rs`.
+//! Wrong input is data: nothing here fails, panics, or grows without bound. This crate must not know
+//! an HTTP client, a runtime, the clock, or a price.
 
+mod answer;
+mod content;
 mod eventstream;
+mod failure;
+mod field;
+mod figures;
+mod form;
+mod framing;
 mod jsonarray;
-mod jsonlines;
+mod observer;
+mod outcome;
+mod provider;
+mod providers;
+mod skim;
+mod splice;
+mod sse;
+
+pub use observer::Observer;
+pub use provider::{PROVIDERS, Provider, provider};

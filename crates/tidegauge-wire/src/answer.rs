@@ -1,0 +1,202 @@
+//! What has been read of one answer so far: the state that readers write into, event by event.
+//!
+//! Bounded: so many choices, so many tool calls, so many bytes of tool arguments. It must not know a
+//! format.
+
+use std::borrow::Cow;
+
+use tidegauge_core::{Response, Usage};
+
+use crate::field::{Doc, Json, clip};
+
+/// How many choices are told apart.
+const MAX_CHOICES: usize = 128;
+/// How many tool calls are told apart; more are counted only.
+const MAX_CALLS: usize = 256;
+/// How many bytes of tool arguments are kept to see whether they parse, over all calls.
+const MAX_ARGUMENTS: usize = 256 * 1024;
+/// The longest identifier that is kept.
+pub(crate) const MAX_NAME: usize = 256;
+
+/// One answer, as far as it has been read.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What is known of the response. Finish reasons and tool calls are filled in at the end.
+    pub response: Response,
+    /// What was used. The last complete figures win.
+    pub usage: Usage,
+    /// The present event carries visible text, reasoning or tool arguments.
+    pub token: bool,
+    /// The stream's own end was seen.
+    pub ended: bool,
+    /// The answer says that it is not ready yet.
+    pub pending: bool,
+    finish: Vec<(u64, String)>,
+    calls: Vec<Call>,
+    more_calls: u64,
+    arguments: usize,
+    malformed: u64,
+}
+
+#[derive(Debug)]
+struct Call {
+    group: u64,
+    index: Option<u64>,
+    id: String,
+    arguments: Vec<u8>,
+    unchecked: bool,
+}
+
+impl Answer {
+    /// The id of the response object: the first that is not empty.
+    pub fn id(&mut self, id: Json<'_>) {
+        if self.response.id.is_none() {
+            self.response.id = id.kept(MAX_NAME);
+        }
+    }
+
+    /// The model that answered: the last that is not empty.
+    pub fn model(&mut self, model: Json<'_>) {
+        replace(&mut self.response.model, model);
+    }
+
+    /// The service tier: the last that is told.
+    pub fn service_tier(&mut self, tier: Json<'_>) {
+        replace(&mut self.response.service_tier, tier);
+    }
+
+    /// The system fingerprint: the last that is told.
+    pub fn fingerprint(&mut self, fingerprint: Json<'_>) {
+        replace(&mut self.response.system_fingerprint, fingerprint);
+    }
+
+    /// Why a choice ended: the last reason wins.
+    pub fn finish(&mut self, choice: u64, reason: Json<'_>) {
+        if let Some(reason) = reason.text() {
+            self.finish_as(choice, &reason);
+        }
+    }
+
+    /// The same for a reason that is not written as such.
+    pub fn finish_as(&mut self, choice: u64, reason: &str) {
+        let reason = clip(reason, MAX_NAME);
+        if let Some((_, known)) = self.finish.iter_mut().find(|(index, _)| *index == choice) {
+            reason.clone_into(known);
+        } else if self.finish.len() < MAX_CHOICES {
+            self.finish.push((choice, reason.to_owned()));
+        }
+    }
+
+    /// Visible text came, if `text` holds any.
+    pub fn text(&mut self, text: Json<'_>) {
+        if text.has_text() {
+            self.token = true;
+            self.response.output = true;
+        }
+    }
+
+    /// Reasoning came, if `text` holds any. It is a token, but no output.
+    pub fn reasoning(&mut self, text: Json<'_>) {
+        self.token |= text.has_text();
+    }
+
+    /// The model declines, if `text` says anything.
+    pub fn refusal(&mut self, text: Json<'_>) {
+        if text.has_text() {
+            self.token = true;
+            self.response.output = true;
+            self.response.refusal = true;
+        }
+    }
+
+    /// A tool call, or a piece of one. Pieces with the same group (choice) and index, or without
+    /// index the same id, are one call; a piece without either belongs to the last call of its group.
+    /// Arguments are JSON in a string, or JSON as it is.
+    pub fn call(&mut self, group: u64, index: Option<u64>, id: Json<'_>, arguments: Json<'_>) {
+        let id = id.text().unwrap_or_default();
+        self.response.output = true;
+        let slot = self.slot(group, index, &id);
+        self.token |= arguments.is_object();
+        self.append(slot, arguments);
+    }
+
+    /// More arguments for a call that has begun; nothing if there is no such call.
+    pub fn more_arguments(&mut self, group: u64, index: Option<u64>, piece: Json<'_>) {
+        let slot = self.calls.iter().rposition(|call| call.is(group, index, ""));
+        self.append(slot, piece);
+    }
+
+    /// A tool call that stands on its own.
+    pub fn whole_call(&mut self, arguments: Json<'_>) {
+        let index = u64::MAX - self.calls.len() as u64;
+        self.call(u64::MAX, Some(index), Json::ABSENT, arguments);
+    }
+
+    /// The provider itself says that a tool call is malformed.
+    pub fn bad_call(&mut self) {
+        self.malformed += 1;
+    }
+
+    /// How many tool calls there are so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.len() as u64 + self.more_calls
+    }
+
+    /// Nothing more will come: fills in what is only known now.
+    pub(crate) fn settle(mut self) -> (Response, Usage) {
+        self.finish.sort_by_key(|(index, _)| *index);
+        let mut doc = Doc::default();
+        let bad = self.calls.iter().filter(|call| !call.parses(&mut doc)).count() as u64;
+        self.response.tool_calls = self.calls();
+        self.response.bad_tool_calls = bad.max(self.malformed);
+        self.response.finish_reasons = self.finish.into_iter().map(|(_, reason)| reason).collect();
+        (self.response, self.usage)
+    }
+
+    fn append(&mut self, slot: Option<usize>, piece: Json<'_>) {
+        let Some(text) = piece.text() else { return };
+        self.token = true;
+        let room = MAX_ARGUMENTS.saturating_sub(self.arguments);
+        let Some(call) = slot.and_then(|slot| self.calls.get_mut(slot)) else { return };
+        if text.len() > room || piece.is_cut() {
+            call.unchecked = true;
+        } else {
+            call.arguments.extend_from_slice(text.as_bytes());
+            self.arguments += text.len();
+        }
+    }
+
+    fn slot(&mut self, group: u64, index: Option<u64>, id: &str) -> Option<usize> {
+        if let Some(known) = self.calls.iter().rposition(|call| call.is(group, index, id)) {
+            return Some(known);
+        }
+        if self.calls.len() >= MAX_CALLS {
+            self.more_calls += 1;
+            return None;
+        }
+        let id = clip(id, MAX_NAME).to_owned();
+        self.calls.push(Call { group, index, id, arguments: Vec::new(), unchecked: false });
+        Some(self.calls.len() - 1)
+    }
+}
+
+impl Call {
+    fn is(&self, group: u64, index: Option<u64>, id: &str) -> bool {
+        let same_place = index.is_none() || self.index == index;
+        let same_id = id.is_empty() || self.id.is_empty() || self.id == clip(id, MAX_NAME);
+        self.group == group && same_place && same_id
+    }
+
+    /// Whether the arguments are JSON as far as can be told. None at all is how some say `{}`.
+    fn parses(&self, doc: &mut Doc) -> bool {
+        self.unchecked || self.arguments.trim_ascii().is_empty() || doc.parse(&self.arguments)
+    }
+}
+
+fn replace(known: &mut Option<String>, told: Json<'_>) {
+    let Some(told) = told.text() else { return };
+    let told = clip(&told, MAX_NAME);
+    if known.as_deref() != Some(told) {
+        *known = Some(Cow::Borrowed(told).into_owned());
+    }
+}

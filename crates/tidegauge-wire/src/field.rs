@@ -1,0 +1,507 @@
+//! Turns JSON text into fields that may be absent, without ever failing on an odd one.
+//!
+//! A [`Doc`] is a flat list of what stands where in the text; it owns no strings and is used again
+//! for the next text, so reading one stream event costs no allocation. A [`Json`] points into it.
+//! Absent, null and of another type all read as `None`. This file must not know what the fields
+//! mean.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+/// Ends a string that was shortened, and is the only name in the object that ends a shortened list
+/// (its value is the number of elements left out): the SUBSTITUTE control character, escaped.
+pub(crate) const CUT: &str = r"\u001a";
+
+/// How deep a document may nest; deeper text is not read.
+pub(crate) const MAX_DEPTH: usize = 127;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Object,
+    Array,
+    Text,
+    EscapedText,
+    Number,
+    True,
+    False,
+    Null,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    kind: Kind,
+    start: usize,
+    end: usize,
+    next: usize,
+}
+
+/// The shape of one JSON text. Parse, then read through [`Doc::root`] with the same text.
+#[derive(Debug, Default)]
+pub(crate) struct Doc {
+    nodes: Vec<Node>,
+}
+
+impl Doc {
+    /// Reads the shape of `text`; false if it is not one whole JSON value, or nests too deep. Numbers
+    /// are not checked beyond their characters.
+    pub(crate) fn parse(&mut self, text: &[u8]) -> bool {
+        self.nodes.clear();
+        let mut parser = Parser { text, nodes: &mut self.nodes };
+        let whole =
+            parser.value(parser.space(0), 0).is_some_and(|end| parser.space(end) == text.len());
+        if !whole {
+            self.nodes.clear();
+        }
+        whole
+    }
+
+    /// The whole value. Absent if the last parse was not true.
+    pub(crate) fn root<'a>(&'a self, text: &'a [u8]) -> Json<'a> {
+        Json { text, nodes: &self.nodes, node: self.nodes.first().copied(), at: 0 }
+    }
+}
+
+struct Parser<'t, 'n> {
+    text: &'t [u8],
+    nodes: &'n mut Vec<Node>,
+}
+
+impl Parser<'_, '_> {
+    fn space(&self, at: usize) -> usize {
+        let rest = self.text.get(at..).unwrap_or_default();
+        at + rest
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+            .unwrap_or(rest.len())
+    }
+
+    /// Reads the value that begins at `at`; gives back where it ends.
+    fn value(&mut self, at: usize, depth: usize) -> Option<usize> {
+        match self.text.get(at)? {
+            b'{' => self.members(at, depth),
+            b'[' => self.elements(at, depth),
+            b'"' => self.string(at),
+            b't' => self.word(at, b"true", Kind::True),
+            b'f' => self.word(at, b"false", Kind::False),
+            b'n' => self.word(at, b"null", Kind::Null),
+            b'-' | b'0'..=b'9' => self.number(at),
+            _ => None,
+        }
+    }
+
+    fn members(&mut self, at: usize, depth: usize) -> Option<usize> {
+        let index = self.open(Kind::Object, at, depth)?;
+        let mut at = self.space(at + 1);
+        if self.text.get(at) == Some(&b'}') {
+            return self.close(index, at + 1);
+        }
+        loop {
+            if self.text.get(at) != Some(&b'"') {
+                return None;
+            }
+            at = self.string(at)?;
+            at = self.space(at);
+            if self.text.get(at) != Some(&b':') {
+                return None;
+            }
+            at = self.space(at + 1);
+            at = self.value(at, depth + 1)?;
+            at = self.space(at);
+            match self.text.get(at)? {
+                b',' => at = self.space(at + 1),
+                b'}' => return self.close(index, at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn elements(&mut self, at: usize, depth: usize) -> Option<usize> {
+        let index = self.open(Kind::Array, at, depth)?;
+        let mut at = self.space(at + 1);
+        if self.text.get(at) == Some(&b']') {
+            return self.close(index, at + 1);
+        }
+        loop {
+            at = self.value(at, depth + 1)?;
+            at = self.space(at);
+            match self.text.get(at)? {
+                b',' => at = self.space(at + 1),
+                b']' => return self.close(index, at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn open(&mut self, kind: Kind, start: usize, depth: usize) -> Option<usize> {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
+        let index = self.nodes.len();
+        self.nodes.push(Node { kind, start, end: start, next: index + 1 });
+        Some(index)
+    }
+
+    fn close(&mut self, index: usize, end: usize) -> Option<usize> {
+        let next = self.nodes.len();
+        let node = self.nodes.get_mut(index)?;
+        node.end = end;
+        node.next = next;
+        Some(end)
+    }
+
+    fn leaf(&mut self, kind: Kind, start: usize, end: usize) -> Option<usize> {
+        let next = self.nodes.len() + 1;
+        self.nodes.push(Node { kind, start, end, next });
+        Some(end)
+    }
+
+    fn word(&mut self, at: usize, word: &[u8], kind: Kind) -> Option<usize> {
+        self.text.get(at..)?.starts_with(word).then_some(())?;
+        self.leaf(kind, at, at + word.len())
+    }
+
+    fn number(&mut self, at: usize) -> Option<usize> {
+        let rest = self.text.get(at..)?;
+        let length = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+            .unwrap_or(rest.len());
+        self.leaf(Kind::Number, at, at + length)
+    }
+
+    /// A string; its node spans what stands between the quotes.
+    fn string(&mut self, at: usize) -> Option<usize> {
+        let start = at + 1;
+        let mut end = start;
+        let mut kind = Kind::Text;
+        loop {
+            let rest = self.text.get(end..)?;
+            let hit = quote_or_backslash(rest)?;
+            end += hit;
+            if self.text.get(end) == Some(&b'"') {
+                self.leaf(kind, start, end)?;
+                return Some(end + 1);
+            }
+            kind = Kind::EscapedText;
+            end += 2;
+        }
+    }
+}
+
+/// Most strings in an event are shorter than the call to a vectorised search is worth.
+fn quote_or_backslash(rest: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let near = rest.get(..SHORT).unwrap_or(rest);
+    match near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        Some(hit) => Some(hit),
+        None => memchr2(b'"', b'\\', rest.get(SHORT..)?).map(|hit| hit + SHORT),
+    }
+}
+
+/// One value of a document, or the absence of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a> {
+    text: &'a [u8],
+    nodes: &'a [Node],
+    node: Option<Node>,
+    at: usize,
+}
+
+impl<'a> Json<'a> {
+    /// The absence of a value.
+    pub const ABSENT: Json<'static> = Json { text: &[], nodes: &[], node: None, at: 0 };
+
+    /// The member of that name; the last one where a name stands twice. Absent if this is not an
+    /// object.
+    pub fn get(self, name: &str) -> Self {
+        let mut found = Self { node: None, ..self };
+        for (key, value) in self.members() {
+            if key.is(name) {
+                found = value;
+            }
+        }
+        found
+    }
+
+    /// Whether there is a value, null included.
+    pub fn exists(self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Whether there is a value other than null.
+    pub fn is_some(self) -> bool {
+        self.kind().is_some_and(|kind| kind != Kind::Null)
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(self) -> bool {
+        self.kind() == Some(Kind::Object)
+    }
+
+    /// Whether this is an array.
+    pub fn is_array(self) -> bool {
+        self.kind() == Some(Kind::Array)
+    }
+
+    /// Whether this is null.
+    pub fn is_null(self) -> bool {
+        self.kind() == Some(Kind::Null)
+    }
+
+    /// A string, unescaped; what is not Unicode becomes U+FFFD.
+    pub fn str(self) -> Option<Cow<'a, str>> {
+        let inner = self.inner()?;
+        if self.kind() == Some(Kind::Text) {
+            return Some(String::from_utf8_lossy(inner));
+        }
+        Some(Cow::Owned(unescape(inner)))
+    }
+
+    /// A string with something in it.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        self.str().filter(|text| !text.is_empty())
+    }
+
+    /// A string with something in it, kept; at most `limit` bytes of it.
+    pub fn kept(self, limit: usize) -> Option<String> {
+        self.text().map(|text| clip(&text, limit).to_owned())
+    }
+
+    /// Whether this is a string with something in it.
+    pub fn has_text(self) -> bool {
+        self.inner().is_some_and(|inner| !inner.is_empty())
+    }
+
+    /// Whether this is a string of which the end is missing.
+    pub fn is_cut(self) -> bool {
+        self.inner().is_some_and(|inner| inner.ends_with(CUT.as_bytes()))
+    }
+
+    /// Whether this is exactly that string.
+    pub fn is(self, word: &str) -> bool {
+        match self.kind() {
+            Some(Kind::Text) => self.inner() == Some(word.as_bytes()),
+            Some(Kind::EscapedText) => self.str().is_some_and(|text| text == word),
+            _ => false,
+        }
+    }
+
+    /// True or false; form fields say it as a string.
+    pub fn bool(self) -> Option<bool> {
+        match self.kind()? {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            Kind::Text if self.is("true") => Some(true),
+            Kind::Text if self.is("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A number as it is written.
+    pub fn number(self) -> Option<&'a str> {
+        let node = self.node.filter(|node| node.kind == Kind::Number)?;
+        std::str::from_utf8(self.text.get(node.start..node.end)?).ok()
+    }
+
+    /// A finite number, or a string that is one.
+    pub fn float(self) -> Option<f64> {
+        let number = self.digits()?.parse::<f64>().ok()?;
+        number.is_finite().then_some(number)
+    }
+
+    /// A whole number, or a string that is one.
+    pub fn integer(self) -> Option<i64> {
+        self.digits()?.parse().ok()
+    }
+
+    /// A count: a whole number that fits, also written as a float (`12.0`) or as a string. Anything
+    /// else that is there sets `odd`.
+    pub fn count(self, odd: &mut bool) -> Option<u64> {
+        let count = self.digits().and_then(|digits| whole(&digits));
+        if count.is_none() && self.is_some() {
+            *odd = true;
+        }
+        count
+    }
+
+    /// A count where an odd one does not matter.
+    pub fn size(self) -> Option<u64> {
+        self.count(&mut false)
+    }
+
+    /// The elements of an array that are there; none if this is not an array.
+    pub fn items(self) -> Items<'a> {
+        let open = (self.kind() == Some(Kind::Array)).then_some(self.at + 1);
+        Items { of: self, next: open }
+    }
+
+    /// How many elements an array has, those left out included. `None` if this is not an array.
+    pub fn len(self) -> Option<u64> {
+        self.is_array().then(|| {
+            let mut all = Elements { of: self, next: Some(self.at + 1) };
+            all.by_ref()
+                .fold(0_u64, |total, item| total.saturating_add(item.left_out().unwrap_or(1)))
+        })
+    }
+
+    /// The members of an object in order; none if this is not an object.
+    pub fn members(self) -> Members<'a> {
+        let open = (self.kind() == Some(Kind::Object)).then_some(self.at + 1);
+        Members { of: self, next: open }
+    }
+
+    /// Where the value stands in the text, quotes included.
+    pub(crate) fn span(self) -> Option<(usize, usize)> {
+        let node = self.node?;
+        Some(match node.kind {
+            Kind::Text | Kind::EscapedText => (node.start.saturating_sub(1), node.end + 1),
+            _ => (node.start, node.end),
+        })
+    }
+
+    fn kind(self) -> Option<Kind> {
+        self.node.map(|node| node.kind)
+    }
+
+    /// What stands between the quotes of a string.
+    fn inner(self) -> Option<&'a [u8]> {
+        let node = self.node.filter(|node| matches!(node.kind, Kind::Text | Kind::EscapedText))?;
+        self.text.get(node.start..node.end)
+    }
+
+    fn digits(self) -> Option<Cow<'a, str>> {
+        self.number().map(Cow::Borrowed).or_else(|| self.text())
+    }
+
+    /// How many elements this element stands for, if it is the mark of a shortened array.
+    fn left_out(self) -> Option<u64> {
+        let (key, value) = self.members().next()?;
+        (key.inner() == Some(CUT.as_bytes())).then(|| value.size()).flatten()
+    }
+
+    fn node_at(self, at: usize) -> Option<Self> {
+        let node = *self.nodes.get(at)?;
+        let end = self.node?.next;
+        (at < end).then_some(Self { node: Some(node), at, ..self })
+    }
+}
+
+/// See [`Json::items`].
+#[derive(Debug)]
+pub struct Items<'a> {
+    of: Json<'a>,
+    next: Option<usize>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let mut elements = Elements { of: self.of, next: self.next };
+        let item = elements.next();
+        self.next = elements.next;
+        item.filter(|item| item.left_out().is_none())
+    }
+}
+
+struct Elements<'a> {
+    of: Json<'a>,
+    next: Option<usize>,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let item = self.of.node_at(self.next?)?;
+        self.next = item.node.map(|node| node.next);
+        Some(item)
+    }
+}
+
+/// See [`Json::members`].
+#[derive(Debug)]
+pub struct Members<'a> {
+    of: Json<'a>,
+    next: Option<usize>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Json<'a>, Json<'a>);
+
+    fn next(&mut self) -> Option<(Json<'a>, Json<'a>)> {
+        let key = self.of.node_at(self.next?)?;
+        let value = self.of.node_at(key.at + 1)?;
+        self.next = value.node.map(|node| node.next);
+        Some((key, value))
+    }
+}
+
+/// At most `limit` bytes of a text, cut between characters.
+pub(crate) fn clip(text: &str, limit: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=limit.min(text.len())).rev().find(fits).unwrap_or(0);
+    text.get(..end).unwrap_or(text)
+}
+
+/// A whole number that fits 64 bits without loss.
+fn whole(digits: &str) -> Option<u64> {
+    if let Ok(count) = digits.parse() {
+        return Some(count);
+    }
+    // Beyond 2^53 a float no longer names one whole number.
+    let float = digits.parse::<f64>().ok()?;
+    let exact = (0.0..=9_007_199_254_740_992.0).contains(&float) && float.fract() == 0.0;
+    exact.then_some(float as u64)
+}
+
+fn unescape(raw: &[u8]) -> String {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        rest = one_escape(escape, &mut out);
+    }
+    out.extend_from_slice(rest);
+    String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Decodes the escape that `text` begins with; gives back what follows it.
+fn one_escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let plain = match text.get(1) {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(b'u') => return unicode_escape(text, out),
+        Some(other) => *other,
+        None => return &[],
+    };
+    out.push(plain);
+    text.get(2..).unwrap_or_default()
+}
+
+fn unicode_escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let unit = |from: usize| {
+        let digits = std::str::from_utf8(text.get(from..from + 4)?).ok()?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let high = unit(2).unwrap_or(0xfffd);
+    let low = text.get(6..8).filter(|next| next == b"\\u").and_then(|_| unit(8));
+    let (code, length) = match low {
+        Some(low) if (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low) => {
+            (0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00), 12)
+        }
+        _ => (high, 6),
+    };
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    text.get(length..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Finds the short fields of a multipart form, in any pieces, without holding its files.
+//!
+//! The fields come out as JSON so that one reader serves both (RFC 7578; RFC 2046, 5.1.1).
+
+use memchr::memmem;
+
+use crate::splice::quoted;
+
+/// The longest value that is kept.
+const MAX_VALUE: usize = 1024;
+/// The longest part head that is understood.
+const MAX_HEAD: usize = 4096;
+/// How many fields are kept.
+const MAX_FIELDS: usize = 32;
+/// The longest boundary there may be.
+const MAX_BOUNDARY: usize = 70;
+/// How much is looked at in one step.
+const STEP: usize = 16 * 1024;
+
+/// Reads one form.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// CR LF and two dashes before the boundary.
+    delimiter: Vec<u8>,
+    state: State,
+    /// What is not decided yet.
+    held: Vec<u8>,
+    fields: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Behind a delimiter: the line it stands on has not ended.
+    Delimiter,
+    /// Inside the head of a part.
+    Head,
+    /// Inside a value that is kept.
+    Value(String),
+    /// Inside a file, or before the first part.
+    File,
+    /// Behind the last delimiter, or where nothing can be made of it.
+    Over,
+}
+
+impl Form {
+    /// A reader for a body of that content type, if it is such a form.
+    pub(crate) fn new(content_type: &str) -> Option<Self> {
+        let (kind, parameters) = content_type.split_once(';')?;
+        if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+            return None;
+        }
+        let boundary = parameters.split(';').find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+        })?;
+        let fits = (1..=MAX_BOUNDARY).contains(&boundary.len());
+        // The first delimiter may stand at the very beginning, without a line end before it.
+        fits.then(|| Self {
+            delimiter: format!("\r\n--{boundary}").into_bytes(),
+            state: State::File,
+            held: b"\r\n".to_vec(),
+            fields: Vec::new(),
+        })
+    }
+
+    /// The next piece of the form.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        for step in bytes.chunks(STEP) {
+            if matches!(self.state, State::Over) {
+                return;
+            }
+            self.held.extend_from_slice(step);
+            while self.advance() {}
+        }
+    }
+
+    /// The fields, as a JSON object of strings.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        let member =
+            |(name, value): &(String, String)| format!("{}:{}", quoted(name), quoted(value));
+        let members: Vec<String> = self.fields.iter().map(member).collect();
+        format!("{{{}}}", members.join(",")).into_bytes()
+    }
+
+    /// One step; false if more bytes are needed.
+    fn advance(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Delimiter => self.behind_delimiter(),
+            State::Head => self.head(),
+            State::Value(name) => self.value(name),
+            State::File => self.file(),
+            State::Over => {
+                self.held = Vec::new();
+                false
+            }
+        }
+    }
+
+    fn behind_delimiter(&mut self) -> bool {
+        match self.held.as_slice() {
+            [b'-', b'-', ..] => true,
+            [_, _, ..] => match memmem::find(&self.held, b"\r\n") {
+                // The line end stays: a head without fields is two of them in a row.
+                Some(end) => {
+                    self.held.drain(..end);
+                    self.state = State::Head;
+                    true
+                }
+                None => self.wait(State::Delimiter, MAX_HEAD),
+            },
+            _ => self.wait(State::Delimiter, MAX_HEAD),
+        }
+    }
+
+    fn head(&mut self) -> bool {
+        let Some(end) = memmem::find(&self.held, b"\r\n\r\n") else {
+            return self.wait(State::Head, MAX_HEAD);
+        };
+        let head: Vec<u8> = self.held.drain(..end + 4).collect();
+        // The line end of the head may begin the delimiter behind an empty value.
+        self.held.splice(..0, *b"\r\n");
+        let head = String::from_utf8_lossy(&head);
+        let name = field_name(&head).filter(|_| self.fields.len() < MAX_FIELDS);
+        self.state = name.map_or(State::File, State::Value);
+        true
+    }
+
+    fn value(&mut self, name: String) -> bool {
+        if let Some(end) = memmem::find(&self.held, &self.delimiter) {
+            let value = self.held.get(2..end).unwrap_or_default();
+            let value = String::from_utf8_lossy(value).into_owned();
+            self.fields.push((name, value));
+            self.held.drain(..end + self.delimiter.len());
+            self.state = State::Delimiter;
+            return true;
+        }
+        if self.held.len() > MAX_VALUE + self.delimiter.len() {
+            self.state = State::File;
+            return true;
+        }
+        self.state = State::Value(name);
+        false
+    }
+
+    fn file(&mut self) -> bool {
+        if let Some(at) = memmem::find(&self.held, &self.delimiter) {
+            self.held.drain(..at + self.delimiter.len());
+            self.state = State::Delimiter;
+            return true;
+        }
+        let kept = self.held.len().min(self.delimiter.len() - 1);
+        self.held.drain(..self.held.len() - kept);
+        self.state = State::File;
+        false
+    }
+
+    /// More bytes are needed, but not without end.
+    fn wait(&mut self, state: State, limit: usize) -> bool {
+        if self.held.len() <= limit {
+            self.state = state;
+        }
+        false
+    }
+}
+
+/// The name of a part that is not a file.
+fn field_name(head: &str) -> Option<String> {
+    let disposition = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
+    })?;
+    let parameter = |wanted: &str| {
+        disposition.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim()
+                .eq_ignore_ascii_case(wanted)
+                .then(|| value.trim().trim_matches('"').to_owned())
+        })
+    };
+    if parameter("filename").is_some() || parameter("filename*").is_some() {
+        return None;
+    }
+    parameter("name")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Watches one exchange pass and tells what was said.
+//!
+//! In line, on the data plane: framing, and the small events of a stream. At the end, elsewhere: the
+//! request and unary bodies, of which only a bounded reduction was kept. Times are arguments.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use tidegauge_core::{
+    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
+};
+
+use crate::answer::Answer;
+use crate::content::Content;
+use crate::failure;
+use crate::field::{Doc, clip};
+use crate::form::Form;
+use crate::framing::Framing;
+use crate::outcome::{self, Facts};
+use crate::provider::{Asked, Event, Provider, Reader};
+use crate::skim::{Limits, Skim, Skimmed};
+use crate::sse;
+
+/// How much of a path is kept for the readers.
+const MAX_PATH: usize = 1024;
+
+/// The state machine of one exchange. Bounded: some hundred KiB for the largest bodies, a few KiB for
+/// ordinary ones.
+pub struct Observer {
+    provider: &'static dyn Provider,
+    asked: Asked,
+    request: RequestBody,
+    request_content: Content,
+    content: Option<Content>,
+    framing: Option<Framing>,
+    reading: Reading,
+}
+
+impl fmt::Debug for Observer {
+    /// Without what was seen: it may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Observer({})", self.provider.kind())
+    }
+}
+
+enum RequestBody {
+    Json(Box<Skim>),
+    Form(Box<Form>),
+}
+
+/// What is known of the answer while it comes.
+struct Reading {
+    reader: Option<&'static dyn Reader>,
+    answer: Answer,
+    times: StreamTimes,
+    /// The last event with data.
+    last_event: Option<Duration>,
+    /// When the last piece came.
+    last_piece: Duration,
+    /// Parts could not be read.
+    lossy: bool,
+    doc: Doc,
+}
+
+impl Observer {
+    /// An observer for a request with that head, as the provider sees it. Nothing of the head's
+    /// credentials is kept.
+    pub fn new(provider: &'static dyn Provider, _operation: Operation, head: Head<'_>) -> Self {
+        let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let request = match kind.and_then(Form::new) {
+            Some(form) => RequestBody::Form(Box::new(form)),
+            None => RequestBody::Json(Box::new(Skim::new(Limits::REQUEST))),
+        };
+        Self {
+            provider,
+            asked: Asked { path: clip(head.path, MAX_PATH).to_owned() },
+            request,
+            request_content: Content::new(head.headers),
+            content: None,
+            framing: None,
+            reading: Reading::new(provider.reader(head)),
+        }
+    }
+
+    /// A piece of the request body, as the client sent it.
+    pub fn request(&mut self, _at: Duration, bytes: &[u8]) {
+        let request = &mut self.request;
+        self.request_content.push(bytes, |decoded| match request {
+            RequestBody::Json(skim) => skim.push(decoded),
+            RequestBody::Form(form) => form.push(decoded),
+        });
+    }
+
+    /// The response head. A second one starts the answer anew.
+    pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
+        let response = &mut self.reading.answer.response;
+        response.status = Some(status);
+        self.provider.read_headers(headers, response);
+        self.content = Some(Content::new(headers));
+        self.framing = Some(Framing::new(headers));
+    }
+
+    /// A piece of the response body, as the upstream sent it.
+    pub fn response(&mut self, at: Duration, bytes: &[u8]) {
+        let (Some(content), Some(framing)) = (&mut self.content, &mut self.framing) else { return };
+        let reading = &mut self.reading;
+        reading.last_piece = at;
+        content.push(bytes, |decoded| {
+            framing.push(decoded, &mut |event| reading.event(at, event));
+        });
+    }
+
+    /// The exchange is over: reads what was kept and concludes.
+    pub fn finish(mut self, exchange: &Exchange) -> Observation {
+        let (request, request_lossy) = self.read_request();
+        let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
+        self.finish_answer();
+        let decoded = !self.content.is_some_and(|content| content.has_failed());
+        let facts = Facts {
+            understood: decoded && !self.reading.lossy && self.reading.reader.is_some(),
+            pending: self.reading.answer.pending,
+        };
+        let partial =
+            request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
+        let (response, usage, times) = self.reading.settle(stream);
+        let success = response.status.is_some_and(|status| status.is_success());
+        let mut seen = Observation {
+            stream: stream || request.stream && !success,
+            request,
+            response,
+            usage,
+            times,
+            partial,
+            ..Observation::default()
+        };
+        seen.usage.source = source(exchange, &seen);
+        seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
+        seen
+    }
+
+    /// The request, and whether parts of it could not be read.
+    fn read_request(&mut self) -> (Request, bool) {
+        let mut request = Request::default();
+        let body = std::mem::replace(
+            &mut self.request,
+            RequestBody::Json(Box::new(Skim::new(Limits::REQUEST))),
+        );
+        let skimmed = match body {
+            RequestBody::Json(skim) => skim.finish(),
+            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
+        };
+        let Some(reader) = self.reading.reader else { return (request, false) };
+        let doc = &mut self.reading.doc;
+        let read = doc.parse(&skimmed.json);
+        reader.read_request(&self.asked, doc.root(&skimmed.json), &mut request);
+        request.api = reader.api();
+        (request, skimmed.lossy || !read && skimmed.bytes > 0)
+    }
+
+    fn finish_answer(&mut self) {
+        let reading = &mut self.reading;
+        let at = reading.last_piece;
+        let Some(framing) = self.framing.take() else { return };
+        if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
+            reading.body(&body);
+        }
+    }
+}
+
+impl Reading {
+    fn new(reader: Option<&'static dyn Reader>) -> Self {
+        Self {
+            reader,
+            answer: Answer::default(),
+            times: StreamTimes::default(),
+            last_event: None,
+            last_piece: Duration::ZERO,
+            lossy: false,
+            doc: Doc::default(),
+        }
+    }
+
+    /// One event of a stream.
+    fn event(&mut self, at: Duration, event: sse::Event<'_>) {
+        let data = event.data.trim_ascii();
+        self.lossy |= event.lossy;
+        if data.is_empty() {
+            return;
+        }
+        self.answer.response.events += 1;
+        if data == b"[DONE]" {
+            self.answer.ended = true;
+            return;
+        }
+        self.note_chunk(at);
+        if !self.doc.parse(data) {
+            self.lossy = true;
+            return;
+        }
+        let Self { reader, answer, doc, .. } = self;
+        let root = doc.root(data);
+        answer.token = false;
+        if answer.response.error.is_none() && root.get("error").is_some() {
+            answer.response.error = failure::read(root);
+        }
+        if let Some(reader) = reader {
+            let name = Some(event.name).filter(|name| !name.is_empty());
+            reader.read_event(Event { name, data: root, stream: true }, answer);
+        }
+        if self.answer.token {
+            self.times.first_token.get_or_insert(at);
+            self.times.last_token = Some(at);
+        }
+    }
+
+    fn note_chunk(&mut self, at: Duration) {
+        self.times.first_chunk.get_or_insert(at);
+        if let Some(last) = self.last_event.replace(at) {
+            if self.times.gaps.len() < StreamTimes::MAX_GAPS {
+                self.times.gaps.push(at.saturating_sub(last));
+            } else {
+                self.times.gaps_dropped += 1;
+            }
+        }
+    }
+
+    /// The whole of a unary body.
+    fn body(&mut self, body: &Skimmed) {
+        let failed = self.answer.response.status.is_some_and(failure::is_failure);
+        if !self.doc.parse(&body.json) {
+            // Not JSON: a file, a plain text, or the error page of something on the way.
+            if failed {
+                self.answer.response.error = failure::of_text(&body.head);
+            } else {
+                self.answer.response.output = body.bytes > 0;
+            }
+            return;
+        }
+        self.lossy |= body.lossy;
+        let root = self.doc.root(&body.json);
+        if failed || root.get("error").is_some() {
+            self.answer.response.error = failure::read(root);
+        }
+        if let Some(reader) = self.reader.filter(|_| !failed) {
+            let event = Event { name: None, data: root, stream: false };
+            reader.read_event(event, &mut self.answer);
+        }
+    }
+
+    fn settle(self, stream: bool) -> (Response, Usage, StreamTimes) {
+        let ended = self.answer.ended;
+        let marked = self.reader.is_some_and(|reader| reader.has_terminator());
+        let (mut response, usage) = self.answer.settle();
+        response.terminated = (stream && marked).then_some(ended);
+        (response, usage, self.times)
+    }
+}
+
+/// Where the figures come from.
+fn source(exchange: &Exchange, seen: &Observation) -> Source {
+    let response = &seen.response;
+    let told_end = response.terminated == Some(true)
+        || exchange.end == End::Complete && !response.finish_reasons.is_empty();
+    let whole =
+        !seen.stream || told_end || exchange.end == End::Complete && response.terminated.is_none();
+    match seen.usage.source {
+        _ if !seen.usage.is_known() => Source::Missing,
+        _ if !whole => Source::Partial,
+        _ if exchange.injected => Source::Injected,
+        told => told,
+    }
+}
+
+#[cfg(test)]
+mod tests;

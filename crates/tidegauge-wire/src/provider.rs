@@ -1,0 +1,91 @@
+//! What a provider's file must say about its protocol, and the list of all providers.
+//!
+//! Everything here is stateless; what was learned lives in the argument. This file must not know
+//! what any provider does.
+
+use http::HeaderMap;
+use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, UsagePolicy};
+
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::providers::{self, headers};
+
+/// Everything known about one provider.
+pub trait Provider: Dialect {
+    /// Its public origin, such as `https://api.example.com`. `None`: it must be configured.
+    fn upstream(&self) -> Option<&'static str>;
+
+    /// Whether usage is asked for when the configuration does not say.
+    fn usage(&self) -> UsagePolicy {
+        UsagePolicy::Passthrough
+    }
+
+    /// Its id in the price catalogue. `None`: prices are found by the model's name.
+    fn price_id(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether its usual host is somebody else's: trace context has no business there.
+    fn public(&self) -> bool {
+        true
+    }
+
+    /// The reader of the API that a request head asks for. `None`: forwarded and timed, not read.
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader>;
+
+    /// Reads the response head.
+    fn read_headers(&self, headers: &HeaderMap, into: &mut Response) {
+        headers::read(headers, into);
+    }
+
+    /// What an error means where this provider differs from the others; `None` where it does not.
+    fn classify(&self, _response: &Response, _error: &ProviderError) -> Option<Category> {
+        None
+    }
+}
+
+/// One API of a provider: a body format and its stream. Stateless.
+pub trait Reader: Sync {
+    /// The provider's own name of the surface (`openai.api.type`), where it has one.
+    fn api(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether its streams end with a mark of their own.
+    fn has_terminator(&self) -> bool {
+        true
+    }
+
+    /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
+    /// fields come as members with strings.
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request);
+
+    /// Reads one event of a stream, or the whole body of a unary answer.
+    fn read_event(&self, event: Event<'_>, into: &mut Answer);
+}
+
+/// What of a request head a reader may need when the body is read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// Path as the provider sees it, without the query; at most 1 KiB of it.
+    pub path: String,
+}
+
+/// One piece of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// The event's name, where the framing has names.
+    pub name: Option<&'a str>,
+    /// The event's data, or the body.
+    pub data: Json<'a>,
+    /// This is one of several events, not a whole body.
+    pub stream: bool,
+}
+
+/// Every provider, in the order in which they are asked whether a request at the root is theirs.
+pub static PROVIDERS: &[&dyn Provider] = providers::ALL;
+
+/// The provider of that kind, as a configuration names it.
+pub fn provider(kind: &str) -> Option<&'static dyn Provider> {
+    PROVIDERS.iter().copied().find(|provider| provider.kind() == kind)
+}

@@ -1,0 +1,272 @@
+//! Anthropic: Messages and their stream, token counting, batches, and the legacy completions.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tidegauge_core::{
+    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, Usage,
+};
+
+use super::routes::{self, Route};
+use crate::answer::{Answer, MAX_NAME};
+use crate::failure;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Provider, Reader};
+use crate::splice::{self, PassAll};
+
+/// api.anthropic.com.
+#[derive(Debug)]
+pub(crate) struct Anthropic;
+
+impl Dialect for Anthropic {
+    fn kind(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn provider(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn claims(&self, head: Head<'_>) -> bool {
+        let messages = head.path == "/v1/messages" || head.path.starts_with("/v1/messages/");
+        messages || head.headers.contains_key("anthropic-version")
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        routes::matched(ROUTES, head)
+    }
+
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
+    }
+
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
+    }
+
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        Box::new(PassAll)
+    }
+
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        let (kind, message) = (splice::quoted(kind), splice::quoted(message));
+        let error = format!(r#"{{"type":{kind},"message":{message}}}"#);
+        Bytes::from(format!(r#"{{"type":"error","error":{error},"request_id":null}}"#))
+    }
+}
+
+impl Provider for Anthropic {
+    fn upstream(&self) -> Option<&'static str> {
+        Some("https://api.anthropic.com")
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        Some("anthropic")
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        routes::find(ROUTES, head).and_then(|(row, _)| row.reader)
+    }
+}
+
+static ROUTES: &[Route] = &[
+    post("messages", Operation::Chat, &Messages),
+    post("messages/count_tokens", Operation::CountTokens, &CountTokens),
+    post("complete", Operation::TextCompletion, &Complete),
+    any("messages/batches", Operation::Batch),
+    any("messages/batches/{id}", Operation::Batch),
+    any("messages/batches/{id}/cancel", Operation::Batch),
+    any("messages/batches/{id}/results", Operation::Batch),
+    any("files", Operation::Batch),
+    any("files/{id}", Operation::Batch),
+    any("files/{id}/content", Operation::Batch),
+    any("models", Operation::Models),
+    any("models/{id}", Operation::Models),
+];
+
+const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
+    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
+}
+
+const fn any(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: None, pattern, operation, reader: None }
+}
+
+/// `POST /v1/messages`, also where other clouds serve it.
+pub(crate) struct Messages;
+
+impl Reader for Messages {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.stream = body.get("stream").bool().unwrap_or(false);
+        into.max_tokens = body.get("max_tokens").size();
+        into.temperature = body.get("temperature").float();
+        into.top_p = body.get("top_p").float();
+        into.top_k = body.get("top_k").size();
+        into.service_tier = body.get("service_tier").kept(MAX_NAME);
+        into.messages = body.get("messages").len();
+        into.tools = body.get("tools").len();
+        into.labels.user = body.get("metadata").get("user_id").kept(MAX_NAME);
+        into.reasoning_level = body.get("output_config").get("effort").kept(64);
+        let formatted = |holder: Json<'_>| holder.is_object();
+        if formatted(body.get("output_config").get("format"))
+            || formatted(body.get("output_format"))
+        {
+            into.output_type = Some(OutputType::Json);
+        }
+        let stops = body.get("stop_sequences").items().take(16);
+        into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+        into.tool_errors = body.get("messages").items().map(failed_tools).sum();
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        if !event.stream {
+            return read_message(body, into);
+        }
+        let kind = body.get("type").text().unwrap_or_default();
+        match kind.as_ref() {
+            "message_start" => read_message(body.get("message"), into),
+            "content_block_start" => {
+                let index = body.get("index").size();
+                read_block(body.get("content_block"), index, into);
+            }
+            "content_block_delta" => read_delta(body, into),
+            "message_delta" => {
+                read_stop(body.get("delta"), into);
+                read_usage(body.get("usage"), &mut into.usage);
+            }
+            "message_stop" => into.ended = true,
+            "error" => into.response.error = failure::read(body),
+            _ => {}
+        }
+    }
+}
+
+/// A tool result that says it failed.
+fn failed_tools(message: Json<'_>) -> u64 {
+    let failed = |part: &Json<'_>| {
+        part.get("type").is("tool_result") && part.get("is_error").bool() == Some(true)
+    };
+    message.get("content").items().filter(failed).count() as u64
+}
+
+fn read_message(message: Json<'_>, into: &mut Answer) {
+    into.id(message.get("id"));
+    into.model(message.get("model"));
+    for (place, block) in message.get("content").items().enumerate() {
+        read_block(block, Some(place as u64), into);
+    }
+    read_stop(message, into);
+    read_usage(message.get("usage"), &mut into.usage);
+    into.service_tier(message.get("usage").get("service_tier"));
+}
+
+/// A content block: whole in a message, its empty beginning in a stream.
+fn read_block(block: Json<'_>, index: Option<u64>, into: &mut Answer) {
+    let kind = block.get("type").text().unwrap_or_default();
+    match kind.as_ref() {
+        "text" => into.text(block.get("text")),
+        "thinking" => into.reasoning(block.get("thinking")),
+        "tool_use" => {
+            into.call(0, index, block.get("id"), Json::ABSENT);
+            into.token |= block.get("input").members().next().is_some();
+        }
+        "" | "redacted_thinking" | "fallback" => {}
+        _ => into.response.output = true,
+    }
+}
+
+fn read_delta(event: Json<'_>, into: &mut Answer) {
+    let delta = event.get("delta");
+    into.text(delta.get("text"));
+    into.reasoning(delta.get("thinking"));
+    let piece = delta.get("partial_json");
+    if piece.has_text() {
+        into.token = true;
+        into.more_arguments(0, event.get("index").size(), piece);
+    }
+}
+
+fn read_stop(holder: Json<'_>, into: &mut Answer) {
+    let reason = holder.get("stop_reason");
+    into.finish(0, reason);
+    into.response.refusal |= reason.is("refusal");
+    into.pending |= reason.is("pause_turn");
+}
+
+/// Cumulative: each figure that is present replaces the one before. The input is stated without its
+/// cached parts, the output with its thinking.
+fn read_usage(told: Json<'_>, into: &mut Usage) {
+    if !told.is_object() {
+        return;
+    }
+    let mut odd = false;
+    let mut count = |holder: Json<'_>, name: &str| holder.get(name).count(&mut odd);
+    let split = told.get("cache_creation");
+    let (five, hour) =
+        (count(split, "ephemeral_5m_input_tokens"), count(split, "ephemeral_1h_input_tokens"));
+    let written = count(told, "cache_creation_input_tokens");
+    into.input = count(told, "input_tokens").or(into.input);
+    into.cache_read = count(told, "cache_read_input_tokens").or(into.cache_read);
+    let thought = count(told.get("output_tokens_details"), "thinking_tokens").or(into.reasoning);
+    let output = count(told, "output_tokens").or(into.output_tokens());
+    into.searches = count(told.get("server_tool_use"), "web_search_requests").or(into.searches);
+    if hour.is_some() || five.is_some() || written.is_some() {
+        let hour = hour.or(into.cache_write_1h);
+        let parts = five.unwrap_or(0).saturating_add(hour.unwrap_or(0));
+        into.cache_write_1h = hour;
+        into.cache_write_5m = match written {
+            // Where the parts do not say all, the rest lived five minutes.
+            Some(written) if written >= parts => Some(written - hour.unwrap_or(0)),
+            _ => five,
+        };
+    }
+    into.reasoning = thought;
+    into.output = output.map(|output| output.saturating_sub(thought.unwrap_or(0)));
+    into.odd |= odd || thought.unwrap_or(0) > output.unwrap_or(u64::MAX);
+    if into.is_known() {
+        into.source = Source::Provider;
+    }
+}
+
+/// `POST /v1/messages/count_tokens`: what it counts is no usage.
+pub(crate) struct CountTokens;
+
+impl Reader for CountTokens {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        Messages.read_request(&Asked::default(), body, into);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.response.counted_tokens = event.data.get("input_tokens").size();
+    }
+}
+
+/// `POST /v1/complete`: long deprecated, tells no usage; only its text is looked at.
+pub(crate) struct Complete;
+
+impl Reader for Complete {
+    fn has_terminator(&self) -> bool {
+        false
+    }
+
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.stream = body.get("stream").bool().unwrap_or(false);
+        into.max_tokens = body.get("max_tokens_to_sample").size();
+        into.temperature = body.get("temperature").float();
+        into.top_p = body.get("top_p").float();
+        into.top_k = body.get("top_k").size();
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.text(event.data.get("completion"));
+        if event.data.get("type").is("error") {
+            into.response.error = failure::read(event.data);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Hosts that speak OpenAI's format: one row each.
+
+use bytes::Bytes;
+use http::StatusCode;
+use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
+
+use super::openai::{self, OpenAi};
+use crate::provider::{Provider, Reader};
+
+/// A host that differs from OpenAI by data only.
+#[derive(Debug)]
+pub(crate) struct Compatible {
+    kind: &'static str,
+    provider: &'static str,
+    upstream: Option<&'static str>,
+    price_id: Option<&'static str>,
+    usage: UsagePolicy,
+    public: bool,
+    claims: &'static [&'static str],
+}
+
+impl Dialect for Compatible {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    fn claims(&self, head: Head<'_>) -> bool {
+        self.claims.iter().any(|prefix| head.path.starts_with(prefix))
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        OpenAi.matched(head)
+    }
+
+    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
+        openai::may_splice(operation, head)
+    }
+
+    fn splice(&self, body: &[u8]) -> Option<Splice> {
+        OpenAi.splice(body)
+    }
+
+    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
+        OpenAi.refuses_splice(status, body)
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        OpenAi.filter()
+    }
+
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        openai::error_body(kind, message)
+    }
+}
+
+impl Provider for Compatible {
+    fn upstream(&self) -> Option<&'static str> {
+        self.upstream
+    }
+
+    fn usage(&self) -> UsagePolicy {
+        self.usage
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        self.price_id
+    }
+
+    fn public(&self) -> bool {
+        self.public
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        openai::reader(head)
+    }
+}
+
+/// Somebody else's host, which is not asked for usage.
+const fn public(
+    kind: &'static str,
+    provider: &'static str,
+    upstream: &'static str,
+    price_id: Option<&'static str>,
+) -> Compatible {
+    Compatible {
+        kind,
+        provider,
+        upstream: Some(upstream),
+        price_id,
+        usage: UsagePolicy::Passthrough,
+        public: true,
+        claims: &[],
+    }
+}
+
+/// One's own model server, which is asked for usage.
+const fn own(
+    kind: &'static str,
+    provider: &'static str,
+    upstream: Option<&'static str>,
+) -> Compatible {
+    Compatible {
+        kind,
+        provider,
+        upstream,
+        price_id: None,
+        usage: UsagePolicy::Inject,
+        public: false,
+        claims: &[],
+    }
+}
+
+/// Anything that speaks the format. Whether it knows how to be asked for usage is not known.
+pub(crate) static COMPATIBLE: Compatible = Compatible {
+    usage: UsagePolicy::Passthrough,
+    ..own("openai-compatible", "openai_compatible", None)
+};
+
+/// Azure OpenAI and AI Foundry. The resource's host must be configured.
+pub(crate) static AZURE: Compatible = Compatible {
+    kind: "azure",
+    provider: "azure.ai.openai",
+    upstream: None,
+    price_id: Some("azure"),
+    usage: UsagePolicy::Inject,
+    public: true,
+    claims: &["/openai/deployments/"],
+};
+
+/// Groq.
+pub(crate) static GROQ: Compatible = Compatible {
+    usage: UsagePolicy::Inject,
+    ..public("groq", "groq", "https://api.groq.com", Some("groq"))
+};
+
+/// DeepSeek: usage comes unasked.
+pub(crate) static DEEPSEEK: Compatible =
+    public("deepseek", "deepseek", "https://api.deepseek.com", Some("deepseek"));
+
+/// Mistral: usage comes unasked.
+pub(crate) static MISTRAL: Compatible =
+    public("mistral", "mistral_ai", "https://api.mistral.ai", Some("mistral"));
+
+/// Together: usage mostly comes unasked.
+pub(crate) static TOGETHER: Compatible =
+    public("together", "together", "https://api.together.xyz", Some("together"));
+
+/// Fireworks: usage comes unasked.
+pub(crate) static FIREWORKS: Compatible =
+    public("fireworks", "fireworks", "https://api.fireworks.ai", Some("fireworks"));
+
+/// OpenRouter: usage and cost come unasked.
+pub(crate) static OPENROUTER: Compatible =
+    public("openrouter", "openrouter", "https://openrouter.ai", Some("openrouter"));
+
+/// Perplexity: usage comes in every chunk, unasked.
+pub(crate) static PERPLEXITY: Compatible =
+    public("perplexity", "perplexity", "https://api.perplexity.ai", Some("perplexity"));
+
+/// xAI.
+pub(crate) static XAI: Compatible = public("xai", "x_ai", "https://api.x.ai", Some("x-ai"));
+
+/// Cerebras.
+pub(crate) static CEREBRAS: Compatible =
+    public("cerebras", "cerebras", "https://api.cerebras.ai", Some("cerebras"));
+
+/// Hugging Face's router.
+pub(crate) static HUGGINGFACE: Compatible =
+    public("huggingface", "huggingface", "https://router.huggingface.co", None);
+
+/// Vercel's gateway.
+pub(crate) static VERCEL: Compatible =
+    public("vercel", "vercel", "https://ai-gateway.vercel.sh", None);
+
+/// Z.ai.
+pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Some("zai"));
+
+/// Moonshot.
+pub(crate) static MOONSHOT: Compatible =
+    public("moonshot", "moonshot_ai", "https://api.moonshot.ai", Some("moonshotai"));
+
+/// Ollama, its OpenAI-compatible side.
+pub(crate) static OLLAMA: Compatible = own("ollama", "ollama", Some("http://127.0.0.1:11434"));
+
+/// vLLM.
+pub(crate) static VLLM: Compatible = own("vllm", "vllm", Some("http://127.0.0.1:8000"));
+
+/// llama.cpp's server.
+pub(crate) static LLAMACPP: Compatible =
+    own("llamacpp", "llama_cpp", Some("http://127.0.0.1:8080"));

@@ -1,0 +1,53 @@
+//! Text to audio and audio to text.
+
+use tidegauge_core::{OutputType, Request, Source};
+
+use super::{request, usage};
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST .../audio/speech`
+pub(crate) struct Speech;
+
+impl Reader for Speech {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        into.output_type = Some(OutputType::Speech);
+        into.stream |= body.get("stream_format").is("sse");
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        let audio = body.get("audio").has_text() || body.get("audio_data").has_text();
+        into.token |= audio;
+        into.response.output |= audio;
+        into.ended |= body.get("type").is("speech.audio.done");
+        usage::read(body.get("usage"), &mut into.usage);
+    }
+}
+
+/// `POST .../audio/transcriptions` and `.../audio/translations`
+pub(crate) struct Transcription;
+
+impl Reader for Transcription {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        into.output_type = Some(OutputType::Text);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.model(body.get("model"));
+        into.text(body.get("text"));
+        into.text(body.get("delta"));
+        into.ended |= body.get("type").is("transcript.text.done");
+        let told = body.get("usage");
+        if told.get("type").is("duration") {
+            into.usage.audio_seconds = told.get("seconds").float().filter(|s| *s >= 0.0);
+            into.usage.source = Source::Provider;
+        } else {
+            usage::read(told, &mut into.usage);
+        }
+    }
+}

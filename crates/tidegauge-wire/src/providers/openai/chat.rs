@@ -1,0 +1,97 @@
+//! Chat completions, whole and streamed.
+
+use tidegauge_core::{OutputType, Request};
+
+use super::{request, usage};
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST .../chat/completions`
+pub(crate) struct Chat;
+
+impl Reader for Chat {
+    fn api(&self) -> Option<&'static str> {
+        Some("chat_completions")
+    }
+
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        request::read_sampling(body, into);
+        into.top_k = body.get("top_k").size();
+        into.messages = body.get("messages").len();
+        into.tools = body.get("tools").len().or_else(|| body.get("functions").len());
+        into.reasoning_level = body
+            .get("reasoning_effort")
+            .kept(64)
+            .or_else(|| body.get("reasoning").get("effort").kept(64));
+        let spoken = body.get("modalities").items().any(|modality| modality.is("audio"));
+        into.output_type = if spoken {
+            Some(OutputType::Speech)
+        } else {
+            request::output_type(body.get("response_format"))
+        };
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.id(body.get("id"));
+        into.model(body.get("model"));
+        into.service_tier(body.get("service_tier"));
+        into.fingerprint(body.get("system_fingerprint"));
+        for (place, choice) in body.get("choices").items().enumerate() {
+            read_choice(choice, place, event.stream, into);
+        }
+        // Some hosts tell usage only in a corner of their own.
+        let told = body.get("usage");
+        let told = if told.is_object() { told } else { body.get("x_groq").get("usage") };
+        usage::read(told, &mut into.usage);
+    }
+}
+
+fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) {
+    let index = choice.get("index").size().unwrap_or(place as u64);
+    into.finish(index, choice.get("finish_reason"));
+    if choice.get("finish_reason").is("content_filter") {
+        into.response.content_filter = true;
+    }
+    let message = match choice.get("delta") {
+        delta if delta.is_object() => delta,
+        _ => choice.get("message"),
+    };
+    read_message(message, index, stream, into);
+}
+
+fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer) {
+    read_content(message.get("content"), into);
+    into.refusal(message.get("refusal"));
+    into.reasoning(message.get("reasoning_content"));
+    into.reasoning(message.get("reasoning"));
+    if message.get("audio").is_object() || message.get("images").items().next().is_some() {
+        into.response.output = true;
+        into.token = true;
+    }
+    for (place, call) in message.get("tool_calls").items().enumerate() {
+        let place = place as u64;
+        let index = if stream { call.get("index").size() } else { Some(place) };
+        let function = call.get("function");
+        let arguments = function.get("arguments");
+        into.call(choice, index, call.get("id"), arguments);
+    }
+    let legacy = message.get("function_call");
+    if legacy.is_object() {
+        into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("arguments"));
+    }
+}
+
+/// `content` is a string, or parts of several types.
+fn read_content(content: Json<'_>, into: &mut Answer) {
+    into.text(content);
+    for part in content.items() {
+        into.text(part.get("text"));
+        into.refusal(part.get("refusal"));
+        for thought in part.get("thinking").items() {
+            into.reasoning(thought.get("text"));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! OpenAI: the routes of its API, its errors, and the readers that many other hosts share.
+
+pub(crate) mod audio;
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod embeddings;
+pub(crate) mod images;
+pub(crate) mod moderations;
+pub(crate) mod rerank;
+pub(crate) mod responses;
+
+mod request;
+mod usage;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
+
+use super::routes::{self, Route};
+use crate::provider::{Provider, Reader};
+use crate::splice;
+
+/// api.openai.com.
+#[derive(Debug)]
+pub(crate) struct OpenAi;
+
+impl Dialect for OpenAi {
+    fn kind(&self) -> &'static str {
+        "openai"
+    }
+
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn claims(&self, _head: Head<'_>) -> bool {
+        false
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        routes::matched(ROUTES, head)
+    }
+
+    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
+        may_splice(operation, head)
+    }
+
+    fn splice(&self, body: &[u8]) -> Option<Splice> {
+        splice::ask_for_usage(body)
+    }
+
+    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
+        splice::is_refusal(status, body)
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        Box::new(splice::UsageFilter::default())
+    }
+
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        error_body(kind, message)
+    }
+}
+
+impl Provider for OpenAi {
+    fn upstream(&self) -> Option<&'static str> {
+        Some("https://api.openai.com")
+    }
+
+    fn usage(&self) -> UsagePolicy {
+        UsagePolicy::Inject
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        Some("openai")
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        reader(head)
+    }
+}
+
+/// The reader for a path of this API.
+pub(crate) fn reader(head: Head<'_>) -> Option<&'static dyn Reader> {
+    routes::find(ROUTES, head).and_then(|(row, _)| row.reader)
+}
+
+/// Only the two APIs with `stream_options` are spliced, and only plain JSON bodies.
+pub(crate) fn may_splice(operation: Operation, head: Head<'_>) -> bool {
+    let spliced = matches!(operation, Operation::Chat | Operation::TextCompletion);
+    let row = routes::find(ROUTES, head);
+    let asks = row.is_some_and(|(row, _)| matches!(row.pattern, CHAT | COMPLETIONS));
+    spliced && asks && splice::is_plain_json(head.headers)
+}
+
+/// `{"error": {"message", "type", "param", "code"}}`
+pub(crate) fn error_body(kind: &str, message: &str) -> Bytes {
+    let (message, kind) = (splice::quoted(message), splice::quoted(kind));
+    let text =
+        format!(r#"{{"error":{{"message":{message},"type":{kind},"param":null,"code":{kind}}}}}"#);
+    Bytes::from(text)
+}
+
+const CHAT: &str = "chat/completions";
+const COMPLETIONS: &str = "completions";
+
+const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
+    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
+}
+
+const fn any(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: None, pattern, operation, reader: None }
+}
+
+const fn get(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: Some(Method::GET), pattern, operation, reader: None }
+}
+
+/// Reading a stored response again tells its usage again, so it is named but not read.
+static ROUTES: &[Route] = &[
+    post(CHAT, Operation::Chat, &chat::Chat),
+    post("responses", Operation::Chat, &responses::Responses),
+    post("responses/input_tokens", Operation::CountTokens, &responses::InputTokens),
+    any("responses/{id}", Operation::Other),
+    any("responses/{id}/cancel", Operation::Other),
+    any("responses/{id}/input_items", Operation::Other),
+    post(COMPLETIONS, Operation::TextCompletion, &completions::Completions),
+    post("embeddings", Operation::Embeddings, &embeddings::Embeddings),
+    post("rerank", Operation::Rerank, &rerank::Rerank),
+    post("images/generations", Operation::ImageGeneration, &images::Images),
+    post("images/edits", Operation::ImageGeneration, &images::Images),
+    post("images/variations", Operation::ImageGeneration, &images::Images),
+    post("audio/speech", Operation::Speech, &audio::Speech),
+    post("audio/transcriptions", Operation::Transcription, &audio::Transcription),
+    post("audio/translations", Operation::Transcription, &audio::Transcription),
+    post("moderations", Operation::Moderation, &moderations::Moderations),
+    any("videos", Operation::VideoGeneration),
+    any("realtime", Operation::Realtime),
+    any("batches", Operation::Batch),
+    any("batches/{id}", Operation::Batch),
+    any("batches/{id}/cancel", Operation::Batch),
+    any("files", Operation::Batch),
+    any("files/{id}", Operation::Batch),
+    any("files/{id}/content", Operation::Batch),
+    get("models", Operation::Models),
+    get("models/{*}", Operation::Models),
+];

@@ -1,0 +1,25 @@
+//! Texts classified by a safety model.
+
+use tidegauge_core::Request;
+
+use super::request;
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST .../moderations`
+pub(crate) struct Moderations;
+
+impl Reader for Moderations {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        into.messages = request::how_many(body.get("input"));
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.id(body.get("id"));
+        into.model(body.get("model"));
+        into.response.output |= body.get("results").items().next().is_some();
+    }
+}

@@ -1,0 +1,144 @@
+//! The Responses API, whole and streamed.
+
+use tidegauge_core::{ProviderError, Request};
+
+use super::{request, usage};
+use crate::answer::{Answer, MAX_NAME};
+use crate::failure;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST .../responses`
+pub(crate) struct Responses;
+
+impl Reader for Responses {
+    fn api(&self) -> Option<&'static str> {
+        Some("responses")
+    }
+
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        into.max_tokens = body.get("max_output_tokens").size();
+        into.messages = request::how_many(body.get("input"));
+        into.tools = body.get("tools").len();
+        into.reasoning_level = body.get("reasoning").get("effort").kept(64);
+        into.previous_response_id = body.get("previous_response_id").kept(MAX_NAME);
+        into.output_type = request::output_type(body.get("text").get("format"));
+        let conversation = body.get("conversation");
+        into.labels.session =
+            conversation.kept(MAX_NAME).or_else(|| conversation.get("id").kept(MAX_NAME));
+        request::read_prompt(body.get("prompt"), into);
+        let failed =
+            |item: &Json<'_>| item.get("type").is("mcp_call") && item.get("error").is_some();
+        into.tool_errors = body.get("input").items().filter(failed).count() as u64;
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        if !event.stream {
+            return read_object(body, true, into);
+        }
+        let kind = body.get("type").text().unwrap_or_default();
+        match kind.as_ref() {
+            "response.output_text.delta" => into.text(body.get("delta")),
+            "response.refusal.delta" => into.refusal(body.get("delta")),
+            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
+                into.reasoning(body.get("delta"));
+            }
+            "response.function_call_arguments.delta"
+            | "response.custom_tool_call_input.delta"
+            | "response.mcp_call_arguments.delta"
+            | "response.code_interpreter_call_code.delta" => {
+                into.token |= body.get("delta").has_text();
+            }
+            "response.output_item.done" => read_item(body.get("item"), into),
+            "response.image_generation_call.partial_image"
+            | "response.audio.delta"
+            | "response.output_audio.delta" => {
+                into.token = true;
+                into.response.output = true;
+            }
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                // The items were read one by one as they were done.
+                let unseen = into.calls() == 0;
+                into.ended = true;
+                read_object(body.get("response"), unseen, into);
+                into.token = false;
+            }
+            "error" => note_error(body, into),
+            _ => read_object(body.get("response"), false, into),
+        }
+    }
+}
+
+/// The response object: the body, or inside an event.
+fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
+    into.id(object.get("id"));
+    into.model(object.get("model"));
+    into.service_tier(object.get("service_tier"));
+    if items {
+        for item in object.get("output").items() {
+            read_item(item, into);
+        }
+    }
+    read_status(object, into);
+    if object.get("error").is_some() {
+        note_error(object, into);
+    }
+    usage::read(object.get("usage"), &mut into.usage);
+}
+
+/// There is no finish reason; only an incomplete response says why it ended.
+fn read_status(object: Json<'_>, into: &mut Answer) {
+    let status = object.get("status");
+    into.pending = status.is("queued") || status.is("in_progress");
+    let reason = object.get("incomplete_details").get("reason");
+    if status.is("incomplete") {
+        into.finish(0, reason);
+        into.response.content_filter |= reason.is("content_filter");
+    }
+    if status.is("cancelled") {
+        into.finish_as(0, "cancelled");
+    }
+}
+
+fn read_item(item: Json<'_>, into: &mut Answer) {
+    let kind = item.get("type").text().unwrap_or_default();
+    match kind.as_ref() {
+        "message" => {
+            for part in item.get("content").items() {
+                into.text(part.get("text"));
+                into.refusal(part.get("refusal"));
+            }
+        }
+        "function_call" => into.whole_call(item.get("arguments")),
+        // Its input is free text.
+        "custom_tool_call" => into.whole_call(Json::ABSENT),
+        "mcp_call" if item.get("error").is_some() => into.bad_call(),
+        "reasoning" | "" => {}
+        _ => into.response.output = true,
+    }
+}
+
+fn note_error(holder: Json<'_>, into: &mut Answer) {
+    let told = failure::read(holder).unwrap_or_default();
+    let known = into.response.error.take().unwrap_or_default();
+    into.response.error = Some(ProviderError {
+        kind: known.kind.or(told.kind),
+        code: known.code.or(told.code),
+        message: known.message.or(told.message),
+    });
+}
+
+/// `POST .../responses/input_tokens`: tokens counted without a model call.
+pub(crate) struct InputTokens;
+
+impl Reader for InputTokens {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.response.counted_tokens = event.data.get("input_tokens").size();
+    }
+}

@@ -1,0 +1,71 @@
+//! The family's usage objects.
+
+use tidegauge_core::Usage;
+
+use crate::field::Json;
+use crate::figures::Figures;
+
+/// `prompt_tokens`, `completion_tokens` and their details, or the newer `input_tokens` and
+/// `output_tokens`: the last object with any figure wins.
+pub(super) fn read(usage: Json<'_>, into: &mut Usage) {
+    if !usage.is_object() {
+        return;
+    }
+    read_cost(usage, into);
+    let figures = figures(usage);
+    if figures.input.is_some() || figures.output.is_some() {
+        figures.fill(into);
+    } else {
+        into.odd |= figures.odd;
+    }
+}
+
+fn figures(usage: Json<'_>) -> Figures {
+    let mut odd = false;
+    let mut first = |places: &[(&str, &str)]| {
+        places.iter().find_map(|(outer, inner)| {
+            let holder = if outer.is_empty() { usage } else { usage.get(outer) };
+            holder.get(inner).count(&mut odd)
+        })
+    };
+    let (prompt, completion) = ("prompt_tokens_details", "completion_tokens_details");
+    let (input, output) = ("input_tokens_details", "output_tokens_details");
+    let figures = Figures {
+        input: first(&[("", "prompt_tokens"), ("", "input_tokens")]),
+        cache_read: first(&[
+            (prompt, "cached_tokens"),
+            (input, "cached_tokens"),
+            ("", "prompt_cache_hit_tokens"),
+            ("", "cached_tokens"),
+        ]),
+        cache_read_audio: None,
+        cache_write: first(&[(prompt, "cache_write_tokens"), (input, "cache_write_tokens")]),
+        input_audio: first(&[
+            (prompt, "audio_tokens"),
+            (input, "audio_tokens"),
+            ("input_token_details", "audio_tokens"),
+        ]),
+        input_image: first(&[(prompt, "image_tokens"), (input, "image_tokens")]),
+        output: first(&[("", "completion_tokens"), ("", "output_tokens")]),
+        reasoning: first(&[(completion, "reasoning_tokens"), (output, "reasoning_tokens")]),
+        output_audio: first(&[(completion, "audio_tokens"), (output, "audio_tokens")]),
+        output_image: first(&[(completion, "image_tokens"), (output, "image_tokens")]),
+        total: first(&[("", "total_tokens")]),
+        odd: false,
+    };
+    Figures { odd, ..figures }
+}
+
+/// Some say what the call cost, as a number or as an object with a total, and count what is billed
+/// apart from tokens.
+fn read_cost(usage: Json<'_>, into: &mut Usage) {
+    let cost = usage.get("cost");
+    if let Some(cost) = cost.number().or_else(|| cost.get("total_cost").number()) {
+        into.reported_usd = Some(cost.to_owned());
+    }
+    if let Some(seconds) = usage.get("prompt_audio_seconds").float().filter(|s| *s > 0.0) {
+        into.audio_seconds = Some(seconds);
+    }
+    let searches = usage.get("num_search_queries").size();
+    into.searches = searches.or(into.searches);
+}

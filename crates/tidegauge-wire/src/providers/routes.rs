@@ -1,0 +1,109 @@
+//! Finds what a path asks for in a table of path patterns, whatever stands before them.
+//!
+//! Hosts put the same API under different prefixes (`/v1`, `/openai/v1`, `/api/v1`, none), so a
+//! pattern is matched against the end of the path.
+
+use std::borrow::Cow;
+
+use http::Method;
+use tidegauge_core::{Head, Matched, Operation};
+
+use crate::provider::Reader;
+
+/// How many segments a path may have and still be looked up.
+const MAX_SEGMENTS: usize = 16;
+
+/// Segments that may stand before a pattern and are named in a route; others are `{prefix}`.
+const PREFIXES: &[&str] = &[
+    "v1",
+    "v1beta",
+    "v2",
+    "v3",
+    "v4",
+    "api",
+    "openai",
+    "anthropic",
+    "inference",
+    "beta",
+    "models",
+    "deployments",
+    "paas",
+    "coding",
+    "compatible-mode",
+    "compat",
+    "serving-endpoints",
+];
+
+/// One thing that can be asked for.
+pub(crate) struct Route {
+    /// The method it is asked with; `None` for any.
+    pub(crate) method: Option<Method>,
+    /// The end of the path, without leading slash. A segment in braces matches any one segment, a
+    /// last `{*}` any number, but at least one.
+    pub(crate) pattern: &'static str,
+    /// What is asked.
+    pub(crate) operation: Operation,
+    /// Who reads it.
+    pub(crate) reader: Option<&'static dyn Reader>,
+}
+
+/// The row that a request head matches, and its low-cardinality route.
+pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static Route, Matched)> {
+    let segments: Vec<&str> = segments(head.path).take(MAX_SEGMENTS + 1).collect();
+    if segments.len() > MAX_SEGMENTS {
+        return None;
+    }
+    (0..segments.len()).find_map(|from| {
+        let (prefix, rest) = segments.split_at_checked(from)?;
+        let asked = |row: &&Route| row.method.as_ref().is_none_or(|method| method == head.method);
+        let row = table.iter().filter(asked).find(|row| fits(row.pattern, rest))?;
+        let route = Cow::Owned(route(prefix, row.pattern));
+        Some((row, Matched { operation: row.operation, route }))
+    })
+}
+
+/// What a request head asks for by that table.
+pub(crate) fn matched(table: &'static [Route], head: Head<'_>) -> Matched {
+    find(table, head).map_or_else(unknown, |(_, matched)| matched)
+}
+
+/// What is not known.
+pub(crate) fn unknown() -> Matched {
+    Matched { operation: Operation::Other, route: Cow::Borrowed("/{path}") }
+}
+
+/// The segments of a path that hold something.
+pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn fits(pattern: &str, path: &[&str]) -> bool {
+    let mut wanted = pattern.split('/');
+    let mut given = path.iter();
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{*}"), Some(_)) => return true,
+            (Some(wanted), Some(given)) if wanted == *given || wanted.starts_with('{') => {}
+            _ => return false,
+        }
+    }
+}
+
+fn route(prefix: &[&str], pattern: &str) -> String {
+    let mut route = String::new();
+    let mut parameter = false;
+    for segment in prefix {
+        let name = match *segment {
+            _ if parameter => "{deployment}",
+            known if PREFIXES.contains(&known) => known,
+            _ => "{prefix}",
+        };
+        parameter = *segment == "deployments";
+        route.push('/');
+        route.push_str(name);
+    }
+    route.push('/');
+    route.push_str(&pattern.replace("{*}", "{path}"));
+    route
+}

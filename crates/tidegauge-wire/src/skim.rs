@@ -1,0 +1,486 @@
+//! Turns JSON text of any length, in any pieces, into bounded JSON text of the same structure.
+//!
+//! Long strings are shortened, long lists of plain values are cut after a few, lists past a soft
+//! budget keep only the number of what follows, and all else is kept until a hard budget. So what
+//! stands at the end of a body of many megabytes is still there, in bounded memory. What was left out
+//! is marked by [`CUT`](crate::field::CUT). The result for a text does not depend on its pieces.
+
+use memchr::memchr2;
+
+use crate::field::{CUT, MAX_DEPTH};
+
+/// How much of a text is kept as it came, for errors that are not JSON.
+const MAX_HEAD: usize = 4096;
+/// How many numbers, booleans and nulls of one list are kept.
+const MAX_SCALARS: u64 = 8;
+/// How many strings of one list are kept.
+const MAX_STRINGS: u64 = 64;
+/// The longest number that is kept; a longer one becomes null.
+const MAX_SCALAR: usize = 64;
+/// How much of a name is kept.
+const MAX_KEY: usize = 256;
+/// How much of a string is kept once the soft budget is spent.
+const MAX_LATE_STRING: usize = 256;
+/// What an escape may add to a string that is full, so that a surrogate pair stays whole.
+const PAIR: usize = 12;
+/// Stands for an escape of which not even the letter has come.
+const FIRST: u8 = u8::MAX;
+
+/// What a skim may keep, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of one string.
+    pub(crate) string: usize,
+    /// Before lists are cut.
+    pub(crate) soft: usize,
+    /// At all, give or take one string.
+    pub(crate) hard: usize,
+}
+
+impl Limits {
+    /// For answers: tool arguments must stay whole.
+    pub(crate) const ANSWER: Self = Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20 };
+    /// For requests, of which no long string is read.
+    pub(crate) const REQUEST: Self = Self { string: 512, soft: 256 << 10, hard: 1 << 20 };
+}
+
+/// What is left of a text.
+#[derive(Debug, Default)]
+pub(crate) struct Skimmed {
+    /// Valid JSON, or nothing if the text did not begin as JSON.
+    pub(crate) json: Vec<u8>,
+    /// The beginning of the text as it came.
+    pub(crate) head: Vec<u8>,
+    /// Something that was there is missing beyond what the shape tells: a budget was hit, the text
+    /// nests too deep, broke off, or is not JSON.
+    pub(crate) lossy: bool,
+    /// How long the text was.
+    pub(crate) bytes: u64,
+}
+
+/// Reduces one text.
+#[derive(Debug)]
+pub(crate) struct Skim {
+    limits: Limits,
+    out: Vec<u8>,
+    head: Vec<u8>,
+    open: Vec<Open>,
+    state: State,
+    string: Text,
+    skip: Skip,
+    /// Where the present scalar begins in `out`.
+    scalar: usize,
+    /// The present element of a list is left out.
+    muted: bool,
+    /// How much of `out` ends with a whole value.
+    safe: usize,
+    lossy: bool,
+    bytes: u64,
+}
+
+/// An object or list that is not closed yet.
+#[derive(Debug)]
+struct Open {
+    object: bool,
+    kept: u64,
+    left_out: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// A value must come.
+    Value,
+    /// A value or the end of a list must come.
+    ValueOrEnd,
+    /// A name must come.
+    Key,
+    /// A name or the end of an object must come.
+    KeyOrEnd,
+    /// The colon behind a name must come.
+    Colon,
+    /// A comma or an end must come.
+    After,
+    /// Inside a string or name.
+    Text,
+    /// Behind a backslash; so many bytes of the escape must still come.
+    Escape(u8),
+    /// Inside a number or word.
+    Scalar,
+    /// Inside an object or list that is left out.
+    Skip,
+    /// The text is over; only white space may come.
+    Ended,
+    /// Nothing is read any more.
+    Stopped,
+}
+
+#[derive(Debug, Default)]
+struct Text {
+    key: bool,
+    /// Where it begins in the output.
+    from: usize,
+    limit: usize,
+    cut: bool,
+    /// Ends with the first half of a surrogate pair.
+    half_pair: bool,
+    keep_escape: bool,
+}
+
+#[derive(Debug, Default)]
+struct Skip {
+    depth: u64,
+    string: bool,
+    escaped: bool,
+}
+
+impl Skim {
+    /// A reducer for one text.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            out: Vec::new(),
+            head: Vec::new(),
+            open: Vec::new(),
+            state: State::Value,
+            string: Text::default(),
+            skip: Skip::default(),
+            scalar: 0,
+            muted: false,
+            safe: 0,
+            lossy: false,
+            bytes: 0,
+        }
+    }
+
+    /// The next piece of the text.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        let room = MAX_HEAD - self.head.len();
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let mut rest = bytes;
+        while let Some((first, tail)) = rest.split_first() {
+            rest = match self.state {
+                State::Text => self.text(rest),
+                State::Escape(left) => self.escape(*first, left, tail),
+                State::Scalar => self.in_scalar(rest),
+                State::Skip => self.skip(rest),
+                State::Stopped => return,
+                State::Ended if !is_space(*first) => return self.stop(),
+                _ if is_space(*first) => tail,
+                _ => self.structure(*first, rest, tail),
+            };
+        }
+    }
+
+    /// The text is over.
+    pub(crate) fn finish(mut self) -> Skimmed {
+        if self.state == State::Scalar && self.open.is_empty() {
+            self.end_scalar();
+        }
+        self.lossy |= self.state != State::Ended && self.bytes > 0;
+        self.out.truncate(self.safe);
+        while let Some(open) = self.open.pop() {
+            self.write_end(&open);
+        }
+        Skimmed { json: self.out, head: self.head, lossy: self.lossy, bytes: self.bytes }
+    }
+
+    /// A byte between values. Gives back what is still to be read.
+    fn structure<'a>(&mut self, byte: u8, all: &'a [u8], tail: &'a [u8]) -> &'a [u8] {
+        match (self.state, byte) {
+            (State::Key | State::KeyOrEnd, b'"') => self.begin_key(),
+            (State::KeyOrEnd, b'}') | (State::ValueOrEnd, b']') => self.close(byte),
+            (State::Colon, b':') => {
+                self.out.push(b':');
+                self.state = State::Value;
+            }
+            (State::After, b'}' | b']') => self.close(byte),
+            (State::After, b',') => {
+                let object = self.open.last().is_some_and(|open| open.object);
+                self.state = if object { State::Key } else { State::Value };
+            }
+            (State::Value | State::ValueOrEnd, b'"') => self.begin_string(),
+            (State::Value | State::ValueOrEnd, b'{' | b'[') => self.begin_container(byte),
+            (State::Value | State::ValueOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                self.begin_scalar();
+                return all;
+            }
+            _ => self.stop(),
+        }
+        tail
+    }
+
+    fn begin_key(&mut self) {
+        if self.open.last().is_some_and(|open| open.kept > 0) {
+            self.out.push(b',');
+        }
+        self.begin_text(true, MAX_KEY);
+    }
+
+    fn begin_string(&mut self) {
+        self.begin_element(MAX_STRINGS);
+        let spent = self.out.len() >= self.limits.soft;
+        self.begin_text(false, if spent { MAX_LATE_STRING } else { self.limits.string });
+    }
+
+    fn begin_text(&mut self, key: bool, limit: usize) {
+        if !self.muted {
+            self.out.push(b'"');
+        }
+        self.string = Text { key, from: self.out.len(), limit, ..Text::default() };
+        self.state = State::Text;
+    }
+
+    fn begin_scalar(&mut self) {
+        self.begin_element(MAX_SCALARS);
+        self.scalar = self.out.len();
+        self.state = State::Scalar;
+    }
+
+    fn begin_container(&mut self, byte: u8) {
+        let spent = self.out.len() >= self.limits.soft;
+        self.begin_element(if spent { 0 } else { u64::MAX });
+        let too_deep = self.open.len() >= MAX_DEPTH;
+        if self.muted || too_deep {
+            self.lossy |= too_deep || byte == b'{';
+            if !self.muted {
+                self.out.extend_from_slice(b"null");
+            }
+            self.skip = Skip { depth: 1, ..Skip::default() };
+            self.state = State::Skip;
+            return;
+        }
+        self.out.push(byte);
+        self.safe = self.out.len();
+        let object = byte == b'{';
+        self.open.push(Open { object, kept: 0, left_out: 0 });
+        self.state = if object { State::KeyOrEnd } else { State::ValueOrEnd };
+    }
+
+    /// An element of a list begins, of which the list keeps so many; a member or the root is kept.
+    fn begin_element(&mut self, keeps: u64) {
+        let Some(list) = self.open.last().filter(|open| !open.object) else {
+            self.muted = false;
+            return;
+        };
+        self.muted = list.left_out > 0 || list.kept >= keeps;
+        if !self.muted && list.kept > 0 {
+            self.out.push(b',');
+        }
+    }
+
+    /// A value is whole.
+    fn end_value(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            if self.muted {
+                open.left_out += 1;
+            } else {
+                open.kept += 1;
+            }
+        }
+        self.muted = false;
+        self.safe = self.out.len();
+        self.state = if self.open.is_empty() { State::Ended } else { State::After };
+        if self.out.len() > self.limits.hard {
+            self.stop();
+        }
+    }
+
+    fn close(&mut self, byte: u8) {
+        let Some(open) = self.open.pop().filter(|open| open.object == (byte == b'}')) else {
+            // Closed by the wrong bracket: the list or object itself is kept.
+            self.out.truncate(self.safe);
+            self.out.push(if byte == b'}' { b']' } else { b'}' });
+            self.safe = self.out.len();
+            return self.stop();
+        };
+        self.write_end(&open);
+        self.end_value();
+    }
+
+    fn write_end(&mut self, open: &Open) {
+        if open.left_out > 0 {
+            let comma = if open.kept > 0 { "," } else { "" };
+            let mark = format!(r#"{comma}{{"{CUT}":{}}}"#, open.left_out);
+            self.out.extend_from_slice(mark.as_bytes());
+        }
+        self.out.push(if open.object { b'}' } else { b']' });
+    }
+
+    fn text<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let hit = memchr2(b'"', b'\\', rest);
+        let run = hit.unwrap_or(rest.len());
+        self.keep(rest.get(..run).unwrap_or_default());
+        let Some(hit) = hit else { return &[] };
+        if rest.get(hit) == Some(&b'"') {
+            self.end_text();
+        } else {
+            self.begin_escape();
+        }
+        rest.get(hit + 1..).unwrap_or_default()
+    }
+
+    /// Plain bytes of a string.
+    fn keep(&mut self, run: &[u8]) {
+        if self.muted || self.string.cut || run.is_empty() {
+            return;
+        }
+        self.string.half_pair = false;
+        let room = self.string.limit.saturating_sub(self.out.len() - self.string.from);
+        match run.get(..room).filter(|fits| fits.len() < run.len()) {
+            Some(fits) => {
+                self.out.extend_from_slice(fits);
+                self.cut_text();
+            }
+            None => self.out.extend_from_slice(run),
+        }
+    }
+
+    fn begin_escape(&mut self) {
+        let text = &mut self.string;
+        let length = self.out.len() - text.from;
+        let fits = length < text.limit || text.half_pair && length < text.limit + PAIR;
+        text.keep_escape = !self.muted && !text.cut && fits;
+        if text.keep_escape {
+            self.out.push(b'\\');
+        } else if !self.muted && !self.string.cut {
+            self.cut_text();
+        }
+        self.state = State::Escape(FIRST);
+    }
+
+    /// One byte of an escape, of which `left` must still come. A `u` is followed by four more.
+    fn escape<'a>(&mut self, byte: u8, left: u8, tail: &'a [u8]) -> &'a [u8] {
+        if self.string.keep_escape {
+            self.out.push(byte);
+        }
+        match (left, byte) {
+            (FIRST, b'u') => self.state = State::Escape(4),
+            (FIRST | 1, _) => self.end_escape(),
+            (more, _) => self.state = State::Escape(more - 1),
+        }
+        tail
+    }
+
+    fn end_escape(&mut self) {
+        self.state = State::Text;
+        if self.string.keep_escape {
+            let tail = self.out.get(self.out.len().saturating_sub(6)..).unwrap_or_default();
+            self.string.half_pair = matches!(
+                tail,
+                [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', _, _]
+            );
+        }
+    }
+
+    /// The string is full: what was kept of it ends with a whole character, and the mark will follow.
+    fn cut_text(&mut self) {
+        self.string.cut = true;
+        let from = self.string.from;
+        let text = self.out.get(from..).unwrap_or_default();
+        let last = text.iter().rposition(|byte| !(0x80..0xc0).contains(byte)).unwrap_or(0);
+        let tail = text.get(last..).unwrap_or_default();
+        if std::str::from_utf8(tail).is_err() {
+            self.out.truncate(from + last);
+        }
+    }
+
+    fn end_text(&mut self) {
+        if !self.muted {
+            if self.string.cut {
+                self.out.extend_from_slice(CUT.as_bytes());
+            }
+            self.out.push(b'"');
+        }
+        if self.string.key {
+            self.state = State::Colon;
+        } else {
+            self.end_value();
+        }
+    }
+
+    fn in_scalar<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let end = rest
+            .iter()
+            .position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'))
+            .unwrap_or(rest.len());
+        let (run, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if !self.muted {
+            let room = (MAX_SCALAR + 1).saturating_sub(self.out.len() - self.scalar);
+            self.out.extend_from_slice(run.get(..room).unwrap_or(run));
+        }
+        if !tail.is_empty() {
+            self.end_scalar();
+        }
+        tail
+    }
+
+    fn end_scalar(&mut self) {
+        let scalar = self.out.get(self.scalar..).unwrap_or_default();
+        if !self.muted && !is_scalar(scalar) {
+            return self.stop();
+        }
+        if scalar.len() > MAX_SCALAR && !self.muted {
+            self.out.truncate(self.scalar);
+            self.out.extend_from_slice(b"null");
+        }
+        self.end_value();
+    }
+
+    fn skip<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let mut rest = rest;
+        while !rest.is_empty() && self.skip.depth > 0 {
+            rest = if self.skip.string { self.skip_text(rest) } else { self.skip_structure(rest) };
+        }
+        if self.skip.depth == 0 {
+            self.end_value();
+        }
+        rest
+    }
+
+    fn skip_text<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        if std::mem::take(&mut self.skip.escaped) {
+            return rest.get(1..).unwrap_or_default();
+        }
+        let Some(hit) = memchr2(b'"', b'\\', rest) else { return &[] };
+        match rest.get(hit) {
+            Some(b'"') => self.skip.string = false,
+            _ => self.skip.escaped = true,
+        }
+        rest.get(hit + 1..).unwrap_or_default()
+    }
+
+    fn skip_structure<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let hit = rest.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'));
+        let Some(hit) = hit else { return &[] };
+        match rest.get(hit) {
+            Some(b'"') => self.skip.string = true,
+            Some(b'{' | b'[') => self.skip.depth += 1,
+            _ => self.skip.depth -= 1,
+        }
+        rest.get(hit + 1..).unwrap_or_default()
+    }
+
+    fn stop(&mut self) {
+        self.lossy = true;
+        self.state = State::Stopped;
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Words are checked; numbers by their characters only.
+fn is_scalar(scalar: &[u8]) -> bool {
+    let number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    match scalar.first() {
+        Some(b't') => scalar == b"true",
+        Some(b'f') => scalar == b"false",
+        Some(b'n') => scalar == b"null",
+        _ => scalar.iter().all(number),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Asks for usage on a stream whose client did not, and hides the answer from the client.
+//!
+//! A request body gets one insertion and keeps every other byte; a response stream loses exactly the
+//! chunk that the insertion caused.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use tidegauge_core::{Filter, Splice};
+
+use crate::field::{Doc, Json};
+
+/// The largest unfinished event that is held back. Past it the event is passed on unseen: what we
+/// asked for is far smaller.
+const MAX_HELD: usize = 64 * 1024;
+
+/// Where to ask for usage: see [`tidegauge_core::Dialect::splice`].
+pub(crate) fn ask_for_usage(body: &[u8]) -> Option<Splice> {
+    let mut doc = Doc::default();
+    if !doc.parse(body) {
+        return None;
+    }
+    let root = doc.root(body);
+    if once(root, "stream")?.bool() != Some(true) || !is_true(body, once(root, "stream")?) {
+        return None;
+    }
+    match count(root, "stream_options") {
+        0 => before_end(root),
+        1 => into_options(root, root.get("stream_options")),
+        _ => None,
+    }
+}
+
+/// The member of that name, if it stands exactly once.
+fn once<'a>(object: Json<'a>, name: &str) -> Option<Json<'a>> {
+    (count(object, name) == 1).then(|| object.get(name))
+}
+
+fn count(object: Json<'_>, name: &str) -> usize {
+    object.members().filter(|(key, _)| key.is(name)).count()
+}
+
+/// `true` itself, not a string that says so.
+fn is_true(body: &[u8], value: Json<'_>) -> bool {
+    value.span().and_then(|(start, end)| body.get(start..end)) == Some(b"true")
+}
+
+/// A new last member. The object has members: `stream` is one.
+fn before_end(root: Json<'_>) -> Option<Splice> {
+    let (_, end) = root.span()?;
+    splice(end.checked_sub(1)?, r#","stream_options":{"include_usage":true}"#.to_owned())
+}
+
+fn into_options(root: Json<'_>, options: Json<'_>) -> Option<Splice> {
+    let (start, _) = options.span()?;
+    if options.is_null() {
+        // Nothing can be taken away, so the null is given to a member that may be null and is not
+        // there yet.
+        let spare = ["stop", "seed"].into_iter().find(|name| count(root, name) == 0)?;
+        return splice(start, format!(r#"{{"include_usage":true}},"{spare}":"#));
+    }
+    if !options.is_object() || count(options, "include_usage") > 0 {
+        return None;
+    }
+    let comma = if options.members().next().is_some() { "," } else { "" };
+    splice(start + 1, format!(r#""include_usage":true{comma}"#))
+}
+
+fn splice(at: usize, insert: String) -> Option<Splice> {
+    Some(Splice { at, insert: Bytes::from(insert) })
+}
+
+/// Whether a body is JSON that is not compressed, as far as the head tells.
+pub(crate) fn is_plain_json(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let json = text(header::CONTENT_TYPE).is_none_or(|kind| kind.contains("json"));
+    let plain = text(header::CONTENT_ENCODING).is_none_or(|coding| coding.trim() == "identity");
+    json && plain
+}
+
+/// Whether an error answer names the field that was inserted.
+pub(crate) fn is_refusal(status: StatusCode, body: &[u8]) -> bool {
+    let refused = status == StatusCode::BAD_REQUEST || status == StatusCode::UNPROCESSABLE_ENTITY;
+    let names = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
+    refused && (names("stream_options") || names("include_usage"))
+}
+
+/// A text as a JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_else(|_| r#""""#.to_owned())
+}
+
+/// A filter that removes nothing.
+#[derive(Debug)]
+pub(crate) struct PassAll;
+
+impl Filter for PassAll {
+    fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
+        out.push(bytes.clone());
+    }
+
+    fn finish(&mut self, _out: &mut Vec<Bytes>) {}
+}
+
+/// Removes the chunk that has usage and no choices.
+#[derive(Debug, Default)]
+pub(crate) struct UsageFilter {
+    ends: EventEnds,
+    /// What has come of the unfinished event.
+    held: Vec<u8>,
+    /// The unfinished event is too large to be ours: what comes of it is passed on.
+    passing: bool,
+    /// The last event was removed.
+    removed: bool,
+    doc: Doc,
+}
+
+impl Filter for UsageFilter {
+    fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
+        // Events that pass leave in one piece: `run` is where it begins, `event` where the present
+        // event does.
+        let mut run = 0;
+        let mut event = self.late_line_feed(bytes);
+        if self.removed {
+            run = event;
+        }
+        while let Some(end) = self.ends.next(bytes, event) {
+            self.removed = self.is_ours(bytes.get(event..end).unwrap_or_default());
+            if self.removed {
+                pass(bytes, run, event, out);
+                self.held.clear();
+                run = end;
+            } else {
+                self.release(out);
+            }
+            self.passing = false;
+            event = end;
+        }
+        pass(bytes, run, event, out);
+        self.hold(bytes, event, out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) {
+        if self.is_ours(&[]) {
+            self.held.clear();
+        }
+        self.release(out);
+    }
+}
+
+impl UsageFilter {
+    /// The LF of a CRLF that ended an event and was cut in two goes where the event went. Gives back
+    /// where the next event begins.
+    fn late_line_feed(&mut self, bytes: &Bytes) -> usize {
+        let between = self.held.is_empty() && !self.passing;
+        usize::from(between && self.ends.take_line_feed(bytes))
+    }
+
+    fn is_ours(&mut self, tail: &[u8]) -> bool {
+        if self.passing || self.held.len() + tail.len() > MAX_HELD {
+            return false;
+        }
+        if self.held.is_empty() {
+            return is_usage_chunk(tail, &mut self.doc);
+        }
+        let whole = [&self.held, tail].concat();
+        is_usage_chunk(&whole, &mut self.doc)
+    }
+
+    fn hold(&mut self, bytes: &Bytes, from: usize, out: &mut Vec<Bytes>) {
+        let tail = bytes.get(from..).unwrap_or_default();
+        self.passing |= self.held.len() + tail.len() > MAX_HELD;
+        if self.passing {
+            self.release(out);
+            pass(bytes, from, bytes.len(), out);
+        } else {
+            self.held.extend_from_slice(tail);
+        }
+    }
+
+    fn release(&mut self, out: &mut Vec<Bytes>) {
+        if !self.held.is_empty() {
+            out.push(Bytes::from(std::mem::take(&mut self.held)));
+        }
+    }
+}
+
+fn pass(bytes: &Bytes, from: usize, to: usize, out: &mut Vec<Bytes>) {
+    if from < to {
+        out.push(bytes.slice(from..to));
+    }
+}
+
+/// Finds the blank lines that end events.
+#[derive(Debug)]
+struct EventEnds {
+    /// Nothing of the present line has come yet.
+    line_empty: bool,
+    /// The last byte was a CR: a LF now belongs to the same line end.
+    after_cr: bool,
+}
+
+impl Default for EventEnds {
+    fn default() -> Self {
+        Self { line_empty: true, after_cr: false }
+    }
+}
+
+impl EventEnds {
+    /// Behind the next blank line at or after `at`. Each byte must be shown exactly once.
+    fn next(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
+        loop {
+            let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+            let Some(hit) = memchr::memchr2(b'\n', b'\r', rest) else {
+                *self = Self { line_empty: false, after_cr: false };
+                return None;
+            };
+            if hit > 0 {
+                *self = Self { line_empty: false, after_cr: false };
+            }
+            let carriage_return = rest.get(hit) == Some(&b'\r');
+            at += hit + 1;
+            if self.after_cr && !carriage_return {
+                self.after_cr = false;
+                continue;
+            }
+            let blank = self.line_empty;
+            *self = Self { line_empty: true, after_cr: carriage_return };
+            if blank {
+                return Some(at + usize::from(self.take_line_feed(bytes.get(at..)?)));
+            }
+        }
+    }
+
+    /// Whether `bytes` begin with the LF of a CRLF of which the CR came before.
+    fn take_line_feed(&mut self, bytes: &[u8]) -> bool {
+        let taken = self.after_cr && bytes.first() == Some(&b'\n');
+        self.after_cr &= !taken;
+        taken
+    }
+}
+
+/// Whether an event's only data line is a chunk with usage and without choices.
+fn is_usage_chunk(event: &[u8], doc: &mut Doc) -> bool {
+    let mentions = |word: &[u8]| memchr::memmem::find(event, word).is_some();
+    if !mentions(b"\"usage\"") || !mentions(b"\"choices\"") {
+        return false;
+    }
+    let mut data = event
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .filter_map(|line| line.strip_prefix(b"data:"));
+    let (Some(text), None) = (data.next(), data.next()) else { return false };
+    if !doc.parse(text) {
+        return false;
+    }
+    let chunk = doc.root(text);
+    let empty = chunk.get("choices").len() == Some(0);
+    empty && chunk.get("usage").is_object() && !chunk.get("error").is_some()
+}
+
+#[cfg(test)]
+mod tests;
