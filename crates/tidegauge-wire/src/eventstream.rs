@@ -36,7 +36,8 @@ pub(crate) struct EventStream {
     /// Bytes of an over-long message that are still to come.
     skip: usize,
     damaged: bool,
-    skipped: u64,
+    /// A message was too long.
+    skipped: bool,
 }
 
 impl EventStream {
@@ -54,14 +55,9 @@ impl EventStream {
         }
     }
 
-    /// Whether the stream could not be read to its end: damaged, or cut inside a message.
-    pub(crate) fn broken(&self) -> bool {
-        self.damaged || self.skip > 0 || !self.held.is_empty()
-    }
-
-    /// Messages that were too long to be read.
-    pub(crate) fn skipped(&self) -> u64 {
-        self.skipped
+    /// Whether messages could not be read: one was damaged, or too long.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.damaged || self.skipped
     }
 
     /// Reads the message at the front of `bytes` in place if it is all there, else holds what is.
@@ -122,7 +118,7 @@ impl EventStream {
 
     fn begin_skip(&mut self, total: usize) {
         self.skip = total;
-        self.skipped += 1;
+        self.skipped = true;
     }
 
     fn step_over<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
@@ -215,5 +211,4 @@ fn header(bytes: &[u8]) -> Option<(&[u8], Option<&str>, &[u8])> {
 }
 
 #[cfg(test)]
-#[path = "eventstream_tests.rs"]
 mod tests;

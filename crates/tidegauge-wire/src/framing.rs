@@ -5,7 +5,10 @@
 
 use http::{HeaderMap, header};
 
+use crate::eventstream::{EventStream, Message};
+use crate::jsonarray::JsonArray;
 use crate::skim::{Limits, Skim, Skimmed};
+use crate::splice::quoted;
 use crate::sse::{Event, Sse};
 
 /// How many bytes of a body are enough to tell a stream of events from JSON.
@@ -22,6 +25,10 @@ pub(crate) enum Framing {
     Sse(Box<Sse>),
     /// One value a line. Each is given out like the data of an event without name.
     Lines(Box<Sse>, LineStart),
+    /// Binary messages.
+    Messages(Box<EventStream>),
+    /// The elements of one JSON array.
+    Elements(Box<JsonArray>),
     /// One JSON value, or what is not known.
     Whole(Box<Skim>),
 }
@@ -36,8 +43,8 @@ pub(crate) enum LineStart {
 }
 
 impl Framing {
-    /// The framing of a body with these headers.
-    pub(crate) fn new(headers: &HeaderMap) -> Self {
+    /// The framing of a body with these headers. `elements`: JSON is a list of events.
+    pub(crate) fn new(headers: &HeaderMap, elements: bool) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
         match kind.trim().to_ascii_lowercase().as_str() {
@@ -45,13 +52,15 @@ impl Framing {
             "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
                 Self::Lines(Box::default(), LineStart::Fresh)
             }
+            "application/vnd.amazon.eventstream" => Self::Messages(Box::default()),
+            "application/json" if elements => Self::Elements(Box::default()),
             _ => Self::Untold(Vec::new()),
         }
     }
 
     /// Whether this is a stream of events.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Sse(_) | Self::Lines(..))
+        !matches!(self, Self::Untold(_) | Self::Whole(_))
     }
 
     /// The next piece of the body. Each event that it completes is given to `out`.
@@ -67,6 +76,10 @@ impl Framing {
             }
             Self::Sse(sse) => sse.push(bytes, out),
             Self::Lines(sse, start) => push_lines(sse, start, bytes, out),
+            Self::Messages(messages) => messages.push(bytes, |message| push_message(message, out)),
+            Self::Elements(array) => {
+                array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
+            }
             Self::Whole(skim) => skim.push(bytes),
         }
     }
@@ -83,6 +96,11 @@ impl Framing {
                 sse.finish(out);
                 None
             }
+            Self::Messages(messages) => {
+                out(Event { name: "", data: &[], lossy: messages.is_lossy() });
+                None
+            }
+            Self::Elements(_) => None,
             Self::Whole(skim) => Some(skim.finish()),
         }
     }
@@ -103,6 +121,19 @@ fn tell(held: &[u8], last: bool) -> Option<Framing> {
     }
     let open = fields.iter().any(|field| field.starts_with(text)) && text.len() < TELLING;
     (last || !open).then(whole)
+}
+
+/// A message is an event named by its type; an error without body becomes one with the text that its
+/// headers tell.
+fn push_message(message: Message<'_>, out: &mut dyn FnMut(Event<'_>)) {
+    let name = message.exception.or(message.event).unwrap_or_default();
+    match message.error.filter(|_| message.payload.is_empty()) {
+        Some(text) => {
+            let data = format!(r#"{{"message":{}}}"#, quoted(text));
+            out(Event { name, data: data.as_bytes(), lossy: false });
+        }
+        None => out(Event { name, data: message.payload, lossy: false }),
+    }
 }
 
 /// Each line becomes an event: `data:` before it and a blank line behind it.

@@ -1,23 +1,24 @@
 //! A JSON array that is streamed in pieces: bytes become its top-level elements, one event each.
 //!
-//! Follows strings and nesting and nothing else: what an element holds is for a JSON parser.
-//! A document that is no array is one element.
+//! Follows strings and nesting and nothing else: what an element holds is for a JSON parser. A
+//! document that is no array is one element.
 
-/// An element longer than this is stepped over, never held.
-const MAX_ELEMENT: usize = 1 << 20;
+use crate::skim::{Limits, Skim};
 
-/// The splitter. Holds one unfinished element at most, never more than a MiB.
+/// The most that is held of one element; a longer one is given out reduced.
+const MAX_ELEMENT: usize = 64 * 1024;
+
+/// The splitter. Holds one unfinished element at most.
 #[derive(Debug, Default)]
 pub(crate) struct JsonArray {
     held: Vec<u8>,
+    /// The element under way, if it is too long to be held.
+    long: Option<Box<Skim>>,
     /// The array's own bracket has been seen.
     array: bool,
     /// Brackets and braces open inside the element.
     depth: u64,
     text: Text,
-    /// The element under way is too long to be held.
-    too_long: bool,
-    skipped: u64,
 }
 
 /// Whether the scan is inside a string.
@@ -30,43 +31,22 @@ enum Text {
 }
 
 impl JsonArray {
-    /// The next piece; `each` gets every object or array that it completes. Plain values at the top
-    /// are stepped over.
-    pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    /// The next piece; `each` gets every object or array that it completes, and whether parts of it
+    /// were left out. Plain values at the top are stepped over.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8], bool)) {
         let mut begun = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             if self.depth == 0 {
                 begun = at;
             }
-            if !self.closes(byte) {
-                continue;
+            if self.closes(byte) {
+                self.end(bytes.get(begun..=at).unwrap_or_default(), &mut each);
+                begun = at + 1;
             }
-            let piece = bytes.get(begun..=at).unwrap_or_default();
-            if self.held.is_empty() && !self.too_long && piece.len() <= MAX_ELEMENT {
-                each(piece);
-            } else {
-                self.hold(piece);
-                if !self.too_long {
-                    each(&self.held);
-                }
-                self.held.clear();
-            }
-            self.too_long = false;
-            begun = at + 1;
         }
         if self.depth > 0 {
             self.hold(bytes.get(begun..).unwrap_or_default());
         }
-    }
-
-    /// Whether the bytes ended inside an element.
-    pub(crate) fn broken(&self) -> bool {
-        self.depth > 0
-    }
-
-    /// Elements that were too long to be read.
-    pub(crate) fn skipped(&self) -> u64 {
-        self.skipped
     }
 
     /// Takes one byte; whether it ends an element.
@@ -88,17 +68,33 @@ impl JsonArray {
         false
     }
 
+    /// An element ends with this piece.
+    fn end(&mut self, piece: &[u8], each: &mut impl FnMut(&[u8], bool)) {
+        if self.held.is_empty() && self.long.is_none() && piece.len() <= MAX_ELEMENT {
+            return each(piece, false);
+        }
+        self.hold(piece);
+        match self.long.take() {
+            Some(long) => {
+                let skimmed = long.finish();
+                each(&skimmed.json, skimmed.lossy);
+            }
+            None => each(&self.held, false),
+        }
+        self.held.clear();
+    }
+
     fn hold(&mut self, piece: &[u8]) {
-        if self.too_long {
-            return;
+        if let Some(long) = &mut self.long {
+            return long.push(piece);
         }
-        if self.held.len() + piece.len() > MAX_ELEMENT {
-            self.too_long = true;
-            self.skipped += 1;
-            self.held = Vec::new();
-        } else {
-            self.held.extend_from_slice(piece);
+        if self.held.len() + piece.len() <= MAX_ELEMENT {
+            return self.held.extend_from_slice(piece);
         }
+        let mut long = Box::new(Skim::new(Limits::ANSWER));
+        long.push(&std::mem::take(&mut self.held));
+        long.push(piece);
+        self.long = Some(long);
     }
 }
 
@@ -108,12 +104,14 @@ mod tests {
 
     use super::*;
 
-    fn split(pieces: &[&[u8]]) -> (Vec<String>, JsonArray) {
+    fn split(pieces: &[&[u8]]) -> Vec<String> {
         let (mut seen, mut array) = (Vec::new(), JsonArray::default());
         for piece in pieces {
-            array.push(piece, |element| seen.push(String::from_utf8_lossy(element).into_owned()));
+            array.push(piece, |element, _| {
+                seen.push(String::from_utf8_lossy(element).into_owned());
+            });
         }
-        (seen, array)
+        seen
     }
 
     #[test]
@@ -125,27 +123,22 @@ mod tests {
             ("  [ ] ", vec![]),
             ("[1, \"{\", null, {}]", vec!["{}"]),
             ("]}{}", vec!["{}"]),
+            ("[{\"a\":", vec![]),
             ("", vec![]),
         ] {
-            assert_eq!(split(&[document.as_bytes()]).0, want, "{document}");
+            assert_eq!(split(&[document.as_bytes()]), want, "{document}");
         }
     }
 
     #[test]
-    fn a_long_element_is_stepped_over() {
-        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_ELEMENT));
-        let document = format!("[{long},{{\"b\":1}}]");
+    fn a_long_element_is_reduced_and_its_end_kept() {
+        let long = format!("{{\"a\":\"{}\",\"end\":true}}", "x".repeat(8 * MAX_ELEMENT));
+        let document = format!("[{{}},{long},{{\"b\":1}}]");
         for pieces in [vec![document.as_bytes()], document.as_bytes().chunks(1000).collect()] {
-            let (seen, array) = split(&pieces);
-            assert_eq!(seen, ["{\"b\":1}"]);
-            assert_eq!(array.skipped(), 1);
+            let seen = split(&pieces);
+            assert_eq!((seen.len(), &*seen[0], &*seen[2]), (3, "{}", "{\"b\":1}"));
+            assert!(seen[1].len() < MAX_ELEMENT && seen[1].ends_with("\"end\":true}"));
         }
-    }
-
-    #[test]
-    fn an_open_element_is_broken() {
-        assert!(split(&[b"[{\"a\":"]).1.broken());
-        assert!(!split(&[b"[{\"a\":1},"]).1.broken());
     }
 
     proptest! {
@@ -153,9 +146,9 @@ mod tests {
         fn any_cut_gives_the_same(document in "[\\[\\]{}\",\\\\a ]{0,64}", cut in 0usize..64) {
             let bytes = document.as_bytes();
             let (left, right) = bytes.split_at(cut.min(bytes.len()));
-            let whole = split(&[bytes]).0;
-            prop_assert_eq!(&split(&[left, right]).0, &whole);
-            prop_assert_eq!(&split(&bytes.chunks(1).collect::<Vec<_>>()).0, &whole);
+            let whole = split(&[bytes]);
+            prop_assert_eq!(&split(&[left, right]), &whole);
+            prop_assert_eq!(&split(&bytes.chunks(1).collect::<Vec<_>>()), &whole);
         }
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
+    End, Exchange, Head, Observation, Operation, ProviderError, Request, Response, Source,
+    StreamTimes, Usage,
 };
 
 use crate::answer::Answer;
@@ -51,6 +52,7 @@ enum RequestBody {
 
 /// What is known of the answer while it comes.
 struct Reading {
+    provider: &'static dyn Provider,
     reader: Option<&'static dyn Reader>,
     answer: Answer,
     times: StreamTimes,
@@ -79,7 +81,7 @@ impl Observer {
             request_content: Content::new(head.headers),
             content: None,
             framing: None,
-            reading: Reading::new(provider.reader(head)),
+            reading: Reading::new(provider, head),
         }
     }
 
@@ -94,11 +96,13 @@ impl Observer {
 
     /// The response head. A second one starts the answer anew.
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
-        let response = &mut self.reading.answer.response;
-        response.status = Some(status);
-        self.provider.read_headers(headers, response);
+        let answer = &mut self.reading.answer;
+        answer.response.status = Some(status);
+        self.provider.read_headers(headers, &mut answer.response);
+        self.provider.read_usage(headers, &mut answer.usage);
+        let elements = self.reading.reader.is_some_and(|reader| reader.streams_elements());
         self.content = Some(Content::new(headers));
-        self.framing = Some(Framing::new(headers));
+        self.framing = Some(Framing::new(headers, elements));
     }
 
     /// A piece of the response body, as the upstream sent it.
@@ -169,9 +173,10 @@ impl Observer {
 }
 
 impl Reading {
-    fn new(reader: Option<&'static dyn Reader>) -> Self {
+    fn new(provider: &'static dyn Provider, head: Head<'_>) -> Self {
         Self {
-            reader,
+            provider,
+            reader: provider.reader(head),
             answer: Answer::default(),
             times: StreamTimes::default(),
             last_event: None,
@@ -198,11 +203,12 @@ impl Reading {
             self.lossy = true;
             return;
         }
-        let Self { reader, answer, doc, .. } = self;
+        let Self { provider, reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
         if answer.response.error.is_none() && root.get("error").is_some() {
             answer.response.error = failure::read(root);
+            provider.read_error(root, &mut answer.response);
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
@@ -227,24 +233,25 @@ impl Reading {
 
     /// The whole of a unary body.
     fn body(&mut self, body: &Skimmed) {
-        let failed = self.answer.response.status.is_some_and(failure::is_failure);
-        if !self.doc.parse(&body.json) {
+        let Self { provider, reader, answer, doc, .. } = self;
+        let failed = answer.response.status.is_some_and(failure::is_failure);
+        if !doc.parse(&body.json) {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
-                self.answer.response.error = failure::of_text(&body.head);
+                fail(&mut answer.response, failure::of_text(&body.head));
             } else {
-                self.answer.response.output = body.bytes > 0;
+                answer.response.output = body.bytes > 0;
             }
             return;
         }
         self.lossy |= body.lossy;
-        let root = self.doc.root(&body.json);
+        let root = doc.root(&body.json);
         if failed || root.get("error").is_some() {
-            self.answer.response.error = failure::read(root);
+            fail(&mut answer.response, failure::read(root));
+            provider.read_error(root, &mut answer.response);
         }
-        if let Some(reader) = self.reader.filter(|_| !failed) {
-            let event = Event { name: None, data: root, stream: false };
-            reader.read_event(event, &mut self.answer);
+        if let Some(reader) = reader.filter(|_| !failed) {
+            reader.read_event(Event { name: None, data: root, stream: false }, answer);
         }
     }
 
@@ -255,6 +262,18 @@ impl Reading {
         response.terminated = (stream && marked).then_some(ended);
         (response, usage, self.times)
     }
+}
+
+/// What the body says went wrong, and of what it does not say what the head said.
+fn fail(response: &mut Response, told: Option<ProviderError>) {
+    response.error = match (told, response.error.take()) {
+        (Some(told), Some(head)) => Some(ProviderError {
+            kind: told.kind.or(head.kind),
+            code: told.code.or(head.code),
+            message: told.message.or(head.message),
+        }),
+        (told, head) => told.or(head),
+    };
 }
 
 /// Where the figures come from.

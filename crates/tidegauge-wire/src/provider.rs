@@ -4,7 +4,9 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, UsagePolicy};
+use tidegauge_core::{
+    Category, Dialect, Head, ProviderError, Request, Response, Usage, UsagePolicy,
+};
 
 use crate::answer::Answer;
 use crate::field::Json;
@@ -38,6 +40,13 @@ pub trait Provider: Dialect {
         headers::read(headers, into);
     }
 
+    /// Reads usage that the response head tells. What the body tells replaces it.
+    fn read_usage(&self, _headers: &HeaderMap, _into: &mut Usage) {}
+
+    /// Reads what an error body tells beside its error object, which has been read into
+    /// `response.error`.
+    fn read_error(&self, _body: Json<'_>, _into: &mut Response) {}
+
     /// What an error means where this provider differs from the others; `None` where it does not.
     fn classify(&self, _response: &Response, _error: &ProviderError) -> Option<Category> {
         None
@@ -54,6 +63,11 @@ pub trait Reader: Sync {
     /// Whether its streams end with a mark of their own.
     fn has_terminator(&self) -> bool {
         true
+    }
+
+    /// Whether a JSON body is a list of events, sent one by one.
+    fn streams_elements(&self) -> bool {
+        false
     }
 
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
