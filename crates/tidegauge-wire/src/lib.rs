@@ -6,6 +6,7 @@
 //! an HTTP client, a runtime, the clock, or a price.
 
 mod answer;
+mod base64;
 mod content;
 mod eventstream;
 mod failure;
@@ -16,6 +17,7 @@ mod framing;
 mod jsonarray;
 mod observer;
 mod outcome;
+mod percent;
 mod provider;
 mod providers;
 mod skim;

@@ -120,17 +120,6 @@ pub(crate) static COMPATIBLE: Compatible = Compatible {
     ..own("openai-compatible", "openai_compatible", None)
 };
 
-/// Azure OpenAI and AI Foundry. The resource's host must be configured.
-pub(crate) static AZURE: Compatible = Compatible {
-    kind: "azure",
-    provider: "azure.ai.openai",
-    upstream: None,
-    price_id: Some("azure"),
-    usage: UsagePolicy::Inject,
-    public: true,
-    claims: &["/openai/deployments/"],
-};
-
 /// Groq.
 pub(crate) static GROQ: Compatible = Compatible {
     usage: UsagePolicy::Inject,
@@ -182,9 +171,6 @@ pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Som
 /// Moonshot.
 pub(crate) static MOONSHOT: Compatible =
     public("moonshot", "moonshot_ai", "https://api.moonshot.ai", Some("moonshotai"));
-
-/// Ollama, its OpenAI-compatible side.
-pub(crate) static OLLAMA: Compatible = own("ollama", "ollama", Some("http://127.0.0.1:11434"));
 
 /// vLLM.
 pub(crate) static VLLM: Compatible = own("vllm", "vllm", Some("http://127.0.0.1:8000"));

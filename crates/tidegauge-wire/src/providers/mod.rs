@@ -3,18 +3,23 @@
 pub(crate) mod headers;
 
 mod anthropic;
+mod azure;
+mod bedrock;
+mod cohere;
 mod compatible;
-mod named;
+mod gemini;
+mod ollama;
 mod openai;
 mod routes;
+mod vertex;
 
 use crate::provider::Provider;
 
 /// Every provider, those whose claims are narrowest first.
 pub(crate) const ALL: &[&dyn Provider] = &[
     &anthropic::Anthropic,
-    &named::GEMINI,
-    &compatible::AZURE,
+    &gemini::Gemini,
+    &azure::Azure,
     &openai::OpenAi,
     &compatible::COMPATIBLE,
     &compatible::GROQ,
@@ -30,10 +35,10 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &compatible::VERCEL,
     &compatible::ZAI,
     &compatible::MOONSHOT,
-    &compatible::OLLAMA,
+    &ollama::Ollama,
     &compatible::VLLM,
     &compatible::LLAMACPP,
-    &named::VERTEX,
-    &named::BEDROCK,
-    &named::COHERE,
+    &vertex::Vertex,
+    &bedrock::Bedrock,
+    &cohere::Cohere,
 ];

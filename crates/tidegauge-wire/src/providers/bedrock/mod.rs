@@ -1,0 +1,116 @@
+//! Amazon Bedrock: one API of its own, and other vendors' bodies wrapped. The model stands in the
+//! path and nowhere else.
+
+mod converse;
+mod count;
+mod invoke;
+mod path;
+mod usage;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tidegauge_core::{
+    Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice, Usage,
+};
+
+use self::path::Path;
+use super::headers;
+use super::openai::{self, OpenAi};
+use crate::field::clip;
+use crate::provider::{Provider, Reader};
+use crate::splice::quoted;
+
+/// bedrock-runtime, in any region.
+#[derive(Debug)]
+pub(crate) struct Bedrock;
+
+impl Dialect for Bedrock {
+    fn kind(&self) -> &'static str {
+        "bedrock"
+    }
+
+    fn provider(&self) -> &'static str {
+        "aws.bedrock"
+    }
+
+    fn claims(&self, head: Head<'_>) -> bool {
+        Path::of(head.path).is_some()
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        match Path::of(head.path) {
+            Some(path) => Matched { operation: path.operation(), route: path.route().into() },
+            None => OpenAi.matched(head),
+        }
+    }
+
+    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
+        OpenAi.may_splice(operation, head)
+    }
+
+    fn splice(&self, body: &[u8]) -> Option<Splice> {
+        OpenAi.splice(body)
+    }
+
+    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
+        OpenAi.refuses_splice(status, body)
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        OpenAi.filter()
+    }
+
+    /// `{"__type", "message"}`: the type is looked for here where no header tells it.
+    fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {
+        let exception = match status.as_u16() {
+            401 | 403 => "AccessDeniedException",
+            404 => "ResourceNotFoundException",
+            408 | 504 => "ModelTimeoutException",
+            429 => "ThrottlingException",
+            500 => "InternalServerException",
+            501.. => "ServiceUnavailableException",
+            _ => "ValidationException",
+        };
+        let (message, kind) = (quoted(message), quoted(kind));
+        Bytes::from(format!(r#"{{"__type":"{exception}","message":{message},"reason":{kind}}}"#))
+    }
+}
+
+impl Provider for Bedrock {
+    /// Every region is a host of its own.
+    fn upstream(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        Some("aws")
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        match Path::of(head.path) {
+            Some(path) => path.reader(),
+            None => openai::reader(head),
+        }
+    }
+
+    fn read_headers(&self, told: &HeaderMap, into: &mut Response) {
+        headers::read(told, into);
+        let text = |name: &str| told.get(name).and_then(|value| value.to_str().ok());
+        let latency = text("x-amzn-bedrock-invocation-latency").and_then(|text| text.parse().ok());
+        converse::took(latency, into);
+        if let Some(exception) = text("x-amzn-errortype") {
+            let kind = Some(exception_name(exception));
+            into.error = Some(ProviderError { kind, ..ProviderError::default() });
+        }
+    }
+
+    fn read_usage(&self, headers: &HeaderMap, into: &mut Usage) {
+        usage::of_headers(headers, into);
+    }
+}
+
+/// `ValidationException` of `com.amazon.coral#ValidationException:http://...`
+fn exception_name(written: &str) -> String {
+    let name = written.split(':').next().unwrap_or_default();
+    clip(name.rsplit('#').next().unwrap_or_default().trim(), 64).to_owned()
+}

@@ -1,0 +1,360 @@
+//! Cohere: two generations of chat, vectors, ranking, and a compatible API beside them.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tidegauge_core::{
+    Category, Dialect, Filter, Head, Matched, Operation, OutputType, ProviderError, RateLimit,
+    Request, Response, Splice,
+};
+
+use super::headers;
+use super::openai::{self, OpenAi, audio};
+use super::routes::{self, Route};
+use crate::answer::{Answer, MAX_NAME};
+use crate::field::Json;
+use crate::figures::Figures;
+use crate::provider::{Asked, Event, Provider, Reader};
+use crate::splice::quoted;
+
+/// How many stop sequences are kept.
+const MAX_STOPS: usize = 16;
+/// How much of an error text is kept.
+const MAX_MESSAGE: usize = 2048;
+
+/// api.cohere.com.
+#[derive(Debug)]
+pub(crate) struct Cohere;
+
+impl Dialect for Cohere {
+    fn kind(&self) -> &'static str {
+        "cohere"
+    }
+
+    fn provider(&self) -> &'static str {
+        "cohere"
+    }
+
+    /// Ranking and vectors under `/v2` are served by others too.
+    fn claims(&self, head: Head<'_>) -> bool {
+        head.path == "/v2/chat"
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        match routes::find(ROUTES, head) {
+            Some((_, matched)) => matched,
+            None => OpenAi.matched(head),
+        }
+    }
+
+    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
+        OpenAi.may_splice(operation, head)
+    }
+
+    fn splice(&self, body: &[u8]) -> Option<Splice> {
+        OpenAi.splice(body)
+    }
+
+    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
+        OpenAi.refuses_splice(status, body)
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        OpenAi.filter()
+    }
+
+    /// `{"id", "message"}`
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        let (kind, message) = (quoted(kind), quoted(message));
+        Bytes::from(format!(r#"{{"id":"","message":{message},"error_type":{kind}}}"#))
+    }
+}
+
+impl Provider for Cohere {
+    fn upstream(&self) -> Option<&'static str> {
+        Some("https://api.cohere.com")
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        Some("cohere")
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        match routes::find(ROUTES, head) {
+            Some((row, _)) => row.reader,
+            None => openai::reader(head),
+        }
+    }
+
+    fn read_headers(&self, told: &HeaderMap, into: &mut Response) {
+        headers::read(told, into);
+        let number = |name: &str| told.get(name)?.to_str().ok()?.trim().parse().ok();
+        let limit = number("x-trial-endpoint-call-limit");
+        let remaining = number("x-trial-endpoint-call-remaining");
+        if limit.is_some() || remaining.is_some() {
+            into.rate_limits.push(RateLimit { resource: "requests", limit, remaining });
+        }
+    }
+
+    /// The model tried to call a tool and gave up: nothing came, and the error's type says why.
+    fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
+        let gave_up = error.kind.as_deref() == Some("INVALID_TOOL_GENERATION");
+        gave_up.then_some(Category::Empty)
+    }
+}
+
+static ROUTES: &[Route] = &[
+    post("v1/chat", Operation::Chat, &Chat),
+    post("v2/chat", Operation::Chat, &Chat),
+    post("v1/generate", Operation::TextCompletion, &Generate),
+    post("v1/embed", Operation::Embeddings, &Embed),
+    post("v2/embed", Operation::Embeddings, &Embed),
+    post("v1/rerank", Operation::Rerank, &Rerank),
+    post("v2/rerank", Operation::Rerank, &Rerank),
+    post("v2/audio/transcriptions", Operation::Transcription, &audio::Transcription),
+    post("v1/tokenize", Operation::CountTokens, &Tokenize),
+    any("v1/detokenize", Operation::Other),
+    any("v1/classify", Operation::Other),
+    any("v1/summarize", Operation::Other),
+    any("v1/embed-jobs", Operation::Batch),
+    any("v1/embed-jobs/{id}", Operation::Batch),
+    any("v1/datasets", Operation::Batch),
+    any("v1/datasets/{id}", Operation::Batch),
+];
+
+const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
+    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
+}
+
+const fn any(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: None, pattern, operation, reader: None }
+}
+
+/// `POST /v1/chat` and `/v2/chat`. Events of the first are told by `event_type`, of the second by
+/// `type`.
+struct Chat;
+
+impl Reader for Chat {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        read_sampling(body, into);
+        let turns = body.get("messages").len();
+        // The first generation has the last turn apart from the others.
+        let before = body.get("chat_history").len().unwrap_or(0);
+        let last = body.get("message").has_text().then(|| before.saturating_add(1));
+        into.messages = turns.or(last);
+        into.tools = body.get("tools").len();
+        if body.get("response_format").get("type").is("json_object") {
+            into.output_type = Some(OutputType::Json);
+        }
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        let word = |name: &str| body.get(name).text().unwrap_or_default();
+        match (event.stream, &*word("event_type"), &*word("type")) {
+            (true, "", kind) => read_second(kind, body, into),
+            (true, kind, _) => read_first(kind, body, into),
+            (false, ..) if body.get("message").is_object() => {
+                into.id(body.get("id"));
+                read_message(body.get("message"), into);
+                read_end(body, into);
+            }
+            (false, ..) => read_answer(body, into),
+        }
+    }
+}
+
+fn read_sampling(body: Json<'_>, into: &mut Request) {
+    into.model = body.get("model").kept(MAX_NAME);
+    into.stream = body.get("stream").bool().unwrap_or(false);
+    into.max_tokens = body.get("max_tokens").size();
+    into.temperature = body.get("temperature").float();
+    into.top_p = body.get("p").float();
+    into.top_k = body.get("k").size();
+    into.seed = body.get("seed").integer();
+    into.frequency_penalty = body.get("frequency_penalty").float();
+    into.presence_penalty = body.get("presence_penalty").float();
+    into.choices = body.get("num_generations").size();
+    let stops = body.get("stop_sequences").items().take(MAX_STOPS);
+    into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+}
+
+/// An event of the second generation.
+fn read_second(kind: &str, body: Json<'_>, into: &mut Answer) {
+    let delta = body.get("delta");
+    let message = delta.get("message");
+    match kind {
+        "message-start" => into.id(body.get("id")),
+        "content-start" | "content-delta" => read_content(message.get("content"), into),
+        "tool-plan-delta" => into.reasoning(message.get("tool_plan")),
+        "tool-call-start" => {
+            let call = message.get("tool_calls");
+            let arguments = call.get("function").get("arguments");
+            into.call(0, body.get("index").size(), call.get("id"), arguments);
+        }
+        "tool-call-delta" => {
+            let piece = message.get("tool_calls").get("function").get("arguments");
+            into.token |= piece.has_text();
+            into.more_arguments(0, body.get("index").size(), piece);
+        }
+        "message-end" => {
+            read_end(delta, into);
+            read_error(delta, into);
+            into.ended = true;
+        }
+        _ => {}
+    }
+}
+
+/// An event of the first generation. Its end carries the whole answer again.
+fn read_first(kind: &str, body: Json<'_>, into: &mut Answer) {
+    match kind {
+        "stream-start" => into.id(body.get("generation_id")),
+        "text-generation" => into.text(body.get("text")),
+        "tool-calls-chunk" => into.token |= body.get("tool_call_delta").is_object(),
+        "stream-end" => {
+            read_answer(body.get("response"), into);
+            into.ended = true;
+        }
+        _ => {}
+    }
+}
+
+/// A whole answer of the first generation.
+fn read_answer(answer: Json<'_>, into: &mut Answer) {
+    into.id(answer.get("generation_id"));
+    into.text(answer.get("text"));
+    for call in answer.get("tool_calls").items() {
+        into.whole_call(call.get("parameters"));
+    }
+    let reason = answer.get("finish_reason");
+    into.finish(0, reason);
+    into.response.content_filter |= reason.is("ERROR_TOXIC");
+    read_usage(answer.get("meta"), into);
+}
+
+fn read_message(message: Json<'_>, into: &mut Answer) {
+    read_content(message.get("content"), into);
+    message.get("content").items().for_each(|part| read_content(part, into));
+    into.reasoning(message.get("tool_plan"));
+    for (place, call) in message.get("tool_calls").items().enumerate() {
+        let arguments = call.get("function").get("arguments");
+        into.call(0, Some(place as u64), call.get("id"), arguments);
+    }
+}
+
+/// Content is text as it is, or a part that names its kind.
+fn read_content(content: Json<'_>, into: &mut Answer) {
+    into.text(content);
+    into.text(content.get("text"));
+    into.reasoning(content.get("thinking"));
+}
+
+fn read_end(holder: Json<'_>, into: &mut Answer) {
+    into.finish(0, holder.get("finish_reason"));
+    read_usage(holder.get("usage"), into);
+}
+
+/// A stream that fails says so in its last event.
+fn read_error(delta: Json<'_>, into: &mut Answer) {
+    let told = delta.get("error");
+    if told.is_some() {
+        into.response.error = Some(ProviderError {
+            kind: delta.get("error_type").kept(64),
+            code: None,
+            message: told.kept(MAX_MESSAGE),
+        });
+    }
+}
+
+/// Tokens as the model saw them; older answers only tell what is billed. Thinking is billed as
+/// output and left in it.
+fn read_usage(told: Json<'_>, into: &mut Answer) {
+    let mut odd = false;
+    let (tokens, billed) = (told.get("tokens"), told.get("billed_units"));
+    let mut first =
+        |name: &str| tokens.get(name).count(&mut odd).or_else(|| billed.get(name).count(&mut odd));
+    let (input, output) = (first("input_tokens"), first("output_tokens"));
+    let usage = &mut into.usage;
+    usage.searches = billed.get("search_units").count(&mut odd).or(usage.searches);
+    if input.is_some() || output.is_some() {
+        let figures = Figures { input, output, odd, ..Figures::default() };
+        Figures { cache_read: told.get("cached_tokens").count(&mut odd), ..figures }.fill(usage);
+    }
+    usage.odd |= odd;
+}
+
+/// `POST /v1/generate`: retired; its texts, figures and end are read.
+struct Generate;
+
+impl Reader for Generate {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        read_sampling(body, into);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.text(event.data.get("text"));
+        into.ended |= event.data.get("event_type").is("stream-end");
+        let inner = event.data.get("response");
+        let answer = if inner.is_object() { inner } else { event.data };
+        into.id(answer.get("id"));
+        for generation in answer.get("generations").items() {
+            into.text(generation.get("text"));
+        }
+        read_usage(answer.get("meta"), into);
+    }
+}
+
+/// `POST /v1/embed` and `/v2/embed`
+struct Embed;
+
+impl Reader for Embed {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.dimensions = body.get("output_dimension").size();
+        let several = ["texts", "images", "inputs"].iter();
+        into.messages = several.filter_map(|name| body.get(name).len()).reduce(u64::saturating_add);
+        let types = body.get("embedding_types").items().take(8);
+        into.encoding_formats = types.filter_map(|kind| kind.kept(64)).collect();
+    }
+
+    /// Vectors stand in one list, or in one for each type that was asked for.
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.id(body.get("id"));
+        let vectors = body.get("embeddings");
+        let of_type = vectors.members().next().map_or(vectors, |(_, of_type)| of_type);
+        into.response.output |= of_type.is_some();
+        into.response.dimensions = of_type.items().next().and_then(Json::len);
+        read_usage(body.get("meta"), into);
+    }
+}
+
+/// `POST /v1/rerank` and `/v2/rerank`: billed by searches.
+struct Rerank;
+
+impl Reader for Rerank {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.messages = body.get("documents").len();
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.id(body.get("id"));
+        into.response.output |= body.get("results").items().next().is_some();
+        read_usage(body.get("meta"), into);
+    }
+}
+
+/// `POST /v1/tokenize`
+struct Tokenize;
+
+impl Reader for Tokenize {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.response.counted_tokens = event.data.get("tokens").len();
+    }
+}

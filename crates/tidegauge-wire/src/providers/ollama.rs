@@ -1,0 +1,210 @@
+//! Ollama: its own API, a line of JSON per piece, and the compatible ones beside it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tidegauge_core::{
+    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
+};
+
+use super::anthropic::Anthropic;
+use super::openai::{self, OpenAi};
+use super::routes::{self, Route};
+use crate::answer::{Answer, MAX_NAME};
+use crate::failure;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Provider, Reader};
+use crate::splice::quoted;
+
+/// How many stop sequences are kept.
+const MAX_STOPS: usize = 16;
+
+/// A server of one's own, or ollama.com.
+#[derive(Debug)]
+pub(crate) struct Ollama;
+
+impl Dialect for Ollama {
+    fn kind(&self) -> &'static str {
+        "ollama"
+    }
+
+    fn provider(&self) -> &'static str {
+        "ollama"
+    }
+
+    fn claims(&self, head: Head<'_>) -> bool {
+        let path = head.path.strip_prefix('/');
+        ROUTES.iter().any(|row| path == Some(row.pattern) && row.operation != Operation::Other)
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        match routes::find(ROUTES, head) {
+            Some((_, matched)) => matched,
+            None if is_anthropic(head) => Anthropic.matched(head),
+            None => OpenAi.matched(head),
+        }
+    }
+
+    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
+        OpenAi.may_splice(operation, head)
+    }
+
+    fn splice(&self, body: &[u8]) -> Option<Splice> {
+        OpenAi.splice(body)
+    }
+
+    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
+        OpenAi.refuses_splice(status, body)
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        OpenAi.filter()
+    }
+
+    /// `{"error": "text"}`: its own clients expect a string where others expect an object.
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        let error = quoted(&format!("{kind}: {message}"));
+        Bytes::from(format!(r#"{{"error":{error}}}"#))
+    }
+}
+
+impl Provider for Ollama {
+    fn upstream(&self) -> Option<&'static str> {
+        Some("http://127.0.0.1:11434")
+    }
+
+    fn usage(&self) -> UsagePolicy {
+        UsagePolicy::Inject
+    }
+
+    fn public(&self) -> bool {
+        false
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        match routes::find(ROUTES, head) {
+            Some((row, _)) => row.reader,
+            None if is_anthropic(head) => Anthropic.reader(head),
+            None => openai::reader(head),
+        }
+    }
+}
+
+/// Newer servers speak Messages too.
+fn is_anthropic(head: Head<'_>) -> bool {
+    Anthropic.reader(head).is_some() && openai::reader(head).is_none()
+}
+
+static ROUTES: &[Route] = &[
+    post("api/chat", Operation::Chat, &Generate),
+    post("api/generate", Operation::TextCompletion, &Generate),
+    post("api/embed", Operation::Embeddings, &Embed),
+    post("api/embeddings", Operation::Embeddings, &Embed),
+    any("api/tags", Operation::Models),
+    any("api/ps", Operation::Models),
+    any("api/show", Operation::Models),
+    any("api/version", Operation::Other),
+    any("api/pull", Operation::Other),
+    any("api/push", Operation::Other),
+    any("api/create", Operation::Other),
+    any("api/copy", Operation::Other),
+    any("api/delete", Operation::Other),
+];
+
+const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
+    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
+}
+
+const fn any(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: None, pattern, operation, reader: None }
+}
+
+/// `POST /api/chat` and `/api/generate`: they differ in where the text stands.
+struct Generate;
+
+impl Reader for Generate {
+    /// A stream is what one gets unless one declines.
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.stream = body.is_object() && body.get("stream").bool() != Some(false);
+        into.messages = body.get("messages").len();
+        into.tools = body.get("tools").len();
+        into.reasoning_level = body.get("think").kept(64);
+        let options = body.get("options");
+        into.max_tokens = options.get("num_predict").size();
+        into.temperature = options.get("temperature").float();
+        into.top_p = options.get("top_p").float();
+        into.top_k = options.get("top_k").size();
+        into.seed = options.get("seed").integer();
+        into.presence_penalty = options.get("presence_penalty").float();
+        into.frequency_penalty = options.get("frequency_penalty").float();
+        let stops = options.get("stop").items().take(MAX_STOPS);
+        into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+        let format = body.get("format");
+        if format.is("json") || format.is_object() {
+            into.output_type = Some(OutputType::Json);
+        }
+    }
+
+    /// Tool calls come whole and are not repeated; the counts come with the last line.
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        let message = body.get("message");
+        into.model(body.get("model"));
+        into.text(message.get("content"));
+        into.text(body.get("response"));
+        into.reasoning(message.get("thinking"));
+        into.reasoning(body.get("thinking"));
+        for call in message.get("tool_calls").items() {
+            into.whole_call(call.get("function").get("arguments"));
+        }
+        if body.get("done").bool() == Some(true) {
+            into.ended = true;
+            let reason = body.get("done_reason");
+            into.finish(0, reason);
+            // Without a prompt a model is merely loaded or let go.
+            into.pending |= reason.is("load") || reason.is("unload");
+        }
+        read_counts(body, into);
+        if body.get("error").is_some() {
+            into.response.error = failure::read(body);
+        }
+    }
+}
+
+/// `POST /api/embed` and the older `/api/embeddings`
+struct Embed;
+
+impl Reader for Embed {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.dimensions = body.get("dimensions").size();
+        let input = body.get("input");
+        into.messages = input.len().or_else(|| input.has_text().then_some(1));
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        into.model(body.get("model"));
+        let vector = body.get("embeddings").items().next().unwrap_or(body.get("embedding"));
+        into.response.dimensions = vector.len();
+        into.response.output = vector.len().is_some_and(|length| length > 0);
+        read_counts(body, into);
+    }
+}
+
+/// A prompt that was cached whole is not counted by older servers.
+fn read_counts(body: Json<'_>, into: &mut Answer) {
+    let mut odd = false;
+    let mut count = |name: &str| body.get(name).count(&mut odd);
+    let usage = &mut into.usage;
+    usage.input = count("prompt_eval_count").or(usage.input);
+    usage.output = count("eval_count").or(usage.output);
+    let nanoseconds = count("total_duration");
+    usage.odd |= odd;
+    if usage.is_known() {
+        usage.source = Source::Provider;
+    }
+    into.response.processing = nanoseconds.map(Duration::from_nanos).or(into.response.processing);
+}
