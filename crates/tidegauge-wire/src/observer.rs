@@ -19,7 +19,7 @@ use crate::field::{Doc, clip};
 use crate::form::Form;
 use crate::framing::Framing;
 use crate::outcome::{self, Facts};
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
 
@@ -100,9 +100,9 @@ impl Observer {
         answer.response.status = Some(status);
         self.provider.read_headers(headers, &mut answer.response);
         self.provider.read_usage(headers, &mut answer.usage);
-        let elements = self.reading.reader.is_some_and(|reader| reader.streams_elements());
+        let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
-        self.framing = Some(Framing::new(headers, elements));
+        self.framing = Some(Framing::new(headers, streams));
     }
 
     /// A piece of the response body, as the upstream sent it.
@@ -260,7 +260,8 @@ impl Reading {
         let marked = self.reader.is_some_and(|reader| reader.has_terminator());
         let (mut response, usage) = self.answer.settle();
         response.terminated = (stream && marked).then_some(ended);
-        (response, usage, self.times)
+        // What was taken for a stream may turn out to be a single value.
+        (response, usage, if stream { self.times } else { StreamTimes::default() })
     }
 }
 

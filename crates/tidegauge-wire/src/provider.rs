@@ -65,9 +65,9 @@ pub trait Reader: Sync {
         true
     }
 
-    /// Whether a JSON body is a list of events, sent one by one.
-    fn streams_elements(&self) -> bool {
-        false
+    /// How its streams are framed where their content type does not tell.
+    fn streams(&self) -> Streams {
+        Streams::Events
     }
 
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
@@ -76,6 +76,17 @@ pub trait Reader: Sync {
 
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
+}
+
+/// How a stream is framed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Streams {
+    /// As server-sent events: their first bytes tell.
+    Events,
+    /// One JSON value a line.
+    Lines,
+    /// As the elements of one JSON list.
+    Elements,
 }
 
 /// What of a request head a reader may need when the body is read.

@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Request, Splice, UsagePolicy};
+use tidegauge_core::{
+    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Request, Response, Splice,
+    UsagePolicy,
+};
 
 use super::anthropic::Anthropic;
-use super::openai::{self, OpenAi, chat, completions, embeddings, images};
+use super::openai::{self, OpenAi, chat, completions};
 use super::routes;
-use crate::answer::{Answer, MAX_NAME};
-use crate::field::{Json, clip};
-use crate::percent;
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
 
 /// The first version of the API that can be asked for usage in a stream.
 const USAGE_SINCE: &str = "2024-09-01";
@@ -72,16 +74,19 @@ impl Provider for Azure {
         Some("azure")
     }
 
+    fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
+        let unknown = error.code.as_deref().is_some_and(|code| code == "unknown_model");
+        unknown.then_some(Category::ModelNotFound)
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         if is_anthropic(head) {
             return Anthropic.reader(head);
         }
         let end = head.path.trim_end_matches('/');
         match () {
-            () if end.ends_with("/chat/completions") => Some(&Deployed(chat::Chat)),
-            () if end.ends_with("/completions") => Some(&Deployed(completions::Completions)),
-            () if end.ends_with("/embeddings") => Some(&Deployed(embeddings::Embeddings)),
-            () if end.ends_with("/images/generations") => Some(&Deployed(images::Images)),
+            () if end.ends_with("/chat/completions") => Some(&Filtered(chat::Chat)),
+            () if end.ends_with("/completions") => Some(&Filtered(completions::Completions)),
             () => openai::reader(head),
         }
     }
@@ -98,10 +103,10 @@ fn version<'a>(head: Head<'a>) -> Option<&'a str> {
     parameters.find_map(|parameter| parameter.strip_prefix("api-version="))
 }
 
-/// An API of OpenAI's where a deployment may stand for the model.
-struct Deployed<R>(R);
+/// An API of OpenAI's whose choices say what filters thought of them.
+struct Filtered<R>(R);
 
-impl<R: Reader> Reader for Deployed<R> {
+impl<R: Reader> Reader for Filtered<R> {
     fn api(&self) -> Option<&'static str> {
         self.0.api()
     }
@@ -110,22 +115,18 @@ impl<R: Reader> Reader for Deployed<R> {
         self.0.has_terminator()
     }
 
+    fn streams(&self) -> Streams {
+        self.0.streams()
+    }
+
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
         self.0.read_request(head, body, into);
-        into.model = into.model.take().or_else(|| deployment(&head.path));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         self.0.read_event(event, into);
         into.response.content_filter |= event.data.get("choices").items().any(filtered);
     }
-}
-
-/// The name of the deployment, which is often the model's.
-fn deployment(path: &str) -> Option<String> {
-    let mut segments = routes::segments(path).skip_while(|segment| *segment != "deployments");
-    let name = percent::decode(segments.nth(1)?);
-    Some(clip(&name, MAX_NAME).to_owned())
 }
 
 /// Whether a filter took something out of a choice; it may also merely have an opinion.

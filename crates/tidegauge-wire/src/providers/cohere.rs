@@ -13,7 +13,7 @@ use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
 
 /// How many stop sequences are kept.
@@ -95,10 +95,15 @@ impl Provider for Cohere {
         }
     }
 
-    /// The model tried to call a tool and gave up: nothing came, and the error's type says why.
-    fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
-        let gave_up = error.kind.as_deref() == Some("INVALID_TOOL_GENERATION");
-        gave_up.then_some(Category::Empty)
+    fn classify(&self, response: &Response, error: &ProviderError) -> Option<Category> {
+        // The model tried to call a tool and gave up: nothing came, and the error's type says why.
+        if error.kind.as_deref() == Some("INVALID_TOOL_GENERATION") {
+            return Some(Category::Empty);
+        }
+        // Also one that was removed.
+        let model = error.message.as_deref().is_some_and(|text| text.starts_with("model '"));
+        let missing = response.status == Some(StatusCode::NOT_FOUND);
+        (missing && model).then_some(Category::ModelNotFound)
     }
 }
 
@@ -134,6 +139,10 @@ const fn any(pattern: &'static str, operation: Operation) -> Route {
 struct Chat;
 
 impl Reader for Chat {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
         read_sampling(body, into);
         let turns = body.get("messages").len();
@@ -150,15 +159,15 @@ impl Reader for Chat {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         let word = |name: &str| body.get(name).text().unwrap_or_default();
-        match (event.stream, &*word("event_type"), &*word("type")) {
-            (true, "", kind) => read_second(kind, body, into),
-            (true, kind, _) => read_first(kind, body, into),
-            (false, ..) if body.get("message").is_object() => {
+        match (&*word("event_type"), &*word("type")) {
+            ("", "") if body.get("message").is_object() => {
                 into.id(body.get("id"));
                 read_message(body.get("message"), into);
                 read_end(body, into);
             }
-            (false, ..) => read_answer(body, into),
+            ("", "") => read_answer(body, into),
+            ("", kind) => read_second(kind, body, into),
+            (kind, _) => read_first(kind, body, into),
         }
     }
 }
@@ -287,6 +296,10 @@ fn read_usage(told: Json<'_>, into: &mut Answer) {
 struct Generate;
 
 impl Reader for Generate {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
         read_sampling(body, into);
     }

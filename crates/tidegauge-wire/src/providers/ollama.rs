@@ -14,7 +14,7 @@ use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
 
 /// How many stop sequences are kept.
@@ -124,6 +124,10 @@ const fn any(pattern: &'static str, operation: Operation) -> Route {
 struct Generate;
 
 impl Reader for Generate {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
     /// A stream is what one gets unless one declines.
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
         into.model = body.get("model").kept(MAX_NAME);

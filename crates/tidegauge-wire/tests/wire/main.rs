@@ -2,5 +2,6 @@
 
 mod cassettes;
 mod exchange;
+mod own;
 mod properties;
 mod recordings;

@@ -10,13 +10,13 @@ mod usage;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice, Usage,
+    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice, Usage,
 };
 
 use self::path::Path;
 use super::headers;
 use super::openai::{self, OpenAi};
-use crate::field::clip;
+use crate::field::{Json, clip};
 use crate::provider::{Provider, Reader};
 use crate::splice::quoted;
 
@@ -40,6 +40,9 @@ impl Dialect for Bedrock {
     fn matched(&self, head: Head<'_>) -> Matched {
         match Path::of(head.path) {
             Some(path) => Matched { operation: path.operation(), route: path.route().into() },
+            None if is_catalogue(head.path) => {
+                Matched { operation: Operation::Models, route: "/foundation-models".into() }
+            }
             None => OpenAi.matched(head),
         }
     }
@@ -104,9 +107,45 @@ impl Provider for Bedrock {
         }
     }
 
+    /// What stands before the service itself writes names in its own way.
+    fn read_error(&self, body: Json<'_>, into: &mut Response) {
+        let error = into.error.get_or_insert_default();
+        error.message = error.message.take().or_else(|| body.get("Message").kept(2048));
+        let kind = body.get("__type").text().map(|written| exception_name(&written));
+        error.kind = error.kind.take().or(kind);
+    }
+
+    fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
+        let kind = error.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let message = error.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let is = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        match () {
+            () if is(&["incompletesignature", "missingauthentication", "notauthorizedtoken"]) => {
+                Some(Category::Auth)
+            }
+            () if says(&["bearer token", "api key", "security token", "signature"])
+                && is(&["accessdenied", "unrecognized", "expired", "invalidsignature"])
+                || says(&["bearer token", "api key"]) && kind.is_empty() =>
+            {
+                Some(Category::Auth)
+            }
+            () if says(&["could not resolve the foundation model"]) => {
+                Some(Category::ModelNotFound)
+            }
+            () if is(&["modelerror", "modelstreamerror"]) => Some(Category::ServerError),
+            () => None,
+        }
+    }
+
     fn read_usage(&self, headers: &HeaderMap, into: &mut Usage) {
         usage::of_headers(headers, into);
     }
+}
+
+/// Models are listed by a sister service, on a host of its own.
+fn is_catalogue(path: &str) -> bool {
+    path.starts_with("/foundation-models") || path.starts_with("/inference-profiles")
 }
 
 /// `ValidationException` of `com.amazon.coral#ValidationException:http://...`

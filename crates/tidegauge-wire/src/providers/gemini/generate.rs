@@ -8,7 +8,7 @@ use super::path::Path;
 use super::{either, usage};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
-use crate::provider::{Asked, Event, Reader};
+use crate::provider::{Asked, Event, Reader, Streams};
 
 /// How many stop sequences and labels are kept.
 const MAX_KEPT: usize = 16;
@@ -92,8 +92,8 @@ const BAD_CALL: &[&str] =
     &["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"];
 
 impl Reader for Generate {
-    fn streams_elements(&self) -> bool {
-        self.stream
+    fn streams(&self) -> Streams {
+        if self.stream { Streams::Elements } else { Streams::Events }
     }
 
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
