@@ -94,7 +94,7 @@ impl Observer {
         });
     }
 
-    /// The response head. A second one starts the answer anew.
+    /// The response head.
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
         let answer = &mut self.reading.answer;
         answer.response.status = Some(status);
@@ -158,7 +158,7 @@ impl Observer {
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
         reader.read_request(&self.asked, doc.root(&skimmed.json), &mut request);
-        request.api = reader.api();
+        request.api = reader.api().filter(|_| self.provider.names_surfaces());
         (request, skimmed.lossy || !read && skimmed.bytes > 0)
     }
 

@@ -32,6 +32,11 @@ pub trait Provider: Dialect {
         true
     }
 
+    /// Whether the surfaces of its API have names of their own (`openai.api.type`).
+    fn names_surfaces(&self) -> bool {
+        false
+    }
+
     /// The reader of the API that a request head asks for. `None`: forwarded and timed, not read.
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader>;
 

@@ -356,7 +356,9 @@ impl Skim {
         }
         match (left, byte) {
             (FIRST, b'u') => self.state = State::Escape(4),
-            (FIRST | 1, _) => self.end_escape(),
+            (FIRST, _) => self.end_escape(),
+            (_, byte) if !byte.is_ascii_hexdigit() => self.stop(),
+            (1, _) => self.end_escape(),
             (more, _) => self.state = State::Escape(more - 1),
         }
         tail

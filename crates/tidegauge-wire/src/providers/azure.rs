@@ -74,6 +74,10 @@ impl Provider for Azure {
         Some("azure")
     }
 
+    fn names_surfaces(&self) -> bool {
+        true
+    }
+
     fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
         let unknown = error.code.as_deref().is_some_and(|code| code == "unknown_model");
         unknown.then_some(Category::ModelNotFound)

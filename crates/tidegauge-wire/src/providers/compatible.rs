@@ -17,6 +17,7 @@ pub(crate) struct Compatible {
     usage: UsagePolicy,
     public: bool,
     claims: &'static [&'static str],
+    names_surfaces: bool,
 }
 
 impl Dialect for Compatible {
@@ -74,6 +75,10 @@ impl Provider for Compatible {
         self.public
     }
 
+    fn names_surfaces(&self) -> bool {
+        self.names_surfaces
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         openai::reader(head)
     }
@@ -94,6 +99,7 @@ const fn public(
         usage: UsagePolicy::Passthrough,
         public: true,
         claims: &[],
+        names_surfaces: false,
     }
 }
 
@@ -111,6 +117,7 @@ const fn own(
         usage: UsagePolicy::Inject,
         public: false,
         claims: &[],
+        names_surfaces: false,
     }
 }
 

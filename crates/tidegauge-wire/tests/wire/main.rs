@@ -1,7 +1,14 @@
 //! Whole exchanges through the public door: bytes in, observation out.
 
+#[cfg(test)]
 mod cassettes;
+#[cfg(test)]
 mod exchange;
+#[cfg(test)]
 mod own;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod recordings;
+#[cfg(test)]
+mod speed;

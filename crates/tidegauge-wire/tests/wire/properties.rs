@@ -1,1 +1,238 @@
-//! Soon.
+//! What holds for every exchange.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use proptest::prelude::*;
+use tidegauge_core::{Bucket, End, Failure, Observation, Source, StreamTimes};
+use tidegauge_wire::PROVIDERS;
+
+use crate::cassettes::{folders, load};
+use crate::exchange::Case;
+
+/// Times depend on the pieces, nothing else does.
+fn timeless(mut seen: Observation) -> Observation {
+    seen.times = StreamTimes::default();
+    seen
+}
+
+#[test]
+fn any_cut_gives_the_same_observation() {
+    for folder in folders() {
+        let case = load(&folder);
+        let whole = timeless(case.observe(|left| left));
+        for size in [1, 2, 3, 5, 8, 13, 64] {
+            let pieces = timeless(case.observe(|_| size));
+            assert_eq!(pieces, whole, "{} in pieces of {size}", folder.display());
+        }
+        for cut in 0..case.response.len().min(4096) {
+            let mut first = true;
+            let size = |left| if std::mem::take(&mut first) { cut } else { left };
+            let pieces = timeless(case.observe(size));
+            assert_eq!(pieces, whole, "{} cut at {cut}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn compression_changes_nothing() {
+    for folder in folders() {
+        let mut case = load(&folder);
+        let whole = timeless(case.observe(|left| left));
+        case.response = zstd::stream::encode_all(&case.response[..], 1).expect("encoded");
+        case.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+        assert_eq!(timeless(case.observe(|_| 7)), whole, "{}", folder.display());
+    }
+}
+
+#[test]
+fn buckets_add_up_to_what_the_provider_states() {
+    for folder in folders() {
+        let seen = load(&folder).observe(|left| left);
+        let buckets = Bucket::ALL.iter().filter_map(|bucket| seen.usage.get(*bucket)).sum::<u64>();
+        if let Some(total) = seen.usage.stated_total.filter(|_| !seen.usage.odd) {
+            assert_eq!(buckets, total, "{}", folder.display());
+        }
+        let known =
+            seen.usage.input_tokens().unwrap_or(0) + seen.usage.output_tokens().unwrap_or(0);
+        assert_eq!(buckets, known, "{}", folder.display());
+    }
+}
+
+#[test]
+fn a_response_may_break_off_anywhere() {
+    for folder in folders() {
+        let mut case = load(&folder);
+        let whole = case.response.clone();
+        for length in (0..whole.len()).step_by(17) {
+            case.response = whole[..length].to_vec();
+            let seen = case.observe_as(&mut |left| left, |exchange| {
+                exchange.end = End::Failed;
+                exchange.failure = Some(Failure::StreamCut);
+            });
+            assert!(seen.outcome.error.is_some(), "{} at {length}", folder.display());
+            assert!(seen.outcome.category.is_some(), "{} at {length}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn who_leaves_early_is_not_an_error() {
+    let case =
+        load(&folders().into_iter().find(|f| f.ends_with("anthropic/messages-stream")).unwrap());
+    let stop = case.response.len();
+    let early = case.response.windows(12).position(|w| w == b"message_stop").unwrap() - 20;
+    for (length, category, source) in
+        [(early, Some("client_cancelled"), Source::Partial), (stop, None, Source::Provider)]
+    {
+        let mut case = case.clone();
+        case.response.truncate(length);
+        let seen = case.observe_as(&mut |_| 9, |exchange| exchange.end = End::Cancelled);
+        assert_eq!(seen.outcome.category.map(|c| c.name()), category);
+        assert_eq!(seen.outcome.error, None);
+        assert_eq!(seen.usage.source, source);
+    }
+}
+
+#[test]
+fn transport_failures_speak_for_themselves() {
+    let case = load(&folders()[0]);
+    for failure in [Failure::Dns, Failure::HeadTimeout, Failure::TlsCertificate, Failure::Protocol]
+    {
+        let mut silent = case.clone();
+        silent.response.clear();
+        silent.status = StatusCode::OK;
+        let seen = silent.observe_as(&mut |left| left, |exchange| {
+            exchange.end = End::Failed;
+            exchange.failure = Some(failure);
+        });
+        assert_eq!(seen.outcome.category, Some(failure.category()));
+        assert_eq!(seen.outcome.error, Some(failure.error_type()));
+    }
+}
+
+#[test]
+fn injected_usage_says_so() {
+    let case = load(&folders().into_iter().find(|f| f.ends_with("openai/chat-stream")).unwrap());
+    let seen = case.observe_as(&mut |left| left, |exchange| exchange.injected = true);
+    assert_eq!(seen.usage.source, Source::Injected);
+}
+
+#[test]
+fn times_follow_the_tokens() {
+    let case = load(&folders().into_iter().find(|f| f.ends_with("openai/chat-stream")).unwrap());
+    let events: Vec<usize> = case
+        .response
+        .windows(4)
+        .enumerate()
+        .filter(|(_, window)| window == b"\r\n\r\n")
+        .map(|(at, _)| at + 4)
+        .collect();
+    // One piece for the request and one for the head come before; then one an event: role, comment,
+    // "Hel", "lo", stop, usage, end.
+    let mut sizes = events.iter().scan(0, |last, end| Some(end - std::mem::replace(last, *end)));
+    let mut request = true;
+    let seen = case.observe(|left| {
+        if std::mem::take(&mut request) { left } else { sizes.next().unwrap_or(left) }
+    });
+    let at = |n| Some(Duration::from_millis(n));
+    assert_eq!(seen.times.first_chunk, at(3));
+    assert_eq!(seen.times.first_token, at(5));
+    assert_eq!(seen.times.last_token, at(6));
+    let gaps: Vec<u128> = seen.times.gaps.iter().map(Duration::as_millis).collect();
+    assert_eq!(gaps, [2, 1, 1, 1]);
+}
+
+#[test]
+fn kinds_are_unique_and_origins_are_origins() {
+    let mut kinds: Vec<&str> = PROVIDERS.iter().map(|provider| provider.kind()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds.len(), PROVIDERS.len());
+    for provider in PROVIDERS {
+        if let Some(origin) = provider.upstream() {
+            let uri: http::Uri = origin.parse().expect("an origin");
+            assert!(uri.scheme().is_some() && uri.path() == "/", "{origin}");
+        }
+        let body = provider.error_body(StatusCode::BAD_GATEWAY, "x", "a \"b\"\n");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let told = [&body["error"]["message"], &body["message"], &body["error"]];
+        let told = told.iter().find_map(|told| told.as_str()).expect("a text");
+        assert!(told.ends_with("a \"b\"\n"), "{}: {told}", provider.kind());
+    }
+}
+
+#[test]
+fn root_requests_are_claimed_by_one() {
+    type Claim = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+    let cases: &[Claim] = &[
+        ("/v1/messages", &[], Some("anthropic")),
+        ("/v1/messages/count_tokens", &[], Some("anthropic")),
+        ("/v1/models", &[("anthropic-version", "2023-06-01")], Some("anthropic")),
+        ("/v1/models", &[], None),
+        ("/v1/chat/completions", &[], None),
+        ("/v1/messagesx", &[], None),
+        ("/v1beta/models/gemini-x:generateContent", &[], Some("gemini")),
+        ("/v1/models", &[("x-goog-api-key", "k")], Some("gemini")),
+        ("/openai/deployments/d/chat/completions", &[], Some("azure")),
+        ("/", &[], None),
+    ];
+    for (path, fields, want) in cases {
+        let request_headers = crate::exchange::headers(fields.iter().copied());
+        let case = Case { path: (*path).to_owned(), request_headers, ..blank() };
+        let claimed = PROVIDERS.iter().find(|provider| provider.claims(case.head()));
+        assert_eq!(claimed.map(|provider| provider.kind()), *want, "{path}");
+    }
+}
+
+fn blank() -> Case {
+    Case {
+        kind: "openai".to_owned(),
+        method: http::Method::POST,
+        path: "/v1/chat/completions".to_owned(),
+        query: None,
+        request_headers: HeaderMap::new(),
+        request: Vec::new(),
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        response: Vec::new(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_do_no_harm(
+        request in prop::collection::vec(any::<u8>(), 0..200),
+        response in prop::collection::vec(any::<u8>(), 0..400),
+        status in 200u16..600,
+        kind in prop::sample::select(vec!["application/json", "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream", ""]),
+        coding in prop::sample::select(vec!["", "gzip", "br", "zstd", "deflate"]),
+        path in prop::sample::select(vec!["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/audio/transcriptions", "/v1beta/models/m:streamGenerateContent", "/model/m/converse-stream", "/model/m/invoke", "/v2/chat", "/v1/chat", "/api/chat", "/x"]),
+    ) {
+        for provider in PROVIDERS {
+            let mut case = blank();
+            case.kind = provider.kind().to_owned();
+            case.path = path.to_owned();
+            case.request = request.clone();
+            case.response = response.clone();
+            case.status = StatusCode::from_u16(status).unwrap();
+            case.headers = crate::exchange::headers([("content-type", kind), ("content-encoding", coding)]);
+            let whole = timeless(case.observe(|left| left));
+            let pieces = timeless(case.observe(|_| 3));
+            // How much of corrupt data is decoded before it is noticed is up to the decoder.
+            prop_assert!(!coding.is_empty() || pieces == whole);
+        }
+    }
+
+    #[test]
+    fn paths_match_with_few_routes(path in "(/[a-z0-9._:-]{0,12}){0,20}", method in prop::sample::select(vec!["GET", "POST"])) {
+        for provider in PROVIDERS {
+            let case = Case { path: path.clone(), method: method.parse().unwrap(), ..blank() };
+            let route = provider.matched(case.head()).route;
+            prop_assert!(route.starts_with('/') && route.len() < 200);
+            prop_assert!(!provider.claims(case.head()) || path.len() > 5);
+        }
+    }
+}

@@ -4,25 +4,24 @@ use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{Category, ProviderError, Response};
 
+use crate::answer::MAX_NAME;
 use crate::field::Json;
 use crate::splice::quoted;
 
-/// What stands in the details: how long to wait, and which quota is meant. The message calls both
-/// a quota, also where a minute's wait is all it takes.
+/// What stands in the details: how long to wait, and which quota is meant. It joins the message,
+/// which says "quota" also where a minute's wait is all it takes.
 pub(in crate::providers) fn read(body: Json<'_>, into: &mut Response) {
     let body = body.items().next().unwrap_or(body);
     let details = body.get("error").get("details");
     into.retry_after = into.retry_after.or_else(|| details.items().find_map(retry_delay));
-    let violations = details.items().flat_map(|detail| detail.get("violations").items());
-    let daily = violations.filter_map(|violation| violation.get("quotaId").kept(256));
-    let spent = daily.into_iter().any(|quota| quota.contains("PerDay"));
-    if let Some(error) = into.error.as_mut().filter(|_| spent) {
-        error.code = Some(DAILY.to_owned());
+    let mut violations = details.items().flat_map(|detail| detail.get("violations").items());
+    let quota = violations.find_map(|violation| violation.get("quotaId").kept(MAX_NAME));
+    let message = into.error.as_mut().and_then(|error| error.message.as_mut());
+    if let (Some(message), Some(quota)) = (message, quota) {
+        message.push(' ');
+        message.push_str(&quota);
     }
 }
-
-/// The code of an error that more than a short wait must heal.
-const DAILY: &str = "QUOTA_PER_DAY";
 
 /// Seconds to wait, rounded up: `"48s"`, `"48.939s"`.
 fn retry_delay(detail: Json<'_>) -> Option<u64> {
@@ -31,14 +30,13 @@ fn retry_delay(detail: Json<'_>) -> Option<u64> {
     (0.0..=1e9).contains(&seconds).then_some(seconds.ceil() as u64)
 }
 
-/// Where the meaning differs from what status and words say elsewhere.
+/// Where the meaning differs from what status and words say elsewhere: a limit of nothing is one that
+/// the plan does not include, and no wait helps.
 pub(in crate::providers) fn classify(error: &ProviderError) -> Option<Category> {
     let message = error.message.as_deref().unwrap_or_default();
-    // A limit of nothing: the plan does not include it.
-    let none = message.contains("limit: 0,") || message.contains("limit: 0\n");
+    let nothing = ["limit: 0,", "limit: 0\n"].iter().any(|limit| message.contains(limit));
     let exhausted = error.kind.as_deref() == Some("RESOURCE_EXHAUSTED");
-    let spent = exhausted && (none || error.code.as_deref() == Some(DAILY));
-    spent.then_some(Category::Quota)
+    (exhausted && nothing).then_some(Category::Quota)
 }
 
 /// `{"error": {"code", "message", "status", "details"}}`

@@ -75,6 +75,10 @@ impl Provider for OpenAi {
         Some("openai")
     }
 
+    fn names_surfaces(&self) -> bool {
+        true
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         reader(head)
     }
