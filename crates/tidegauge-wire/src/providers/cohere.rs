@@ -259,7 +259,12 @@ fn read_content(content: Json<'_>, into: &mut Answer) {
 }
 
 fn read_end(holder: Json<'_>, into: &mut Answer) {
-    into.finish(0, holder.get("finish_reason"));
+    let reason = holder.get("finish_reason");
+    into.finish(0, reason);
+    if reason.is("TIMEOUT") {
+        let kind = reason.kept(64);
+        into.response.error = Some(ProviderError { kind, ..ProviderError::default() });
+    }
     read_usage(holder.get("usage"), into);
 }
 

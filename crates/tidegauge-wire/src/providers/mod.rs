@@ -17,9 +17,16 @@ use crate::provider::Provider;
 
 /// Every provider, those whose claims are narrowest first.
 pub(crate) const ALL: &[&dyn Provider] = &[
+    // Known by their paths.
+    &vertex::Vertex,
+    &bedrock::Bedrock,
+    &azure::Azure,
+    &ollama::Ollama,
+    &cohere::Cohere,
+    // Known by a header too, which clients of those above may send as well.
     &anthropic::Anthropic,
     &gemini::Gemini,
-    &azure::Azure,
+    // Known by configuration only.
     &openai::OpenAi,
     &compatible::COMPATIBLE,
     &compatible::GROQ,
@@ -35,10 +42,6 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &compatible::VERCEL,
     &compatible::ZAI,
     &compatible::MOONSHOT,
-    &ollama::Ollama,
     &compatible::VLLM,
     &compatible::LLAMACPP,
-    &vertex::Vertex,
-    &bedrock::Bedrock,
-    &cohere::Cohere,
 ];

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tidegauge_core::{ProviderError, Request, Response};
+use tidegauge_core::{Request, Response};
 
-use super::{path, usage};
+use super::{errors, path, usage};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
@@ -88,16 +88,7 @@ pub(super) fn read_named(name: &str, data: Json<'_>, into: &mut Answer) {
             took(data.get("metrics").get("latencyMs").size(), &mut into.response);
             into.ended = true;
         }
-        _ => read_exception(name, data, into),
-    }
-}
-
-/// Exceptions come as messages of their own, named so.
-pub(super) fn read_exception(name: &str, data: Json<'_>, into: &mut Answer) {
-    let message = data.get("message").kept(2048);
-    if name.ends_with("Exception") || message.is_some() {
-        let kind = Some(super::exception_name(name));
-        into.response.error = Some(ProviderError { kind, code: None, message });
+        _ => into.response.error = errors::of_message(name, data).or(into.response.error.take()),
     }
 }
 

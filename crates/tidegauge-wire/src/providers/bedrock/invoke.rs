@@ -4,7 +4,7 @@
 
 use tidegauge_core::{Request, Source};
 
-use super::{converse, path, usage};
+use super::{converse, errors, path, usage};
 use crate::answer::{Answer, MAX_NAME};
 use crate::base64;
 use crate::field::{Doc, Json};
@@ -34,7 +34,8 @@ impl Reader for Invoke {
             return read_body(event, into);
         }
         if let Some(name) = event.name.filter(|name| *name != "chunk") {
-            return converse::read_exception(name, event.data, into);
+            into.response.error = errors::of_message(name, event.data);
+            return;
         }
         let chunk = event.data.get("bytes").str();
         let Some(chunk) = chunk.and_then(|chunk| base64::decode(chunk.as_bytes())) else { return };

@@ -3,6 +3,7 @@
 
 mod converse;
 mod count;
+mod errors;
 mod invoke;
 mod path;
 mod usage;
@@ -16,9 +17,8 @@ use tidegauge_core::{
 use self::path::Path;
 use super::headers;
 use super::openai::{self, OpenAi};
-use crate::field::{Json, clip};
+use crate::field::Json;
 use crate::provider::{Provider, Reader};
-use crate::splice::quoted;
 
 /// bedrock-runtime, in any region.
 #[derive(Debug)]
@@ -63,19 +63,8 @@ impl Dialect for Bedrock {
         OpenAi.filter()
     }
 
-    /// `{"__type", "message"}`: the type is looked for here where no header tells it.
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {
-        let exception = match status.as_u16() {
-            401 | 403 => "AccessDeniedException",
-            404 => "ResourceNotFoundException",
-            408 | 504 => "ModelTimeoutException",
-            429 => "ThrottlingException",
-            500 => "InternalServerException",
-            501.. => "ServiceUnavailableException",
-            _ => "ValidationException",
-        };
-        let (message, kind) = (quoted(message), quoted(kind));
-        Bytes::from(format!(r#"{{"__type":"{exception}","message":{message},"reason":{kind}}}"#))
+        errors::body(status, kind, message)
     }
 }
 
@@ -102,40 +91,17 @@ impl Provider for Bedrock {
         let latency = text("x-amzn-bedrock-invocation-latency").and_then(|text| text.parse().ok());
         converse::took(latency, into);
         if let Some(exception) = text("x-amzn-errortype") {
-            let kind = Some(exception_name(exception));
+            let kind = Some(errors::name(exception));
             into.error = Some(ProviderError { kind, ..ProviderError::default() });
         }
     }
 
-    /// What stands before the service itself writes names in its own way.
     fn read_error(&self, body: Json<'_>, into: &mut Response) {
-        let error = into.error.get_or_insert_default();
-        error.message = error.message.take().or_else(|| body.get("Message").kept(2048));
-        let kind = body.get("__type").text().map(|written| exception_name(&written));
-        error.kind = error.kind.take().or(kind);
+        errors::read(body, into);
     }
 
     fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
-        let kind = error.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let message = error.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let is = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        match () {
-            () if is(&["incompletesignature", "missingauthentication", "notauthorizedtoken"]) => {
-                Some(Category::Auth)
-            }
-            () if says(&["bearer token", "api key", "security token", "signature"])
-                && is(&["accessdenied", "unrecognized", "expired", "invalidsignature"])
-                || says(&["bearer token", "api key"]) && kind.is_empty() =>
-            {
-                Some(Category::Auth)
-            }
-            () if says(&["could not resolve the foundation model"]) => {
-                Some(Category::ModelNotFound)
-            }
-            () if is(&["modelerror", "modelstreamerror"]) => Some(Category::ServerError),
-            () => None,
-        }
+        errors::classify(error)
     }
 
     fn read_usage(&self, headers: &HeaderMap, into: &mut Usage) {
@@ -146,10 +112,4 @@ impl Provider for Bedrock {
 /// Models are listed by a sister service, on a host of its own.
 fn is_catalogue(path: &str) -> bool {
     path.starts_with("/foundation-models") || path.starts_with("/inference-profiles")
-}
-
-/// `ValidationException` of `com.amazon.coral#ValidationException:http://...`
-fn exception_name(written: &str) -> String {
-    let name = written.split(':').next().unwrap_or_default();
-    clip(name.rsplit('#').next().unwrap_or_default().trim(), 64).to_owned()
 }

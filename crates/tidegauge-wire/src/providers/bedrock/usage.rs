@@ -68,7 +68,10 @@ impl Counts {
         into.input = self.input.or(into.input);
         into.output = self.output.or(into.output);
         into.cache_read = self.cache_read.or(into.cache_read);
-        into.cache_write_5m = self.cache_write.or(into.cache_write_5m);
+        // What is known to live longer is a part of what is written.
+        let hour = into.cache_write_1h.unwrap_or(0);
+        let written = self.cache_write.map(|written| written.saturating_sub(hour));
+        into.cache_write_5m = written.or(into.cache_write_5m);
         if into.is_known() {
             into.source = Source::Provider;
         }

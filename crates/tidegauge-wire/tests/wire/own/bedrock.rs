@@ -237,10 +237,10 @@ fn invocations_in_vendors_bodies() {
 #[test]
 fn invocations_in_streams() {
     let messages = [
-        r#"{"type":"message_start","message":{"id":"msg_1","model":"m","usage":{"input_tokens":7,"cache_read_input_tokens":100,"output_tokens":1}}}"#,
+        r#"{"type":"message_start","message":{"id":"msg_1","model":"m","usage":{"input_tokens":7,"cache_read_input_tokens":100,"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1}}}"#,
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}"#,
         r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#,
-        r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":7,"outputTokenCount":8,"invocationLatency":77,"firstByteLatency":5}}"#,
+        r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":7,"outputTokenCount":8,"cacheWriteInputTokenCount":30,"invocationLatency":77,"firstByteLatency":5}}"#,
     ];
     let nova = [
         r#"{"messageStart":{"role":"assistant"}}"#,
@@ -262,7 +262,7 @@ fn invocations_in_streams() {
             "messages",
             STREAM,
             leak(chunks(&messages)),
-            json!({"id": "msg_1", "answered_by": "m", "finish": ["end_turn"], "in": 107, "cached": 100, "out": 8,
+            json!({"id": "msg_1", "answered_by": "m", "finish": ["end_turn"], "in": 137, "cached": 100, "out": 8, "written_5m": 10, "written_1h": 20,
                 "processing_ms": 77, "terminated": true, "asked_stream": true}),
         ),
         invoke(

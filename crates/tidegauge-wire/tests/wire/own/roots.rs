@@ -25,6 +25,8 @@ fn requests_at_the_root() {
         ("/upload/v1beta/files", "x-goog-api-key", Some("gemini")),
         (platform, "", Some("vertex")),
         (platform, "x-goog-api-key", Some("vertex")),
+        (platform, "anthropic-version", Some("vertex")),
+        ("/model/m/invoke", "anthropic-version", Some("bedrock")),
         ("/openai/deployments/d/chat/completions", "", Some("azure")),
         ("//openai/deployments/d/chat/completions", "", Some("azure")),
         ("/model/m/converse", "", Some("bedrock")),
