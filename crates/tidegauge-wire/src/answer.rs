@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use tidegauge_core::{Response, Usage};
+use tidegauge_core::{ProviderError, Response, Usage};
 
 use crate::field::{Doc, Json, clip};
 
@@ -29,6 +29,8 @@ pub struct Answer {
     pub token: bool,
     /// The stream's own end was seen.
     pub ended: bool,
+    /// The output hit its limit, where the finish reason does not say so in words.
+    pub truncated: bool,
     /// The answer says that it is not ready yet.
     pub pending: bool,
     finish: Vec<(u64, String)>,
@@ -68,6 +70,17 @@ impl Answer {
     /// The system fingerprint: the last that is told.
     pub fn fingerprint(&mut self, fingerprint: Json<'_>) {
         replace(&mut self.response.system_fingerprint, fingerprint);
+    }
+
+    /// The provider says that it failed. What it said first stays; what it did not say is filled in.
+    pub fn fail(&mut self, told: Option<ProviderError>) {
+        let Some(told) = told else { return };
+        let known = self.response.error.take().unwrap_or_default();
+        self.response.error = Some(ProviderError {
+            kind: known.kind.or(told.kind),
+            code: known.code.or(told.code),
+            message: known.message.or(told.message),
+        });
     }
 
     /// Why a choice ended: the last reason wins.

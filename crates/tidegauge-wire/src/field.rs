@@ -28,12 +28,20 @@ enum Kind {
     Null,
 }
 
+/// Small, so that many of them share a cache line: a text is shorter than 4 GiB.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     kind: Kind,
-    start: usize,
-    end: usize,
-    next: usize,
+    start: u32,
+    end: u32,
+    /// The node behind this value and all that is in it.
+    next: u32,
+}
+
+impl Node {
+    fn of<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        text.get(self.start as usize..self.end as usize)
+    }
 }
 
 /// The shape of one JSON text. Parse, then read through [`Doc::root`] with the same text.
@@ -48,8 +56,10 @@ impl Doc {
     pub(crate) fn parse(&mut self, text: &[u8]) -> bool {
         self.nodes.clear();
         let mut parser = Parser { text, nodes: &mut self.nodes };
+        let small = u32::try_from(text.len()).is_ok();
+        let end = parser.space(0);
         let whole =
-            parser.value(parser.space(0), 0).is_some_and(|end| parser.space(end) == text.len());
+            small && parser.value(end, 0).is_some_and(|end| parser.space(end) == text.len());
         if !whole {
             self.nodes.clear();
         }
@@ -58,7 +68,8 @@ impl Doc {
 
     /// The whole value. Absent if the last parse was not true.
     pub(crate) fn root<'a>(&'a self, text: &'a [u8]) -> Json<'a> {
-        Json { text, nodes: &self.nodes, node: self.nodes.first().copied(), at: 0 }
+        let at = if self.nodes.is_empty() { NOWHERE } else { 0 };
+        Json { text, nodes: &self.nodes, at }
     }
 }
 
@@ -68,12 +79,12 @@ struct Parser<'t, 'n> {
 }
 
 impl Parser<'_, '_> {
-    fn space(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        at + rest
-            .iter()
-            .position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-            .unwrap_or(rest.len())
+    #[inline]
+    fn space(&self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(at) {
+            at += 1;
+        }
+        at
     }
 
     /// Reads the value that begins at `at`; gives back where it ends.
@@ -138,21 +149,23 @@ impl Parser<'_, '_> {
             return None;
         }
         let index = self.nodes.len();
-        self.nodes.push(Node { kind, start, end: start, next: index + 1 });
+        self.leaf(kind, start, start);
         Some(index)
     }
 
     fn close(&mut self, index: usize, end: usize) -> Option<usize> {
-        let next = self.nodes.len();
+        let next = self.nodes.len() as u32;
         let node = self.nodes.get_mut(index)?;
-        node.end = end;
+        node.end = end as u32;
         node.next = next;
         Some(end)
     }
 
+    /// The text is shorter than 4 GiB, and there are fewer nodes than bytes.
+    #[inline]
     fn leaf(&mut self, kind: Kind, start: usize, end: usize) -> Option<usize> {
-        let next = self.nodes.len() + 1;
-        self.nodes.push(Node { kind, start, end, next });
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { kind, start: start as u32, end: end as u32, next });
         Some(end)
     }
 
@@ -176,11 +189,9 @@ impl Parser<'_, '_> {
         let mut end = start;
         let mut kind = Kind::Text;
         loop {
-            let rest = self.text.get(end..)?;
-            let hit = quote_or_backslash(rest)?;
-            end += hit;
+            end += quote_or_backslash(self.text.get(end..)?)?;
             if self.text.get(end) == Some(&b'"') {
-                self.leaf(kind, start, end)?;
+                self.leaf(kind, start, end);
                 return Some(end + 1);
             }
             kind = Kind::EscapedText;
@@ -190,43 +201,58 @@ impl Parser<'_, '_> {
 }
 
 /// Most strings in an event are shorter than the call to a vectorised search is worth.
+#[inline]
 fn quote_or_backslash(rest: &[u8]) -> Option<usize> {
     const SHORT: usize = 16;
-    let near = rest.get(..SHORT).unwrap_or(rest);
-    match near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        Some(hit) => Some(hit),
-        None => memchr2(b'"', b'\\', rest.get(SHORT..)?).map(|hit| hit + SHORT),
+    for (at, byte) in rest.iter().take(SHORT).enumerate() {
+        if matches!(byte, b'"' | b'\\') {
+            return Some(at);
+        }
     }
+    memchr2(b'"', b'\\', rest.get(SHORT..)?).map(|hit| hit + SHORT)
 }
+
+/// Where an absent value stands.
+const NOWHERE: u32 = u32::MAX;
 
 /// One value of a document, or the absence of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a> {
     text: &'a [u8],
     nodes: &'a [Node],
-    node: Option<Node>,
-    at: usize,
+    at: u32,
 }
 
 impl<'a> Json<'a> {
     /// The absence of a value.
-    pub const ABSENT: Json<'static> = Json { text: &[], nodes: &[], node: None, at: 0 };
+    pub const ABSENT: Json<'static> = Json { text: &[], nodes: &[], at: NOWHERE };
 
     /// The member of that name; the last one where a name stands twice. Absent if this is not an
     /// object.
     pub fn get(self, name: &str) -> Self {
-        let mut found = Self { node: None, ..self };
-        for (key, value) in self.members() {
-            if key.is(name) {
-                found = value;
+        let mut found = NOWHERE;
+        if let Some(object) = self.node().filter(|node| node.kind == Kind::Object) {
+            let mut at = self.at + 1;
+            while at < object.next {
+                let (Some(key), Some(value)) =
+                    (self.nodes.get(at as usize), self.nodes.get(at as usize + 1))
+                else {
+                    break;
+                };
+                let plain = (key.end - key.start) as usize == name.len()
+                    && key.of(self.text) == Some(name.as_bytes());
+                if plain || key.kind == Kind::EscapedText && self.here(at).is(name) {
+                    found = at + 1;
+                }
+                at = value.next;
             }
         }
-        found
+        self.here(found)
     }
 
     /// Whether there is a value, null included.
     pub fn exists(self) -> bool {
-        self.node.is_some()
+        self.node().is_some()
     }
 
     /// Whether there is a value other than null.
@@ -300,8 +326,8 @@ impl<'a> Json<'a> {
 
     /// A number as it is written.
     pub fn number(self) -> Option<&'a str> {
-        let node = self.node.filter(|node| node.kind == Kind::Number)?;
-        std::str::from_utf8(self.text.get(node.start..node.end)?).ok()
+        let node = self.node().filter(|node| node.kind == Kind::Number)?;
+        std::str::from_utf8(node.of(self.text)?).ok()
     }
 
     /// A finite number, or a string that is one.
@@ -332,7 +358,7 @@ impl<'a> Json<'a> {
 
     /// The elements of an array that are there; none if this is not an array.
     pub fn items(self) -> Items<'a> {
-        let open = (self.kind() == Some(Kind::Array)).then_some(self.at + 1);
+        let open = (self.kind() == Some(Kind::Array)).then(|| self.at + 1);
         Items { of: self, next: open }
     }
 
@@ -347,27 +373,37 @@ impl<'a> Json<'a> {
 
     /// The members of an object in order; none if this is not an object.
     pub fn members(self) -> Members<'a> {
-        let open = (self.kind() == Some(Kind::Object)).then_some(self.at + 1);
+        let open = (self.kind() == Some(Kind::Object)).then(|| self.at + 1);
         Members { of: self, next: open }
     }
 
     /// Where the value stands in the text, quotes included.
     pub(crate) fn span(self) -> Option<(usize, usize)> {
-        let node = self.node?;
+        let node = self.node()?;
+        let (start, end) = (node.start as usize, node.end as usize);
         Some(match node.kind {
-            Kind::Text | Kind::EscapedText => (node.start.saturating_sub(1), node.end + 1),
-            _ => (node.start, node.end),
+            Kind::Text | Kind::EscapedText => (start.saturating_sub(1), end + 1),
+            _ => (start, end),
         })
     }
 
+    fn here(self, at: u32) -> Self {
+        Self { at, ..self }
+    }
+
+    fn node(self) -> Option<&'a Node> {
+        self.nodes.get(self.at as usize)
+    }
+
     fn kind(self) -> Option<Kind> {
-        self.node.map(|node| node.kind)
+        self.node().map(|node| node.kind)
     }
 
     /// What stands between the quotes of a string.
     fn inner(self) -> Option<&'a [u8]> {
-        let node = self.node.filter(|node| matches!(node.kind, Kind::Text | Kind::EscapedText))?;
-        self.text.get(node.start..node.end)
+        let node =
+            self.node().filter(|node| matches!(node.kind, Kind::Text | Kind::EscapedText))?;
+        node.of(self.text)
     }
 
     fn digits(self) -> Option<Cow<'a, str>> {
@@ -380,10 +416,9 @@ impl<'a> Json<'a> {
         (key.inner() == Some(CUT.as_bytes())).then(|| value.size()).flatten()
     }
 
-    fn node_at(self, at: usize) -> Option<Self> {
-        let node = *self.nodes.get(at)?;
-        let end = self.node?.next;
-        (at < end).then_some(Self { node: Some(node), at, ..self })
+    /// The value that stands at `at`, if that is inside this one.
+    fn inside(self, at: u32) -> Option<Self> {
+        (at < self.node()?.next).then_some(self.here(at))
     }
 }
 
@@ -391,7 +426,7 @@ impl<'a> Json<'a> {
 #[derive(Debug)]
 pub struct Items<'a> {
     of: Json<'a>,
-    next: Option<usize>,
+    next: Option<u32>,
 }
 
 impl<'a> Iterator for Items<'a> {
@@ -407,15 +442,15 @@ impl<'a> Iterator for Items<'a> {
 
 struct Elements<'a> {
     of: Json<'a>,
-    next: Option<usize>,
+    next: Option<u32>,
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Json<'a>;
 
     fn next(&mut self) -> Option<Json<'a>> {
-        let item = self.of.node_at(self.next?)?;
-        self.next = item.node.map(|node| node.next);
+        let item = self.of.inside(self.next?)?;
+        self.next = item.node().map(|node| node.next);
         Some(item)
     }
 }
@@ -424,16 +459,16 @@ impl<'a> Iterator for Elements<'a> {
 #[derive(Debug)]
 pub struct Members<'a> {
     of: Json<'a>,
-    next: Option<usize>,
+    next: Option<u32>,
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Json<'a>, Json<'a>);
 
     fn next(&mut self) -> Option<(Json<'a>, Json<'a>)> {
-        let key = self.of.node_at(self.next?)?;
-        let value = self.of.node_at(key.at + 1)?;
-        self.next = value.node.map(|node| node.next);
+        let key = self.of.inside(self.next?)?;
+        let value = self.of.inside(key.at + 1)?;
+        self.next = value.node().map(|node| node.next);
         Some((key, value))
     }
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, ProviderError, Request, Response, Source,
-    StreamTimes, Usage,
+    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
 };
 
 use crate::answer::Answer;
@@ -96,10 +95,8 @@ impl Observer {
 
     /// The response head.
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
-        let answer = &mut self.reading.answer;
-        answer.response.status = Some(status);
-        self.provider.read_headers(headers, &mut answer.response);
-        self.provider.read_usage(headers, &mut answer.usage);
+        self.reading.answer.response.status = Some(status);
+        self.provider.read_headers(headers, &mut self.reading.answer);
         let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
         self.framing = Some(Framing::new(headers, streams));
@@ -123,6 +120,7 @@ impl Observer {
         let decoded = !self.content.is_some_and(|content| content.has_failed());
         let facts = Facts {
             understood: decoded && !self.reading.lossy && self.reading.reader.is_some(),
+            truncated: self.reading.answer.truncated,
             pending: self.reading.answer.pending,
         };
         let partial =
@@ -206,8 +204,8 @@ impl Reading {
         let Self { provider, reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
-        if answer.response.error.is_none() && root.get("error").is_some() {
-            answer.response.error = failure::read(root);
+        if root.get("error").is_some() {
+            answer.fail(failure::read(root));
             provider.read_error(root, &mut answer.response);
         }
         if let Some(reader) = reader {
@@ -238,7 +236,7 @@ impl Reading {
         if !doc.parse(&body.json) {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
-                fail(&mut answer.response, failure::of_text(&body.head));
+                answer.fail(failure::of_text(&body.head));
             } else {
                 answer.response.output = body.bytes > 0;
             }
@@ -247,7 +245,7 @@ impl Reading {
         self.lossy |= body.lossy;
         let root = doc.root(&body.json);
         if failed || root.get("error").is_some() {
-            fail(&mut answer.response, failure::read(root));
+            answer.fail(failure::read(root));
             provider.read_error(root, &mut answer.response);
         }
         if let Some(reader) = reader.filter(|_| !failed) {
@@ -263,18 +261,6 @@ impl Reading {
         // What was taken for a stream may turn out to be a single value.
         (response, usage, if stream { self.times } else { StreamTimes::default() })
     }
-}
-
-/// What the body says went wrong, and of what it does not say what the head said.
-fn fail(response: &mut Response, told: Option<ProviderError>) {
-    response.error = match (told, response.error.take()) {
-        (Some(told), Some(head)) => Some(ProviderError {
-            kind: told.kind.or(head.kind),
-            code: told.code.or(head.code),
-            message: told.message.or(head.message),
-        }),
-        (told, head) => told.or(head),
-    };
 }
 
 /// Where the figures come from.

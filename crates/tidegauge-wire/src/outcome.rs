@@ -11,6 +11,8 @@ use crate::provider::Provider;
 pub(crate) struct Facts {
     /// The answer's format was understood, to its end.
     pub(crate) understood: bool,
+    /// The output hit its limit, though no finish reason says so in words.
+    pub(crate) truncated: bool,
     /// The answer says that it is not ready yet, or to be continued.
     pub(crate) pending: bool,
 }
@@ -73,7 +75,7 @@ fn meaning(seen: &Observation, facts: Facts) -> Outcome {
         nobody(Category::Refusal)
     } else if ended_by(&["model_context_window_exceeded"]) {
         nobody(Category::ContextOverflow)
-    } else if ended_by(TRUNCATED) {
+    } else if facts.truncated || ended_by(TRUNCATED) {
         nobody(Category::Truncated)
     } else if response.bad_tool_calls > 0 {
         nobody(Category::ToolFailure)

@@ -4,9 +4,7 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{
-    Category, Dialect, Head, ProviderError, Request, Response, Usage, UsagePolicy,
-};
+use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, UsagePolicy};
 
 use crate::answer::Answer;
 use crate::field::Json;
@@ -41,15 +39,12 @@ pub trait Provider: Dialect {
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader>;
 
     /// Reads the response head.
-    fn read_headers(&self, headers: &HeaderMap, into: &mut Response) {
-        headers::read(headers, into);
+    fn read_headers(&self, headers: &HeaderMap, into: &mut Answer) {
+        headers::read(headers, &mut into.response);
     }
 
-    /// Reads usage that the response head tells. What the body tells replaces it.
-    fn read_usage(&self, _headers: &HeaderMap, _into: &mut Usage) {}
-
-    /// Reads what an error body tells beside its error object, which has been read into
-    /// `response.error`.
+    /// Reads what an error body, or an event with an error, tells beside its error object, which has
+    /// been read into `response.error`.
     fn read_error(&self, _body: Json<'_>, _into: &mut Response) {}
 
     /// What an error means where this provider differs from the others; `None` where it does not.

@@ -5,7 +5,7 @@
 //! stands at the end of a body of many megabytes is still there, in bounded memory. What was left out
 //! is marked by [`CUT`](crate::field::CUT). The result for a text does not depend on its pieces.
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 use crate::field::{CUT, MAX_DEPTH};
 
@@ -402,6 +402,9 @@ impl Skim {
     }
 
     fn in_scalar<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        if self.muted && rest.first().is_some_and(is_numeric) {
+            return self.muted_numbers(rest);
+        }
         let end = rest
             .iter()
             .position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'))
@@ -413,6 +416,24 @@ impl Skim {
         }
         if !tail.is_empty() {
             self.end_scalar();
+        }
+        tail
+    }
+
+    /// Numbers that are left out, by the run: vectors are most of what is ever left out.
+    fn muted_numbers<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let more = |byte: &u8| is_numeric(byte) || *byte == b',' || is_space(*byte);
+        let end = rest.iter().position(|byte| !more(byte)).unwrap_or(rest.len());
+        let (run, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if let Some(list) = self.open.last_mut() {
+            list.left_out += memchr_iter(b',', run).count() as u64;
+        }
+        let ended = !tail.is_empty() || run.last().is_some_and(|byte| is_space(*byte));
+        if run.trim_ascii_end().ends_with(b",") {
+            self.muted = false;
+            self.state = State::Value;
+        } else if ended {
+            self.end_value();
         }
         tail
     }
@@ -469,18 +490,21 @@ impl Skim {
     }
 }
 
+fn is_numeric(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// Words are checked; numbers by their characters only.
 fn is_scalar(scalar: &[u8]) -> bool {
-    let number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     match scalar.first() {
         Some(b't') => scalar == b"true",
         Some(b'f') => scalar == b"false",
         Some(b'n') => scalar == b"null",
-        _ => scalar.iter().all(number),
+        _ => scalar.iter().all(is_numeric),
     }
 }
 

@@ -2,74 +2,35 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, Usage,
-};
+use tidegauge_core::{Operation, OutputType, Request, Source, Usage};
 
-use super::routes::{self, Route};
+use super::plain::{self, Plain};
+use super::routes::Route;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader};
-use crate::splice::{self, PassAll};
+use crate::provider::{Asked, Event, Reader};
+use crate::splice::quoted;
 
 /// api.anthropic.com.
-#[derive(Debug)]
-pub(crate) struct Anthropic;
-
-impl Dialect for Anthropic {
-    fn kind(&self) -> &'static str {
-        "anthropic"
-    }
-
-    fn provider(&self) -> &'static str {
-        "anthropic"
-    }
-
-    fn claims(&self, head: Head<'_>) -> bool {
+pub(crate) static ANTHROPIC: Plain = Plain {
+    kind: "anthropic",
+    provider: "anthropic",
+    upstream: Some("https://api.anthropic.com"),
+    price_id: Some("anthropic"),
+    claims: |head| {
         let messages = head.path == "/v1/messages" || head.path.starts_with("/v1/messages/");
         messages || head.headers.contains_key("anthropic-version")
-    }
+    },
+    find: |head| plain::by_table(ROUTES, head),
+    error_body,
+    read_headers: |_, _| {},
+};
 
-    fn matched(&self, head: Head<'_>) -> Matched {
-        routes::matched(ROUTES, head)
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
-    }
-
-    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
-        let (kind, message) = (splice::quoted(kind), splice::quoted(message));
-        let error = format!(r#"{{"type":{kind},"message":{message}}}"#);
-        Bytes::from(format!(r#"{{"type":"error","error":{error},"request_id":null}}"#))
-    }
-}
-
-impl Provider for Anthropic {
-    fn upstream(&self) -> Option<&'static str> {
-        Some("https://api.anthropic.com")
-    }
-
-    fn price_id(&self) -> Option<&'static str> {
-        Some("anthropic")
-    }
-
-    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        routes::find(ROUTES, head).and_then(|(row, _)| row.reader)
-    }
+/// `{"type": "error", "error": {"type", "message"}, "request_id"}`
+fn error_body(_status: StatusCode, kind: &str, message: &str) -> Bytes {
+    let error = format!(r#"{{"type":{},"message":{}}}"#, quoted(kind), quoted(message));
+    Bytes::from(format!(r#"{{"type":"error","error":{error},"request_id":null}}"#))
 }
 
 static ROUTES: &[Route] = &[
@@ -140,7 +101,7 @@ impl Reader for Messages {
                 read_usage(body.get("usage"), &mut into.usage);
             }
             "message_stop" => into.ended = true,
-            "error" => into.response.error = failure::read(body),
+            "error" => into.fail(failure::read(body)),
             _ => {}
         }
     }
@@ -266,7 +227,7 @@ impl Reader for Complete {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         into.text(event.data.get("completion"));
         if event.data.get("type").is("error") {
-            into.response.error = failure::read(event.data);
+            into.fail(failure::read(event.data));
         }
     }
 }

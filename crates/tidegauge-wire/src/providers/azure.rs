@@ -7,7 +7,7 @@ use tidegauge_core::{
     UsagePolicy,
 };
 
-use super::anthropic::Anthropic;
+use super::anthropic::ANTHROPIC;
 use super::openai::{self, OpenAi, chat, completions};
 use super::routes;
 use crate::answer::Answer;
@@ -36,7 +36,7 @@ impl Dialect for Azure {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        if is_anthropic(head) { Anthropic.matched(head) } else { OpenAi.matched(head) }
+        if is_anthropic(head) { ANTHROPIC.matched(head) } else { OpenAi.matched(head) }
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -85,7 +85,7 @@ impl Provider for Azure {
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         if is_anthropic(head) {
-            return Anthropic.reader(head);
+            return ANTHROPIC.reader(head);
         }
         let end = head.path.trim_end_matches('/');
         match () {

@@ -85,13 +85,13 @@ impl Provider for Cohere {
         }
     }
 
-    fn read_headers(&self, told: &HeaderMap, into: &mut Response) {
-        headers::read(told, into);
+    fn read_headers(&self, told: &HeaderMap, into: &mut Answer) {
+        headers::read(told, &mut into.response);
         let number = |name: &str| told.get(name)?.to_str().ok()?.trim().parse().ok();
         let limit = number("x-trial-endpoint-call-limit");
         let remaining = number("x-trial-endpoint-call-remaining");
         if limit.is_some() || remaining.is_some() {
-            into.rate_limits.push(RateLimit { resource: "requests", limit, remaining });
+            into.response.rate_limits.push(RateLimit { resource: "requests", limit, remaining });
         }
     }
 
@@ -263,7 +263,7 @@ fn read_end(holder: Json<'_>, into: &mut Answer) {
     into.finish(0, reason);
     if reason.is("TIMEOUT") {
         let kind = reason.kept(64);
-        into.response.error = Some(ProviderError { kind, ..ProviderError::default() });
+        into.fail(Some(ProviderError { kind, ..ProviderError::default() }));
     }
     read_usage(holder.get("usage"), into);
 }
@@ -272,11 +272,9 @@ fn read_end(holder: Json<'_>, into: &mut Answer) {
 fn read_error(delta: Json<'_>, into: &mut Answer) {
     let told = delta.get("error");
     if told.is_some() {
-        into.response.error = Some(ProviderError {
-            kind: delta.get("error_type").kept(64),
-            code: None,
-            message: told.kept(MAX_MESSAGE),
-        });
+        let kind = delta.get("error_type").kept(64);
+        let message = told.kept(MAX_MESSAGE);
+        into.fail(Some(ProviderError { kind, code: None, message }));
     }
 }
 

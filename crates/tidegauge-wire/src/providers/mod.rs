@@ -10,6 +10,7 @@ mod compatible;
 mod gemini;
 mod ollama;
 mod openai;
+mod plain;
 mod routes;
 mod vertex;
 
@@ -24,7 +25,7 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &ollama::Ollama,
     &cohere::Cohere,
     // Known by a header too, which clients of those above may send as well.
-    &anthropic::Anthropic,
+    &anthropic::ANTHROPIC,
     &gemini::Gemini,
     // Known by configuration only.
     &openai::OpenAi,

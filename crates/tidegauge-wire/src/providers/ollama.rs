@@ -8,11 +8,10 @@ use tidegauge_core::{
     Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
 };
 
-use super::anthropic::Anthropic;
+use super::anthropic::ANTHROPIC;
 use super::openai::{self, OpenAi};
 use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
-use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
@@ -41,7 +40,7 @@ impl Dialect for Ollama {
     fn matched(&self, head: Head<'_>) -> Matched {
         match routes::find(ROUTES, head) {
             Some((_, matched)) => matched,
-            None if is_anthropic(head) => Anthropic.matched(head),
+            None if is_anthropic(head) => ANTHROPIC.matched(head),
             None => OpenAi.matched(head),
         }
     }
@@ -85,7 +84,7 @@ impl Provider for Ollama {
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         match routes::find(ROUTES, head) {
             Some((row, _)) => row.reader,
-            None if is_anthropic(head) => Anthropic.reader(head),
+            None if is_anthropic(head) => ANTHROPIC.reader(head),
             None => openai::reader(head),
         }
     }
@@ -93,7 +92,7 @@ impl Provider for Ollama {
 
 /// Newer servers speak Messages too.
 fn is_anthropic(head: Head<'_>) -> bool {
-    Anthropic.reader(head).is_some() && openai::reader(head).is_none()
+    ANTHROPIC.reader(head).is_some() && openai::reader(head).is_none()
 }
 
 static ROUTES: &[Route] = &[
@@ -171,9 +170,6 @@ impl Reader for Generate {
             into.pending |= reason.is("load") || reason.is("unload");
         }
         read_counts(body, into);
-        if body.get("error").is_some() {
-            into.response.error = failure::read(body);
-        }
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn read_named(name: &str, data: Json<'_>, into: &mut Answer) {
             took(data.get("metrics").get("latencyMs").size(), &mut into.response);
             into.ended = true;
         }
-        _ => into.response.error = errors::of_message(name, data).or(into.response.error.take()),
+        _ => into.fail(errors::of_message(name, data)),
     }
 }
 

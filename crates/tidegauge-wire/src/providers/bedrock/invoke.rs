@@ -34,8 +34,7 @@ impl Reader for Invoke {
             return read_body(event, into);
         }
         if let Some(name) = event.name.filter(|name| *name != "chunk") {
-            into.response.error = errors::of_message(name, event.data);
-            return;
+            return into.fail(errors::of_message(name, event.data));
         }
         let chunk = event.data.get("bytes").str();
         let Some(chunk) = chunk.and_then(|chunk| base64::decode(chunk.as_bytes())) else { return };

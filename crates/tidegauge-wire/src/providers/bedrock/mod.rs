@@ -11,12 +11,13 @@ mod usage;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice, Usage,
+    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
 };
 
 use self::path::Path;
 use super::headers;
 use super::openai::{self, OpenAi};
+use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
 
@@ -85,14 +86,15 @@ impl Provider for Bedrock {
         }
     }
 
-    fn read_headers(&self, told: &HeaderMap, into: &mut Response) {
-        headers::read(told, into);
+    fn read_headers(&self, told: &HeaderMap, into: &mut Answer) {
+        headers::read(told, &mut into.response);
+        usage::of_headers(told, &mut into.usage);
         let text = |name: &str| told.get(name).and_then(|value| value.to_str().ok());
         let latency = text("x-amzn-bedrock-invocation-latency").and_then(|text| text.parse().ok());
-        converse::took(latency, into);
+        converse::took(latency, &mut into.response);
         if let Some(exception) = text("x-amzn-errortype") {
             let kind = Some(errors::name(exception));
-            into.error = Some(ProviderError { kind, ..ProviderError::default() });
+            into.fail(Some(ProviderError { kind, ..ProviderError::default() }));
         }
     }
 
@@ -102,10 +104,6 @@ impl Provider for Bedrock {
 
     fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
         errors::classify(error)
-    }
-
-    fn read_usage(&self, headers: &HeaderMap, into: &mut Usage) {
-        usage::of_headers(headers, into);
     }
 }
 

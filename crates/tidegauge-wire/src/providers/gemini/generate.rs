@@ -148,6 +148,7 @@ impl Generate {
         into.ended = true;
         let word = self.word(&written);
         into.response.content_filter |= FILTERED.contains(&word);
+        into.truncated |= word == "MAX_TOKENS";
         if BAD_CALL.contains(&word) {
             into.bad_call();
         }

@@ -1,6 +1,6 @@
 //! The Responses API, whole and streamed.
 
-use tidegauge_core::{ProviderError, Request};
+use tidegauge_core::Request;
 
 use super::{request, usage};
 use crate::answer::{Answer, MAX_NAME};
@@ -65,7 +65,7 @@ impl Reader for Responses {
                 read_object(body.get("response"), unseen, into);
                 into.token = false;
             }
-            "error" => note_error(body, into),
+            "error" => into.fail(failure::read(body)),
             _ => read_object(body.get("response"), false, into),
         }
     }
@@ -83,7 +83,7 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
     }
     read_status(object, into);
     if object.get("error").is_some() {
-        note_error(object, into);
+        into.fail(failure::read(object));
     }
     usage::read(object.get("usage"), &mut into.usage);
 }
@@ -118,16 +118,6 @@ fn read_item(item: Json<'_>, into: &mut Answer) {
         "reasoning" | "" => {}
         _ => into.response.output = true,
     }
-}
-
-fn note_error(holder: Json<'_>, into: &mut Answer) {
-    let told = failure::read(holder).unwrap_or_default();
-    let known = into.response.error.take().unwrap_or_default();
-    into.response.error = Some(ProviderError {
-        kind: known.kind.or(told.kind),
-        code: known.code.or(told.code),
-        message: known.message.or(told.message),
-    });
 }
 
 /// `POST .../responses/input_tokens`: tokens counted without a model call.

@@ -78,6 +78,11 @@ fn answers() {
             json!({"finish": ["8"], "category": "content_filter"}),
         ),
         generate(
+            "number: limit",
+            r#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":2}]}"#,
+            json!({"finish": ["2"], "category": "truncated"}),
+        ),
+        generate(
             "number: tool",
             r#"{"candidates":[{"finishReason":12}]}"#,
             json!({"category": "tool_failure"}),
