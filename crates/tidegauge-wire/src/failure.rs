@@ -11,6 +11,12 @@ use crate::provider::Provider;
 /// How much of an error text is kept to be understood.
 const MAX_MESSAGE: usize = 2048;
 
+/// Whether a body or an event that need not be an error carries one.
+pub(crate) fn is_told(body: Json<'_>) -> bool {
+    let error = body.get("error");
+    error.has_text() || error.members().next().is_some()
+}
+
 /// The error object that a body or an event carries: `{"error": {...}}`, `{"error": "text"}`, flat,
 /// `{"detail": ...}`, or any of these as the only element of an array.
 pub(crate) fn read(body: Json<'_>) -> Option<ProviderError> {

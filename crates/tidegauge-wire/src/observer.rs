@@ -34,6 +34,8 @@ pub struct Observer {
     request_content: Content,
     content: Option<Content>,
     framing: Option<Framing>,
+    /// The answer calls itself JSON.
+    json: bool,
     reading: Reading,
 }
 
@@ -61,6 +63,8 @@ struct Reading {
     last_piece: Duration,
     /// Parts could not be read.
     lossy: bool,
+    /// The answer calls itself JSON and is not.
+    malformed: bool,
     doc: Doc,
 }
 
@@ -80,6 +84,7 @@ impl Observer {
             request_content: Content::new(head.headers),
             content: None,
             framing: None,
+            json: false,
             reading: Reading::new(provider, head),
         }
     }
@@ -97,8 +102,11 @@ impl Observer {
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
         self.reading.answer.response.status = Some(status);
         self.provider.read_headers(headers, &mut self.reading.answer);
-        let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
+        // What fails is told whole, however a success would be streamed.
+        let reader = self.reading.reader.filter(|_| status.is_success());
+        let streams = reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
+        self.json = is_json(headers);
         self.framing = Some(Framing::new(headers, streams));
     }
 
@@ -118,8 +126,11 @@ impl Observer {
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
         self.finish_answer();
         let decoded = !self.content.is_some_and(|content| content.has_failed());
+        let readable = decoded && self.reading.reader.is_some();
         let facts = Facts {
-            understood: decoded && !self.reading.lossy && self.reading.reader.is_some(),
+            understood: readable && !self.reading.lossy,
+            readable,
+            malformed: readable && self.reading.malformed,
             truncated: self.reading.answer.truncated,
             pending: self.reading.answer.pending,
         };
@@ -165,9 +176,15 @@ impl Observer {
         let at = reading.last_piece;
         let Some(framing) = self.framing.take() else { return };
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
+            reading.malformed = self.json && body.bytes > 0 && body.json.is_empty();
             reading.body(&body);
         }
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"))
 }
 
 impl Reading {
@@ -180,6 +197,7 @@ impl Reading {
             last_event: None,
             last_piece: Duration::ZERO,
             lossy: false,
+            malformed: false,
             doc: Doc::default(),
         }
     }
@@ -204,7 +222,7 @@ impl Reading {
         let Self { provider, reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
-        if root.get("error").is_some() {
+        if failure::is_told(root) {
             answer.fail(failure::read(root));
             provider.read_error(root, &mut answer.response);
         }
@@ -244,7 +262,7 @@ impl Reading {
         }
         self.lossy |= body.lossy;
         let root = doc.root(&body.json);
-        if failed || root.get("error").is_some() {
+        if failed || failure::is_told(root) {
             answer.fail(failure::read(root));
             provider.read_error(root, &mut answer.response);
         }
@@ -277,6 +295,3 @@ fn source(exchange: &Exchange, seen: &Observation) -> Source {
         told => told,
     }
 }
-
-#[cfg(test)]
-mod tests;

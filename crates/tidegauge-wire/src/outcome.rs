@@ -9,8 +9,12 @@ use crate::provider::Provider;
 /// What the readers know beside the observation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    /// The answer's format was understood, to its end.
+    /// Nothing of the answer was lost on us.
     pub(crate) understood: bool,
+    /// The answer is of an API that is known, and could be decoded.
+    pub(crate) readable: bool,
+    /// The answer calls itself what it is not.
+    pub(crate) malformed: bool,
     /// The output hit its limit, though no finish reason says so in words.
     pub(crate) truncated: bool,
     /// The answer says that it is not ready yet, or to be continued.
@@ -40,6 +44,11 @@ pub(crate) fn judge(
     }
     let inference = exchange.operation.is_inference();
     match response.status {
+        Some(status) if status.is_success() && facts.malformed => Outcome {
+            category: Some(Category::MalformedResponse),
+            error: Some(ErrorType::fixed("malformed_response")),
+            unclassified: false,
+        },
         Some(status) if status.is_success() && inference => meaning(seen, facts),
         _ => Outcome::default(),
     }
@@ -58,7 +67,7 @@ fn is_cut(exchange: &Exchange, seen: &Observation, facts: Facts) -> bool {
     let response = &seen.response;
     let unmarked = response.terminated == Some(false) && response.finish_reasons.is_empty();
     let success = response.status.is_some_and(|status| status.is_success());
-    exchange.end == End::Complete && seen.stream && success && unmarked && facts.understood
+    exchange.end == End::Complete && seen.stream && success && unmarked && facts.readable
 }
 
 /// What a success means.
@@ -99,6 +108,3 @@ fn failed(failure: Failure) -> Outcome {
     let error: ErrorType = failure.error_type();
     Outcome { category: Some(failure.category()), error: Some(error), unclassified: false }
 }
-
-#[cfg(test)]
-mod tests;

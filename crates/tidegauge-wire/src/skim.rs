@@ -35,13 +35,16 @@ pub(crate) struct Limits {
     pub(crate) soft: usize,
     /// At all, give or take one string.
     pub(crate) hard: usize,
+    /// How deep objects and lists may nest; deeper ones become null.
+    pub(crate) depth: usize,
 }
 
 impl Limits {
     /// For answers: tool arguments must stay whole.
-    pub(crate) const ANSWER: Self = Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20 };
-    /// For requests, of which no long string is read.
-    pub(crate) const REQUEST: Self = Self { string: 512, soft: 256 << 10, hard: 1 << 20 };
+    pub(crate) const ANSWER: Self =
+        Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20, depth: MAX_DEPTH };
+    /// For requests, of which neither long strings nor the schemas of tools are read.
+    pub(crate) const REQUEST: Self = Self { string: 512, soft: 256 << 10, hard: 1 << 20, depth: 7 };
 }
 
 /// What is left of a text.
@@ -240,9 +243,10 @@ impl Skim {
     fn begin_container(&mut self, byte: u8) {
         let spent = self.out.len() >= self.limits.soft;
         self.begin_element(if spent { 0 } else { u64::MAX });
-        let too_deep = self.open.len() >= MAX_DEPTH;
+        let too_deep = self.open.len() >= self.limits.depth;
         if self.muted || too_deep {
-            self.lossy |= too_deep || byte == b'{';
+            // What is deeper than anyone reads is not missed.
+            self.lossy |= if too_deep { self.limits.depth == MAX_DEPTH } else { byte == b'{' };
             if !self.muted {
                 self.out.extend_from_slice(b"null");
             }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Operation, OutputType, Request, Source, Usage};
+use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
 
-use super::plain::{self, Plain};
+use super::plain::{self, Found, Plain};
 use super::routes::Route;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
@@ -22,10 +22,15 @@ pub(crate) static ANTHROPIC: Plain = Plain {
         let messages = head.path == "/v1/messages" || head.path.starts_with("/v1/messages/");
         messages || head.headers.contains_key("anthropic-version")
     },
-    find: |head| plain::by_table(ROUTES, head),
+    find,
     error_body,
     read_headers: |_, _| {},
 };
+
+/// What a path of this API asks for, whoever serves it.
+pub(crate) fn find(head: Head<'_>) -> Option<Found> {
+    plain::by_table(ROUTES, head)
+}
 
 /// `{"type": "error", "error": {"type", "message"}, "request_id"}`
 fn error_body(_status: StatusCode, kind: &str, message: &str) -> Bytes {

@@ -7,8 +7,9 @@ use tidegauge_core::{
     UsagePolicy,
 };
 
-use super::anthropic::ANTHROPIC;
+use super::anthropic;
 use super::openai::{self, OpenAi, chat, completions};
+use super::plain::Found;
 use super::routes;
 use crate::answer::Answer;
 use crate::field::Json;
@@ -36,12 +37,12 @@ impl Dialect for Azure {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        if is_anthropic(head) { ANTHROPIC.matched(head) } else { OpenAi.matched(head) }
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
         let old = version(head).is_some_and(|version| version < USAGE_SINCE);
-        !old && !is_anthropic(head) && OpenAi.may_splice(operation, head)
+        !old && OpenAi.may_splice(operation, head)
     }
 
     fn splice(&self, body: &[u8]) -> Option<Splice> {
@@ -84,21 +85,18 @@ impl Provider for Azure {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        if is_anthropic(head) {
-            return ANTHROPIC.reader(head);
-        }
         let end = head.path.trim_end_matches('/');
         match () {
             () if end.ends_with("/chat/completions") => Some(&Filtered(chat::Chat)),
             () if end.ends_with("/completions") => Some(&Filtered(completions::Completions)),
-            () => openai::reader(head),
+            () => find(head).and_then(|(_, reader)| reader),
         }
     }
 }
 
-/// Foundry serves Anthropic's models under their own API.
-fn is_anthropic(head: Head<'_>) -> bool {
-    routes::segments(head.path).next() == Some("anthropic")
+/// OpenAI's APIs; Foundry serves Anthropic's models under their own.
+fn find(head: Head<'_>) -> Option<Found> {
+    openai::find(head).or_else(|| anthropic::find(head))
 }
 
 /// `api-version`: a date, perhaps with `-preview`. The newer surface needs none.

@@ -9,6 +9,7 @@ use tidegauge_core::{
 
 use super::headers;
 use super::openai::{self, OpenAi, audio};
+use super::plain::{self, Found};
 use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
@@ -40,10 +41,7 @@ impl Dialect for Cohere {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        match routes::find(ROUTES, head) {
-            Some((_, matched)) => matched,
-            None => OpenAi.matched(head),
-        }
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -79,10 +77,7 @@ impl Provider for Cohere {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        match routes::find(ROUTES, head) {
-            Some((row, _)) => row.reader,
-            None => openai::reader(head),
-        }
+        find(head).and_then(|(_, reader)| reader)
     }
 
     fn read_headers(&self, told: &HeaderMap, into: &mut Answer) {
@@ -105,6 +100,11 @@ impl Provider for Cohere {
         let missing = response.status == Some(StatusCode::NOT_FOUND);
         (missing && model).then_some(Category::ModelNotFound)
     }
+}
+
+/// Its own API, and the one it imitates.
+fn find(head: Head<'_>) -> Option<Found> {
+    plain::by_table(ROUTES, head).or_else(|| openai::find(head))
 }
 
 static ROUTES: &[Route] = &[

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
+use super::anthropic;
 use super::openai::{self, OpenAi};
+use super::plain::Found;
+use super::routes;
 use crate::provider::{Provider, Reader};
 
 /// A host that differs from OpenAI by data only.
@@ -34,7 +37,7 @@ impl Dialect for Compatible {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        OpenAi.matched(head)
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -80,8 +83,13 @@ impl Provider for Compatible {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        openai::reader(head)
+        find(head).and_then(|(_, reader)| reader)
     }
+}
+
+/// Several of these hosts speak Anthropic's Messages beside OpenAI's APIs.
+fn find(head: Head<'_>) -> Option<Found> {
+    openai::find(head).or_else(|| anthropic::find(head))
 }
 
 /// Somebody else's host, which is not asked for usage.

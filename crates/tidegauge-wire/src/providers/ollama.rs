@@ -8,8 +8,9 @@ use tidegauge_core::{
     Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
 };
 
-use super::anthropic::ANTHROPIC;
+use super::anthropic;
 use super::openai::{self, OpenAi};
+use super::plain::{self, Found};
 use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
@@ -38,11 +39,7 @@ impl Dialect for Ollama {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        match routes::find(ROUTES, head) {
-            Some((_, matched)) => matched,
-            None if is_anthropic(head) => ANTHROPIC.matched(head),
-            None => OpenAi.matched(head),
-        }
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -82,17 +79,13 @@ impl Provider for Ollama {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        match routes::find(ROUTES, head) {
-            Some((row, _)) => row.reader,
-            None if is_anthropic(head) => ANTHROPIC.reader(head),
-            None => openai::reader(head),
-        }
+        find(head).and_then(|(_, reader)| reader)
     }
 }
 
-/// Newer servers speak Messages too.
-fn is_anthropic(head: Head<'_>) -> bool {
-    ANTHROPIC.reader(head).is_some() && openai::reader(head).is_none()
+/// Its own API, and the two it imitates.
+fn find(head: Head<'_>) -> Option<Found> {
+    plain::by_table(ROUTES, head).or_else(|| openai::find(head)).or_else(|| anthropic::find(head))
 }
 
 static ROUTES: &[Route] = &[

@@ -62,11 +62,6 @@ pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static 
     })
 }
 
-/// What a request head asks for by that table.
-pub(crate) fn matched(table: &'static [Route], head: Head<'_>) -> Matched {
-    find(table, head).map_or_else(unknown, |(_, matched)| matched)
-}
-
 /// What is not known.
 pub(crate) fn unknown() -> Matched {
     Matched { operation: Operation::Other, route: Cow::Borrowed("/{path}") }

@@ -10,7 +10,7 @@ use tidegauge_core::{
 use super::anthropic;
 use super::gemini::path::{self, Path};
 use super::gemini::{self, errors, generate};
-use super::openai::{self, OpenAi, chat};
+use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader};
@@ -77,7 +77,7 @@ impl Provider for Vertex {
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         if path::is_compatible(head.path) {
-            return openai::reader(head);
+            return OpenAi.reader(head);
         }
         let path = Path::of(head.path);
         match path.method {

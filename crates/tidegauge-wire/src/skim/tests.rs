@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Limits, Skim, Skimmed};
+use super::{Limits, MAX_DEPTH, Skim, Skimmed};
 
-const SMALL: Limits = Limits { string: 24, soft: 200, hard: 2000 };
+const SMALL: Limits = Limits { string: 24, soft: 200, hard: 2000, depth: MAX_DEPTH };
 
 fn skim(limits: Limits, pieces: &[&[u8]]) -> Skimmed {
     let mut skim = Skim::new(limits);
@@ -81,6 +81,14 @@ fn what_is_not_json_keeps_its_head() {
         assert!(skimmed.lossy, "{text}");
         assert!(skimmed.json.is_empty() || serde_json::from_slice::<Value>(&skimmed.json).is_ok());
     }
+}
+
+#[test]
+fn requests_are_not_read_deeper_than_needed() {
+    let text = r#"{"a":[{"b":[{"c":{"d":{"e":[1]}}}]}],"model":"m"}"#;
+    let skimmed = skim(Limits::REQUEST, &[text.as_bytes()]);
+    assert_eq!(value(&skimmed), json!({"a":[{"b":[{"c":{"d":{"e":null}}}]}],"model":"m"}));
+    assert!(!skimmed.lossy);
 }
 
 #[test]

@@ -144,6 +144,26 @@ fn times_follow_the_tokens() {
 }
 
 #[test]
+fn a_long_stream_keeps_a_bounded_record() {
+    let mut case = blank();
+    case.headers = crate::exchange::headers([("content-type", "text/event-stream")]);
+    let delta = r#"data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"[[[["}}]}}]}"#;
+    let other =
+        r#"data: {"choices":[{"index":9,"delta":{"tool_calls":[{"id":"N","function":{}}]}}]}"#;
+    let mut response = String::new();
+    for n in 0..6000 {
+        response += &format!("{delta}\n\n{}\n\n", other.replace('N', &n.to_string()));
+    }
+    case.response = response.into_bytes();
+    let seen = case.observe(|_| 4096);
+    assert_eq!(seen.response.events, 12_000);
+    assert_eq!(seen.times.gaps.len(), StreamTimes::MAX_GAPS);
+    assert_eq!(seen.times.gaps_dropped, 11_999 - StreamTimes::MAX_GAPS as u64);
+    assert_eq!(seen.response.tool_calls, 6001);
+    assert_eq!(seen.outcome.category.map(|category| category.name()), Some("stream_cut"));
+}
+
+#[test]
 fn kinds_are_unique_and_origins_are_origins() {
     let mut kinds: Vec<&str> = PROVIDERS.iter().map(|provider| provider.kind()).collect();
     kinds.sort_unstable();

@@ -16,7 +16,7 @@ use tidegauge_core::{
 
 use self::path::Path;
 use super::headers;
-use super::openai::{self, OpenAi};
+use super::openai::OpenAi;
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
@@ -82,7 +82,7 @@ impl Provider for Bedrock {
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         match Path::of(head.path) {
             Some(path) => path.reader(),
-            None => openai::reader(head),
+            None => OpenAi.reader(head),
         }
     }
 

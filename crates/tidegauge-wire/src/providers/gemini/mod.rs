@@ -17,7 +17,7 @@ use tidegauge_core::{
 };
 
 use self::path::Path;
-use super::openai::{self, OpenAi};
+use super::openai::OpenAi;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
 
@@ -79,7 +79,7 @@ impl Provider for Gemini {
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         if path::is_compatible(head.path) {
-            return openai::reader(head);
+            return OpenAi.reader(head);
         }
         reader(&Path::of(head.path))
     }

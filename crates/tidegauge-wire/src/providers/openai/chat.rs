@@ -4,6 +4,7 @@ use tidegauge_core::{OutputType, Request};
 
 use super::{request, usage};
 use crate::answer::Answer;
+use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
 
@@ -52,6 +53,10 @@ impl Reader for Chat {
 fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) {
     let index = choice.get("index").size().unwrap_or(place as u64);
     into.finish(index, choice.get("finish_reason"));
+    // A router says here that the provider behind it failed half-way.
+    if failure::is_told(choice) {
+        into.fail(failure::read(choice));
+    }
     if choice.get("finish_reason").is("content_filter") {
         into.response.content_filter = true;
     }

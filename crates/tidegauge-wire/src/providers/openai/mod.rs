@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
+use super::plain::{self, Found};
 use super::routes::{self, Route};
 use crate::provider::{Provider, Reader};
 use crate::splice;
@@ -38,7 +39,7 @@ impl Dialect for OpenAi {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        routes::matched(ROUTES, head)
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -80,13 +81,13 @@ impl Provider for OpenAi {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        reader(head)
+        find(head).and_then(|(_, reader)| reader)
     }
 }
 
-/// The reader for a path of this API.
-pub(crate) fn reader(head: Head<'_>) -> Option<&'static dyn Reader> {
-    routes::find(ROUTES, head).and_then(|(row, _)| row.reader)
+/// What a path of this API asks for, whoever serves it.
+pub(crate) fn find(head: Head<'_>) -> Option<Found> {
+    plain::by_table(ROUTES, head)
 }
 
 /// Only the two APIs with `stream_options` are spliced, and only plain JSON bodies.

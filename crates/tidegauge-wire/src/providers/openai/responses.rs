@@ -82,7 +82,7 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
         }
     }
     read_status(object, into);
-    if object.get("error").is_some() {
+    if failure::is_told(object) {
         into.fail(failure::read(object));
     }
     usage::read(object.get("usage"), &mut into.usage);
