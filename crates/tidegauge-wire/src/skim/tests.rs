@@ -108,7 +108,7 @@ fn bombs_are_bounded() {
 
     let mut many = Skim::new(Limits::ANSWER);
     many.push(b"{");
-    for key in 0..1_000_000 {
+    for key in 0..200_000 {
         many.push(format!(r#""k{key}":{key},"#).as_bytes());
     }
     many.push(br#""z":1}"#);

@@ -11,7 +11,7 @@ use crate::cassettes::{folders, load};
 use crate::exchange::Case;
 
 /// Times depend on the pieces, nothing else does.
-fn timeless(mut seen: Observation) -> Observation {
+pub(crate) fn timeless(mut seen: Observation) -> Observation {
     seen.times = StreamTimes::default();
     seen
 }

@@ -8,27 +8,36 @@ use serde_json::{Value, json};
 use tidegauge_core::Observation;
 
 use crate::exchange::{Case, headers};
+use crate::properties::timeless;
 
 /// Categories of ours that the recordings have no word for.
 const UNSAID: &[&str] = &["truncated", "empty", "client_cancelled"];
 
-#[test]
-fn recordings_read_as_expected() {
+/// Every recording of an HTTP exchange, with its provider's label.
+fn recordings() -> Vec<(String, Value)> {
     let Ok(folder) = std::env::var("TIDEGAUGE_RECORDINGS") else {
         println!("skipped: TIDEGAUGE_RECORDINGS names no folder of recordings");
-        return;
+        return Vec::new();
     };
-    let mut table: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut wrong = Vec::new();
+    let mut found = Vec::new();
     for file in json_files(Path::new(&folder)) {
         let text = std::fs::read_to_string(&file).expect("a recording");
         let recording: Value = serde_json::from_str(&text).expect("a recording is JSON");
-        let Some(label) = recording["provider"].as_str().filter(|_| recording["kind"] == "http")
-        else {
-            continue;
-        };
-        let found = disagreements(&recording, label);
-        let row = table.entry(label.to_owned()).or_default();
+        if let Some(label) = recording["provider"].as_str().filter(|_| recording["kind"] == "http")
+        {
+            found.push((label.to_owned(), recording));
+        }
+    }
+    found
+}
+
+#[test]
+fn recordings_read_as_expected() {
+    let mut table: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (label, recording) in recordings() {
+        let found = disagreements(&recording, &label);
+        let row = table.entry(label).or_default();
         row.0 += usize::from(found.is_empty());
         row.1 += 1;
         wrong.extend(found);
@@ -40,6 +49,28 @@ fn recordings_read_as_expected() {
         println!("{good:4} / {all:<4} {label}");
     }
     assert!(wrong.is_empty(), "recordings are read otherwise");
+}
+
+/// Bytes that flipped on the way spoil what is told, never more.
+#[test]
+fn mangled_recordings_do_no_harm() {
+    for (label, recording) in recordings() {
+        let original = case(&recording, &label);
+        if original.response.len() > 20_000 || original.response.is_empty() {
+            continue;
+        }
+        let whole = timeless(original.observe(|left| left));
+        assert_eq!(timeless(original.observe(|_| 11)), whole, "{label} {}", recording["id"]);
+        let mut at = 7;
+        for flip in [1, 2, 4, 8, 16, 32, 64, 128] {
+            let mut mangled = original.clone();
+            for _ in 0..3 {
+                at = (at * 31 + 17) % mangled.response.len();
+                mangled.response[at] ^= flip;
+            }
+            let _ = mangled.observe(|_| 97);
+        }
+    }
 }
 
 fn disagreements(recording: &Value, label: &str) -> Vec<String> {
