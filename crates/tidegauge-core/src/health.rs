@@ -104,6 +104,7 @@ pub struct Health {
     spans_dropped: [AtomicU64; Dropped::ALL.len()],
     points_dropped: [AtomicU64; Dropped::ALL.len()],
     logs_dropped: [AtomicU64; Dropped::ALL.len()],
+    lines_dropped: [AtomicU64; Dropped::ALL.len()],
     panics: [AtomicU64; Task::ALL.len()],
     disconnects: AtomicU64,
     partial: AtomicU64,
@@ -192,6 +193,8 @@ counters_by! {
     point_dropped, points_dropped => points_dropped by Dropped;
     /// Log records (events) were dropped.
     log_dropped, logs_dropped => logs_dropped by Dropped;
+    /// Lines of the record file were dropped.
+    line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.
     panicked, panics => panics by Task;
 }

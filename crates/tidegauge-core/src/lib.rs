@@ -24,7 +24,7 @@ pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
 };
 pub use health::{Dropped, Health, Rejected, Task};
-pub use measurement::{Cost, CostLine, CostStatus, Measurement, Money};
+pub use measurement::{Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
     Observation, OutputType, ProviderError, RateLimit, Request, Response, StreamTimes,
 };

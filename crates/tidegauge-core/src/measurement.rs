@@ -82,15 +82,52 @@ impl CostStatus {
     }
 }
 
+/// Something that has a price of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Charge {
+    /// Tokens of one kind.
+    Tokens(Bucket),
+    /// Searches of the provider's own tools.
+    Searches,
+    /// The call itself.
+    Requests,
+    /// Audio billed by time, in microseconds.
+    AudioTime,
+    /// Time on our own GPUs, in microseconds summed over them.
+    GpuTime,
+}
+
+impl Charge {
+    /// The word used in price explanations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokens(bucket) => bucket.name(),
+            Self::Searches => "searches",
+            Self::Requests => "requests",
+            Self::AudioTime => "audio_time",
+            Self::GpuTime => "gpu_time",
+        }
+    }
+
+    /// How many a price is for: a million tokens, a thousand searches or requests, an hour.
+    pub fn per(self) -> u64 {
+        match self {
+            Self::Tokens(_) => 1_000_000,
+            Self::Searches | Self::Requests => 1_000,
+            Self::AudioTime | Self::GpuTime => 3_600_000_000,
+        }
+    }
+}
+
 /// One line of a price explanation.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CostLine {
     /// What is priced.
-    pub bucket: Bucket,
+    pub charge: Charge,
     /// How many.
-    pub tokens: u64,
-    /// US dollars for a million of them, as the price list writes it.
-    pub usd_per_million: String,
+    pub quantity: u64,
+    /// US dollars for [`Charge::per`] of them, as the price list writes it.
+    pub usd: String,
     /// What they cost.
     pub amount: Money,
 }
@@ -108,7 +145,8 @@ pub struct Cost {
     pub model: Option<String>,
     /// Version and date of the price list.
     pub catalogue: Option<Arc<str>>,
-    /// How the amount comes about, one line per bucket that was used.
+    /// How the amount comes about, one line for each charge.
+    /// They add up to `amount` when it is priced.
     pub lines: Vec<CostLine>,
 }
 

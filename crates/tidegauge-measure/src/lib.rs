@@ -1,1 +1,23 @@
-//! stub
+//! Numbers: what an exchange cost and how long it took, one by one and over rolling windows.
+//!
+//! In: an exchange and its observation. Out: a [`tidegauge_core::Measurement`], and live percentiles
+//! of many. Pure: the clock is an argument, there is no IO. Must not know: bytes, formats, provider
+//! names, telemetry.
+
+mod catalogue;
+mod decimal;
+#[cfg(test)]
+mod example;
+mod explain;
+mod histogram;
+mod measure;
+mod overlay;
+mod price;
+mod window;
+
+pub use explain::{Listed, ListedRate, ListedRates, Tier};
+pub use histogram::Percentiles;
+pub use measure::measure;
+pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
+pub use price::{Asked, CatalogueError, Prices};
+pub use window::{Bounds, Key, Row, Span, Windows};

@@ -1,1 +1,43 @@
-//! stub
+//! Records into OpenTelemetry: OTLP spans, metrics and events, delivered, and a metrics page.
+//!
+//! In: finished [`Record`](tidegauge_core::Record)s, through [`Telemetry`]'s
+//! [`Sink`](tidegauge_core::Sink), and a [`Config`]. Out: OTLP over gRPC or HTTP, and OpenMetrics text.
+//! The only crate that names OpenTelemetry; it must not know the proxy, a provider or a price list.
+//! Everything that waits does so on a thread of its own.
+
+mod attribute;
+mod cardinality;
+mod config;
+mod deliver;
+mod diagnostics;
+mod envelope;
+mod event;
+mod exemplar;
+mod export;
+mod metric;
+mod openmetrics;
+mod percent;
+mod points;
+mod queue;
+mod redact;
+mod resource;
+mod semconv;
+mod span;
+mod transport;
+
+#[cfg(test)]
+mod testing;
+
+pub use attribute::AttributeLimits;
+pub use config::{
+    Compression, Config, ConfigError, Identity, Mistake, Protocol, QueueOptions, Sampler, Settings,
+    Sums, Target,
+};
+pub use diagnostics::layer;
+pub use exemplar::ExemplarFilter;
+pub use export::{StartError, Telemetry};
+pub use metric::{Histograms, MetricOptions};
+pub use openmetrics::CONTENT_TYPE;
+pub use resource::ResourceAttributes;
+pub use span::{CacheWriteName, SpanOptions};
+pub use transport::TlsError;

@@ -1,1 +1,43 @@
-//! stub
+//! Connections in, exchanges out: accept, check, route, forward, tap, rescue.
+//!
+//! Bytes pass unchanged and wait for nothing but each other; what passes is shown to the
+//! [`Observers`](tidegauge_core::Observers) it is given, its only exit. It must not know a provider
+//! by name, a telemetry format or a price. It is the only crate that reads the clock.
+
+mod attribution;
+mod body;
+mod caller;
+mod check;
+mod clock;
+mod config;
+mod connect;
+mod connection;
+mod failure;
+mod forward;
+mod framing;
+mod headers;
+mod link;
+mod open;
+mod redact;
+mod rescue;
+mod route;
+mod server;
+mod service;
+mod shared;
+mod shutdown;
+mod socket;
+mod stream;
+mod tap;
+mod tasks;
+mod trace;
+mod tunnel;
+mod upload;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::Clock;
+pub use config::{Config, Identity, Limits, Pool};
+pub use server::{BindError, Server};
+pub use shutdown::{Drained, Shutdown};

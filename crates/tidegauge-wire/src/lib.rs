@@ -25,4 +25,4 @@ mod splice;
 mod sse;
 
 pub use observer::Observer;
-pub use provider::{PROVIDERS, Provider, provider};
+pub use provider::{PROVIDERS, Provider, default_provider, provider};

@@ -30,6 +30,12 @@ pub trait Provider: Dialect {
         true
     }
 
+    /// How its own clients are told another address: the environment variable they read, and what
+    /// follows the upstream's name in its value. `None`: there is no such variable.
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Whether the surfaces of its API have names of their own (`openai.api.type`).
     fn names_surfaces(&self) -> bool {
         false
@@ -113,4 +119,9 @@ pub static PROVIDERS: &[&dyn Provider] = providers::ALL;
 /// The provider of that kind, as a configuration names it.
 pub fn provider(kind: &str) -> Option<&'static dyn Provider> {
     PROVIDERS.iter().copied().find(|provider| provider.kind() == kind)
+}
+
+/// The provider that a request at the root is meant for when no provider claims it.
+pub fn default_provider() -> &'static dyn Provider {
+    providers::DEFAULT
 }

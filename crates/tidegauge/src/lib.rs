@@ -1,1 +1,27 @@
-//! stub
+//! The roof: a command line and a YAML file into a running process.
+//!
+//! `config` decides what runs, `serve` wires it together and runs it, `pipeline` turns finished
+//! exchanges into records for the `sinks`, `console` answers on the second listener. The only crate
+//! that may know all others; it must not know what any provider or telemetry format looks like.
+
+mod cli;
+mod cmd;
+pub mod config;
+mod console;
+pub mod demo;
+mod log;
+mod pipeline;
+mod record;
+mod reload;
+mod serve;
+pub mod sinks;
+#[cfg(test)]
+mod testing;
+mod welcome;
+
+pub use cli::{Cli, run};
+pub use cmd::Exit;
+pub use log::log_panics;
+pub use pipeline::Pipeline;
+pub use record::RecordJson;
+pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};

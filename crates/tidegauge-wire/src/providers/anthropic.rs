@@ -18,6 +18,7 @@ pub(crate) static ANTHROPIC: Plain = Plain {
     provider: "anthropic",
     upstream: Some("https://api.anthropic.com"),
     price_id: Some("anthropic"),
+    client_variable: Some(("ANTHROPIC_BASE_URL", "")),
     claims: |head| {
         let messages = head.path == "/v1/messages" || head.path.starts_with("/v1/messages/");
         messages || head.headers.contains_key("anthropic-version")

@@ -46,3 +46,6 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &compatible::VLLM,
     &compatible::LLAMACPP,
 ];
+
+/// Whose format most clients speak.
+pub(crate) const DEFAULT: &dyn Provider = &openai::OpenAi;

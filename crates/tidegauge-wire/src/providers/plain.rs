@@ -24,6 +24,8 @@ pub(crate) struct Plain {
     pub(crate) upstream: Option<&'static str>,
     /// See [`Provider::price_id`].
     pub(crate) price_id: Option<&'static str>,
+    /// See [`Provider::client_variable`].
+    pub(crate) client_variable: Option<(&'static str, &'static str)>,
     /// See [`Dialect::claims`].
     pub(crate) claims: fn(Head<'_>) -> bool,
     /// What a request head asks for, if it is known.
@@ -79,6 +81,10 @@ impl Provider for Plain {
 
     fn price_id(&self) -> Option<&'static str> {
         self.price_id
+    }
+
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        self.client_variable
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {

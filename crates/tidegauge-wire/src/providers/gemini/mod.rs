@@ -77,6 +77,10 @@ impl Provider for Gemini {
         Some("google")
     }
 
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        Some(("GOOGLE_GEMINI_BASE_URL", ""))
+    }
+
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         if path::is_compatible(head.path) {
             return OpenAi.reader(head);

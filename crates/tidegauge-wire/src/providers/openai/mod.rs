@@ -76,6 +76,10 @@ impl Provider for OpenAi {
         Some("openai")
     }
 
+    fn client_variable(&self) -> Option<(&'static str, &'static str)> {
+        Some(("OPENAI_BASE_URL", "/v1"))
+    }
+
     fn names_surfaces(&self) -> bool {
         true
     }

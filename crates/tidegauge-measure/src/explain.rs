@@ -1,0 +1,295 @@
+//! Turns a price list into what a person can read: models, prices by kind of token, tiers.
+//!
+//! For a command line, not for the record path: a listing asks the catalogue thousands of
+//! questions. Must not know: how it is shown.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use tidegauge_core::{Bucket, Charge};
+
+use crate::Prices;
+use crate::catalogue::Quote;
+use crate::decimal::dollars;
+use crate::overlay::Own;
+
+/// Where a listing looks for prompt-length tiers: up to this many prompt tokens.
+const LONGEST_PROMPT: u64 = 1 << 23;
+
+/// The ways to be served that catalogues price apart, besides the standard one.
+const CONTEXTS: [(&str, &str, &str); 4] = [
+    ("batch", "processing", "batch"),
+    ("flex", "service_tier", "flex"),
+    ("priority", "service_tier", "priority"),
+    ("fast", "service_tier", "fast"),
+];
+
+/// A model of the price list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The provider's id in the catalogue, or the upstream of an own price (`*` for any).
+    pub provider: String,
+    /// The model's id, or the pattern of an own price.
+    pub model: String,
+    /// The model's name for people.
+    pub name: Option<String>,
+    /// How many tokens fit.
+    pub context_window: Option<u64>,
+    /// The operator's own price.
+    pub own: bool,
+    /// The standard prices first, then those of other ways to be served, where they differ. Empty
+    /// where the list has none, or the entry's id leads to another one.
+    pub rates: Vec<ListedRates>,
+}
+
+/// The prices for one way to be served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedRates {
+    /// `standard`, `batch`, `flex`, `priority` or `fast`.
+    pub served: &'static str,
+    /// One for each charge that has a price of its own.
+    pub rates: Vec<ListedRate>,
+}
+
+/// One price.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedRate {
+    /// What is charged for.
+    pub charge: Charge,
+    /// US dollars for [`Charge::per`] of them.
+    pub usd: String,
+    /// Other prices for longer prompts, shortest first.
+    pub tiers: Vec<Tier>,
+}
+
+/// A price for long prompts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tier {
+    /// Holds for prompts of more tokens than this.
+    pub above: u64,
+    /// US dollars for [`Charge::per`] of them.
+    pub usd: String,
+}
+
+impl Prices {
+    /// The models whose `provider/model` or name contains `query` (ASCII case does not matter), at
+    /// most `limit`, with their prices at `at`: the operator's first, then the one that would
+    /// price a call to exactly that name, then the rest in the catalogue's order.
+    pub fn list(&self, query: &str, at: SystemTime, limit: usize) -> Vec<Listed> {
+        let wanted = query.to_ascii_lowercase();
+        let own = self
+            .own_entries()
+            .iter()
+            .filter(|own| own.model.to_ascii_lowercase().contains(&wanted));
+        let mut listed: Vec<Listed> = own.map(own_listed).take(limit).collect();
+        let mut seen = BTreeSet::new();
+        for (provider, model) in self.exact(query, at).into_iter().chain(self.containing(&wanted)) {
+            if listed.len() >= limit {
+                break;
+            }
+            if seen.insert((provider.clone(), model.clone())) {
+                listed.extend(self.listed(&provider, &model, at));
+            }
+        }
+        listed
+    }
+
+    /// Names near to one that matches nothing, nearest first.
+    pub fn similar(&self, query: &str, limit: usize) -> Vec<String> {
+        let wanted = query.to_ascii_lowercase();
+        let models: BTreeSet<&str> = self
+            .calculator()
+            .providers()
+            .flat_map(|provider| provider.models().map(|model| model.id()))
+            .collect();
+        let mut near: Vec<(f64, &str)> = models
+            .into_iter()
+            .map(|model| (strsim::jaro_winkler(&wanted, &model.to_ascii_lowercase()), model))
+            .filter(|(score, _)| *score > 0.8)
+            .collect();
+        near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        near.into_iter().take(limit).map(|(_, model)| model.to_owned()).collect()
+    }
+
+    fn exact(&self, query: &str, at: SystemTime) -> Option<(String, String)> {
+        let entry = |provider, model| {
+            let entry = self.quote(provider, model, at).entry()?;
+            Some((entry.provider, entry.model))
+        };
+        entry(None, query).or_else(|| {
+            let (provider, model) = query.split_once('/')?;
+            entry(Some(provider), model)
+        })
+    }
+
+    fn containing(&self, wanted: &str) -> impl Iterator<Item = (String, String)> {
+        self.calculator().providers().flat_map(move |provider| {
+            provider
+                .models()
+                .filter(move |model| {
+                    let id = format!("{}/{}", provider.id(), model.id()).to_ascii_lowercase();
+                    let name = model.name().unwrap_or_default().to_ascii_lowercase();
+                    id.contains(wanted) || name.contains(wanted)
+                })
+                .map(move |model| (provider.id().to_owned(), model.id().to_owned()))
+        })
+    }
+
+    fn listed(&self, provider: &str, model: &str, at: SystemTime) -> Option<Listed> {
+        let info = self
+            .calculator()
+            .providers()
+            .find(|info| info.id() == provider)?
+            .models()
+            .find(|info| info.id() == model)?;
+        let quote = self.quote(Some(provider), model, at);
+        Some(Listed {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            name: info.name().map(str::to_owned),
+            context_window: info.context_window(),
+            own: false,
+            rates: ways_to_be_served(&quote),
+        })
+    }
+
+    fn quote<'a>(&'a self, provider: Option<&'a str>, model: &'a str, at: SystemTime) -> Quote<'a> {
+        Quote { calculator: self.calculator(), provider, model, context: Vec::new(), at, prompt: 0 }
+    }
+}
+
+/// Empty for the few entries that are found by other names than their id, and cannot be asked about
+/// by it.
+fn ways_to_be_served(quote: &Quote<'_>) -> Vec<ListedRates> {
+    if quote.entry().is_none_or(|entry| entry.model != quote.model) {
+        return Vec::new();
+    }
+    let standard = rates(quote);
+    let others = CONTEXTS.into_iter().filter_map(|(served, key, value)| {
+        let rates = rates(&Quote { context: vec![(key, value)], ..quote.clone() });
+        (rates != standard).then_some(ListedRates { served, rates })
+    });
+    let others: Vec<ListedRates> = others.collect();
+    std::iter::once(ListedRates { served: "standard", rates: standard }).chain(others).collect()
+}
+
+fn rates(quote: &Quote<'_>) -> Vec<ListedRate> {
+    let tokens = Bucket::ALL.into_iter().filter(|bucket| quote.is_apart(*bucket));
+    let fees = [Charge::Searches, Charge::Requests, Charge::AudioTime];
+    tokens.map(Charge::Tokens).chain(fees).filter_map(|charge| rate(quote, charge)).collect()
+}
+
+fn rate(quote: &Quote<'_>, charge: Charge) -> Option<ListedRate> {
+    let usd = dollars(quote.price(charge)?);
+    let tiers = match charge {
+        Charge::Tokens(_) => tiers(quote, charge),
+        Charge::Searches | Charge::Requests | Charge::AudioTime | Charge::GpuTime => Vec::new(),
+    };
+    Some(ListedRate { charge, usd, tiers })
+}
+
+/// The steps of a price over the length of the prompt: each doubling is looked at, and a step within
+/// one is found by halving.
+fn tiers(quote: &Quote<'_>, charge: Charge) -> Vec<Tier> {
+    let price = |prompt| Quote { prompt, ..quote.clone() }.price(charge);
+    let (mut low, mut here) = (1, price(1));
+    let mut tiers = Vec::new();
+    while low < LONGEST_PROMPT {
+        let high = low * 2;
+        if price(high) == here {
+            low = high;
+            continue;
+        }
+        let (mut same, mut other) = (low, high);
+        while other - same > 1 {
+            let middle = same + (other - same) / 2;
+            if price(middle) == here { same = middle } else { other = middle }
+        }
+        (low, here) = (other, price(other));
+        tiers.extend(here.map(|pico| Tier { above: same, usd: dollars(pico) }));
+    }
+    tiers
+}
+
+fn own_listed(own: &Own) -> Listed {
+    let listed = |charge| {
+        let usd = dollars(own.price(charge)?);
+        Some(ListedRate { charge, usd, tiers: Vec::new() })
+    };
+    let tokens = Bucket::ALL.into_iter().filter(|bucket| own.lists(*bucket)).map(Charge::Tokens);
+    let rates = tokens.chain([Charge::Requests, Charge::GpuTime]).filter_map(listed).collect();
+    Listed {
+        provider: own.upstream().unwrap_or("*").to_owned(),
+        model: own.model.clone(),
+        name: None,
+        context_window: None,
+        own: true,
+        rates: vec![ListedRates { served: "standard", rates }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn at() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_793_000_000)
+    }
+
+    fn line(rates: &ListedRates) -> String {
+        let rate = |rate: &ListedRate| {
+            let tiers: Vec<_> =
+                rate.tiers.iter().map(|t| format!(" >{} {}", t.above, t.usd)).collect();
+            format!("{} {}{}", rate.charge.name(), rate.usd, tiers.concat())
+        };
+        let lines: Vec<_> = rates.rates.iter().map(rate).collect();
+        format!("{}: {}", rates.served, lines.join(", "))
+    }
+
+    #[test]
+    fn a_model_is_listed_with_prices_tiers_and_ways_to_be_served() {
+        let listed = Prices::bundled().list("anthropic/claude-sonnet-4-5", at(), 1);
+        assert_eq!(listed[0].provider, "anthropic");
+        assert_eq!(listed[0].context_window, Some(200_000));
+        assert_eq!(
+            listed[0].rates.iter().map(line).collect::<Vec<_>>(),
+            [
+                "standard: input 3 >200000 6, cache_read 0.3 >200000 0.6, cache_write_5m 3.75 >200000 7.5, \
+                 cache_write_1h 6 >200000 12, output 15 >200000 22.5, searches 10",
+                "batch: input 1.5 >200000 3, cache_read 0.15 >200000 0.3, cache_write_5m 1.875 >200000 3.75, \
+                 cache_write_1h 3 >200000 6, output 7.5 >200000 11.25, searches 10",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dated_name_finds_the_entry_that_prices_it_first() {
+        let listed = Prices::bundled().list("gpt-4o-mini-2024-07-18", at(), 5);
+        assert_eq!(
+            (listed[0].provider.as_str(), listed[0].model.as_str()),
+            ("openai", "gpt-4o-mini")
+        );
+    }
+
+    #[test]
+    fn own_prices_are_listed_first() {
+        let own = crate::OwnPrice {
+            model: "gpt-4o-mini".into(),
+            usd_per_million: vec![(Bucket::Input, "0.10".into())],
+            ..Default::default()
+        };
+        let listed =
+            Prices::bundled().with_overlay(vec![own]).unwrap().list("gpt-4o-mini", at(), 2);
+        assert_eq!(line(&listed[0].rates[0]), "standard: input 0.1");
+        assert_eq!((listed[0].own, listed[1].own), (true, false));
+    }
+
+    #[test]
+    fn an_unknown_name_has_near_ones() {
+        let prices = Prices::bundled();
+        assert!(prices.list("gpt-4o-mnii", at(), 5).is_empty());
+        assert!(prices.similar("gpt-4o-mnii", 3).contains(&"gpt-4o-mini".to_owned()));
+        assert!(prices.similar("zzzzzzzzzzzz", 3).is_empty());
+    }
+}

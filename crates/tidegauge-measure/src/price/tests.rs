@@ -1,0 +1,529 @@
+use std::time::UNIX_EPOCH;
+
+use genai_prices::UsageKey;
+use proptest::prelude::*;
+use tidegauge_core::{CostLine, Source as From};
+
+use super::*;
+use crate::{GpuPrice, OwnPrice};
+
+/// 2026-11-20 12:00 UTC.
+const NOON: u64 = 1_795_176_000;
+
+/// Usage and circumstances in words: `in 176 read 1024 out 146 think 64 tier=flex batch`.
+struct Call {
+    usage: Usage,
+    tier: Option<String>,
+    batch: bool,
+    at: SystemTime,
+}
+
+fn call(words: &str) -> Call {
+    let mut call = Call {
+        usage: Usage { source: From::Provider, ..Usage::default() },
+        tier: None,
+        batch: false,
+        at: UNIX_EPOCH + Duration::from_secs(NOON),
+    };
+    let mut words = words.split(' ').filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        if let Some(tier) = word.strip_prefix("tier=") {
+            call.tier = Some(tier.to_owned());
+            continue;
+        }
+        if let Some(hours) = word.strip_prefix("hours=") {
+            let seconds = hours.parse::<i64>().unwrap() * 3600;
+            call.at = UNIX_EPOCH + Duration::from_secs(NOON.saturating_add_signed(seconds));
+            continue;
+        }
+        if word == "batch" {
+            call.batch = true;
+            continue;
+        }
+        let count = words.next().unwrap();
+        if word == "seconds" {
+            call.usage.audio_seconds = Some(count.parse().unwrap());
+            continue;
+        }
+        let field = match word {
+            "in" => &mut call.usage.input,
+            "read" => &mut call.usage.cache_read,
+            "read_audio" => &mut call.usage.cache_read_audio,
+            "write" => &mut call.usage.cache_write_5m,
+            "write1h" => &mut call.usage.cache_write_1h,
+            "audio" => &mut call.usage.input_audio,
+            "image" => &mut call.usage.input_image,
+            "out" => &mut call.usage.output,
+            "think" => &mut call.usage.reasoning,
+            "out_audio" => &mut call.usage.output_audio,
+            "out_image" => &mut call.usage.output_image,
+            "searches" => &mut call.usage.searches,
+            other => panic!("unknown word {other}"),
+        };
+        *field = Some(count.parse().unwrap());
+    }
+    call
+}
+
+fn asked<'a>(price_id: Option<&'a str>, model: &'a str, call: &'a Call) -> Asked<'a> {
+    Asked {
+        upstream: "up",
+        provider: "kind",
+        price_id,
+        request_model: Some(model),
+        response_model: None,
+        usage: &call.usage,
+        service_tier: call.tier.as_deref(),
+        batch: call.batch,
+        at: call.at,
+        duration: Duration::ZERO,
+    }
+}
+
+fn nanos(prices: &Prices, id: &str, model: &str, words: &str) -> Option<u64> {
+    let call = call(words);
+    let cost = prices.cost(&asked(Some(id), model, &call));
+    adds_up(&cost);
+    cost.amount.map(Money::nanos)
+}
+
+fn adds_up(cost: &Cost) {
+    if cost.status == CostStatus::Priced {
+        let sum: Money = cost.lines.iter().map(|line| line.amount).sum();
+        assert_eq!(Some(sum), cost.amount, "{cost:?}");
+    }
+}
+
+/// Worked out by hand from the published prices: a dollar for a million tokens is 1000 nanodollars
+/// for one.
+#[test]
+fn costs_are_those_of_the_published_prices() {
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &str, u64)] = &[
+        // 0.15 in, 0.075 cached, 0.60 out
+        ("openai", "gpt-4o-mini", "in 1 out 0", 150),
+        ("openai", "gpt-4o-mini", "in 176 read 1024 out 146 think 64", 176 * 150 + 1_024 * 75 + 210 * 600),
+        ("openai", "gpt-4o-mini-2024-07-18", "in 1000000 out 1000000", 150_000_000 + 600_000_000),
+        ("openai", "GPT-4o-Mini", "in 1000", 1_000 * 150),
+        ("openai", "gpt-4o-mini", "in 1000 out 100 tier=priority", 1_000 * 250 + 100 * 1_000),
+        ("openai", "gpt-4o-mini", "in 1000 out 100 tier=default", 1_000 * 150 + 100 * 600),
+        ("openai", "gpt-4o-mini", "in 1000 out 100 tier=auto", 1_000 * 150 + 100 * 600),
+        ("openai", "gpt-4o-mini", "in 1000 out 100 batch", 1_000 * 75 + 100 * 300),
+        // No batch rate is published for cached input: it stays at the standard one.
+        ("openai", "gpt-4o-mini", "in 1000 read 1000 batch", 1_000 * 75 + 1_000 * 75),
+        // 2.50 in, 1.25 cached, 10 out
+        ("openai", "gpt-4o", "in 10000 read 2000 out 500", 10_000 * 2_500 + 2_000 * 1_250 + 500 * 10_000),
+        ("openai", "gpt-4o-2024-11-20", "in 7 out 3", 7 * 2_500 + 3 * 10_000),
+        // 2 in, 0.50 cached, 8 out, 10 for a thousand searches
+        ("openai", "gpt-4.1", "in 3000 read 1000 out 200", 3_000 * 2_000 + 1_000 * 500 + 200 * 8_000),
+        ("openai", "gpt-4.1", "in 100 out 10 searches 2", 100 * 2_000 + 10 * 8_000 + 2 * 10_000_000),
+        // 0.40 in, 0.10 cached, 1.60 out; priority 0.70, 0.175, 2.80
+        ("openai", "gpt-4.1-mini", "in 11 read 13 out 17", 11 * 400 + 13 * 100 + 17 * 1_600),
+        ("openai", "gpt-4.1-mini", "in 11 read 13 out 17 tier=priority", 11 * 700 + 13 * 175 + 17 * 2_800),
+        // 0.25 in, 0.025 cached, 2 out; flex is half: 12.5 for a cached token, the sum rounded once
+        ("openai", "gpt-5-mini", "in 400 read 3600 out 80 think 320", 400 * 250 + 3_600 * 25 + 400 * 2_000),
+        ("openai", "gpt-5-mini", "read 3 tier=flex", 38),
+        ("openai", "gpt-5-mini", "read 1 tier=flex", 13),
+        ("openai", "gpt-5-mini", "in 400 out 80 tier=flex", 400 * 125 + 80 * 1_000),
+        // Flex has a price since 2026-10-12 only: 1000 hours earlier is before that.
+        ("openai", "gpt-5-mini", "in 400 out 80 tier=flex hours=-1000", 400 * 250 + 80 * 2_000),
+        // 1.25 in, 0.125 cached, 10 out
+        ("openai", "gpt-5", "in 200000 read 100000 out 1000", 272_500_000),
+        // 2.50 in, 15 out; over 272,000 prompt tokens 5 and 22.50
+        ("openai", "gpt-5.4", "in 272000 out 10", 272_000 * 2_500 + 10 * 15_000),
+        ("openai", "gpt-5.4", "in 272001 out 10", 272_001 * 5_000 + 10 * 22_500),
+        // 0.25 cached becomes 0.50: the tier goes by all prompt tokens, not by one kind
+        ("openai", "gpt-5.4", "in 200000 read 100000 out 10", 200_000 * 5_000 + 100_000 * 500 + 10 * 22_500),
+        // 2 in and 8 out since 2025-06-10, 10 and 40 before (13,000 hours are 541 days)
+        ("openai", "o3", "in 100 think 900 out 100", 100 * 2_000 + 1_000 * 8_000),
+        ("openai", "o3", "in 100 out 100 hours=-13000", 100 * 10_000 + 100 * 40_000),
+        // 0.02 and 0.13 in, no output
+        ("openai", "text-embedding-3-small", "in 8191", 8_191 * 20),
+        ("openai", "text-embedding-3-large", "in 12 out 0", 12 * 130),
+        // 4 in, 32 audio in, 0.40 cached, 16 out, 64 audio out
+        ("openai", "gpt-realtime", "in 100 audio 200 read 300 read_audio 400 out 50 out_audio 60",
+            100 * 4_000 + 200 * 32_000 + 700 * 400 + 50 * 16_000 + 60 * 64_000),
+        // 5 in, 10 pictures in, 40 out (pictures are the only output)
+        ("openai", "gpt-image-1", "in 50 image 1000 out_image 4160", 50 * 5_000 + 1_000 * 10_000 + 4_160 * 40_000),
+        // 0.36 an hour: 100,000 nanodollars a second
+        ("openai", "whisper-1", "seconds 60", 6_000_000),
+        ("openai", "whisper-1", "seconds 1.5", 150_000),
+        // 0.111 an hour, ten seconds at least: 111,000,000 / 360
+        ("groq", "whisper-large-v3", "seconds 3", 308_333),
+        ("groq", "whisper-large-v3", "seconds 20", 616_667),
+        // 3 in, 0.30 read, 3.75 and 6 written, 15 out; over 200,000 twice, output 22.50
+        ("anthropic", "claude-sonnet-4-5-20250929", "in 100 read 5000 write 1200 write1h 800 out 300",
+            100 * 3_000 + 5_000 * 300 + 1_200 * 3_750 + 800 * 6_000 + 300 * 15_000),
+        ("anthropic", "claude-sonnet-4-5", "in 10 read 200000 out 100", 10 * 6_000 + 200_000 * 600 + 100 * 22_500),
+        ("anthropic", "claude-sonnet-4-5", "in 10 read 199990 out 100", 10 * 3_000 + 199_990 * 300 + 100 * 15_000),
+        ("anthropic", "claude-sonnet-4-5", "in 1000 out 100 batch", 1_000 * 1_500 + 100 * 7_500),
+        ("anthropic", "claude-sonnet-4-5", "in 1000 out 100 searches 3", 1_000 * 3_000 + 100 * 15_000 + 30_000_000),
+        // 1 in, 0.10 read, 1.25 and 2 written, 5 out
+        ("anthropic", "claude-haiku-4-5", "in 21 read 10 write 4 write1h 2 out 9",
+            21 * 1_000 + 10 * 100 + 4 * 1_250 + 2 * 2_000 + 9 * 5_000),
+        ("anthropic", "claude-haiku-4-5", "in 21 out 9 tier=standard", 21 * 1_000 + 9 * 5_000),
+        // 0.25 in, 0.03 read, 0.30 written, 1.25 out
+        ("anthropic", "claude-3-haiku-20240307", "in 3 read 1 write 1 out 1", 3 * 250 + 30 + 300 + 1_250),
+        // 15 in, 75 out
+        ("anthropic", "claude-opus-4-1", "in 1000 out 1000", 1_000 * 15_000 + 1_000 * 75_000),
+        // 1.25 in, 10 out; over 200,000 2.50 and 15
+        ("google", "gemini-2.5-pro", "in 200000 out 100 think 900", 200_000 * 1_250 + 1_000 * 10_000),
+        ("google", "gemini-2.5-pro", "in 200001 out 1000", 200_001 * 2_500 + 1_000 * 15_000),
+        // 0.30 in, 1 audio in, 0.03 and 0.10 cached, 2.50 out
+        ("google", "gemini-2.5-flash", "in 10 audio 20 read 30 read_audio 40 out 50 think 60",
+            10 * 300 + 20 * 1_000 + 30 * 30 + 40 * 100 + 110 * 2_500),
+        // 0.30 in, 2.50 out, 30 pictures out
+        ("google", "gemini-2.5-flash-image", "in 10 out 5 out_image 1290", 10 * 300 + 5 * 2_500 + 1_290 * 30_000),
+        // 1 in, 1 out, 12 for a thousand calls
+        ("perplexity", "sonar", "in 10 out 20", 10 * 1_000 + 20 * 1_000 + 12_000_000),
+        // 2 in, 8 out, reasoning apart at 3, 5 for a thousand searches
+        ("perplexity", "sonar-deep-research", "in 9 out 100 think 1000 searches 20",
+            9 * 2_000 + 100 * 8_000 + 1_000 * 3_000 + 20 * 5_000_000),
+        // 0.27 in and 1.10 out by day, 0.135 and 0.55 from 16:30 to 00:30 UTC
+        ("deepseek", "deepseek-chat", "in 1001 out 10", 1_001 * 270 + 10 * 1_100),
+        ("deepseek", "deepseek-chat", "in 1001 out 10 hours=6", 1_001 * 135 + 10 * 550),
+        // 0.59 in, 0.79 out
+        ("groq", "llama-3.3-70b-versatile", "in 123 out 45", 123 * 590 + 45 * 790),
+        // The catalogue falls back to the model's maker
+        ("azure", "gpt-4o-mini", "in 100 out 10", 100 * 150 + 10 * 600),
+        // Other prices in a region than anywhere
+        ("aws", "anthropic.claude-sonnet-4-5-20250929-v1:0", "in 100 out 10", 100 * 3_300 + 10 * 16_500),
+        ("aws", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "in 100 out 10", 100 * 3_000 + 10 * 15_000),
+        // Named free
+        ("openrouter", "openai/gpt-oss-120b:free", "in 100 out 10", 0),
+        // Nothing used
+        ("openai", "gpt-4o", "in 0 out 0", 0),
+    ];
+    let prices = Prices::bundled();
+    for (id, model, words, expected) in cases {
+        assert_eq!(nanos(&prices, id, model, words), Some(*expected), "{id} {model}: {words}");
+    }
+    assert!(cases.len() >= 40);
+}
+
+#[test]
+fn the_lines_explain_the_amount() {
+    let call = call("in 1000 read 3 out 7 searches 1 tier=flex");
+    let cost = Prices::bundled().cost(&asked(Some("openai"), "gpt-5-mini", &call));
+    let lines: Vec<_> = cost
+        .lines
+        .iter()
+        .map(|CostLine { charge, quantity, usd, amount }| {
+            (charge.name(), *quantity, usd.as_str(), amount.nanos())
+        })
+        .collect();
+    // 3 x 12.5 = 37.5: the total is rounded up, and the line with the fraction carries it.
+    assert_eq!(
+        lines,
+        [
+            ("input", 1000, "0.125", 125_000),
+            ("cache_read", 3, "0.0125", 38),
+            ("output", 7, "1", 7_000),
+            ("searches", 1, "10", 10_000_000),
+        ]
+    );
+    assert_eq!(cost.amount, Some(Money::from_nanos(10_132_038)));
+    assert_eq!(cost.model.as_deref(), Some("gpt-5-mini"));
+    assert_eq!(cost.catalogue.as_deref(), Some("genai-prices 0.2.1, 2026-10-30"));
+}
+
+#[test]
+fn usage_without_a_price_is_unpriced_and_never_zero() {
+    let prices = Prices::bundled();
+    let cases = [
+        ("openai", "no-such-model", "in 10 out 10"),
+        ("no-such-provider", "gpt-4o", "in 10"),
+        // In the catalogue, but without any price.
+        ("github-copilot", "gpt-4o", "in 10 out 10"),
+        // Priced by time, used by token.
+        ("openai", "whisper-1", "in 10 out 10"),
+        // The other way round.
+        ("openai", "gpt-4o", "seconds 10"),
+        // An empty id leaves the catalogue out.
+        ("", "gpt-4o", "in 10"),
+    ];
+    for (id, model, words) in cases {
+        let call = call(words);
+        let cost = prices.cost(&asked(Some(id), model, &call));
+        assert_eq!(
+            (cost.status, cost.amount, cost.lines.len()),
+            (CostStatus::Unpriced, None, 0),
+            "{id} {model}"
+        );
+    }
+}
+
+#[test]
+fn no_usage_is_unknown() {
+    let cost = Prices::bundled().cost(&asked(Some("openai"), "gpt-4o", &call("")));
+    assert_eq!(cost, Cost::default());
+}
+
+#[test]
+fn the_answering_model_is_looked_up_before_the_one_asked_for_and_aliases_last() {
+    let aliases = [("team-chat", "gpt-4o"), ("deployed", "anthropic/claude-haiku-4-5")];
+    let aliases = aliases.map(|(from, to)| (from.to_owned(), to.to_owned()));
+    let prices = Prices::bundled().with_aliases(aliases.into());
+    let cases = [
+        (Some("gpt-4o"), Some("gpt-4o-mini"), Some("gpt-4o-mini")),
+        (Some("gpt-4o"), Some("unheard-of"), Some("gpt-4o")),
+        (Some("gpt-4o"), None, Some("gpt-4o")),
+        (None, Some("gpt-4o-2024-08-06"), Some("gpt-4o")),
+        (Some("team-chat"), Some("unheard-of"), Some("gpt-4o")),
+        (Some("deployed"), None, Some("claude-haiku-4-5")),
+        (Some("unheard-of"), None, None),
+        (None, None, None),
+    ];
+    let call = call("in 1");
+    for (request_model, response_model, matched) in cases {
+        let asked = Asked { request_model, response_model, ..asked(Some("openai"), "", &call) };
+        assert_eq!(
+            prices.cost(&asked).model.as_deref(),
+            matched,
+            "{request_model:?} {response_model:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_provider_the_models_name_decides() {
+    let call = call("in 10 out 10");
+    let cost = Prices::bundled().cost(&asked(None, "claude-haiku-4-5", &call));
+    assert_eq!(cost.amount, Some(Money::from_nanos(10 * 1_000 + 10 * 5_000)));
+}
+
+#[test]
+fn a_providers_own_figure_is_read_exactly_and_kept_beside_ours() {
+    let cases = [
+        ("0.000229", Some(229_000)),
+        ("2.29e-4", Some(229_000)),
+        ("0.0000000005", Some(1)),
+        ("0.00000000049", Some(0)),
+        ("12", Some(12_000_000_000)),
+        ("1e30", None),
+        ("99999999999", Some(u64::MAX)),
+        ("-0.1", None),
+        ("NaN", None),
+        ("free", None),
+    ];
+    for (text, nanos) in cases {
+        let mut call = call("in 100 out 10");
+        call.usage.reported_usd = Some(text.to_owned());
+        let reported = nanos.map(Money::from_nanos);
+        let prices = Prices::bundled();
+        let ours = prices.cost(&asked(Some("openai"), "gpt-4o-mini", &call));
+        assert_eq!((ours.status, ours.reported), (CostStatus::Priced, reported), "{text}");
+        assert_eq!(ours.amount, Some(Money::from_nanos(21_000)), "{text}");
+        let theirs = prices.cost(&asked(Some("openai"), "private", &call));
+        let status = if nanos.is_some() { CostStatus::Reported } else { CostStatus::Unpriced };
+        assert_eq!((theirs.status, theirs.amount, theirs.reported), (status, reported, reported));
+    }
+}
+
+fn own(upstream: Option<&str>, model: &str, usd: &[(Bucket, &str)]) -> OwnPrice {
+    OwnPrice {
+        upstream: upstream.map(str::to_owned),
+        model: model.to_owned(),
+        usd_per_million: usd.iter().map(|(bucket, usd)| (*bucket, (*usd).to_owned())).collect(),
+        ..OwnPrice::default()
+    }
+}
+
+#[test]
+fn own_prices_come_first_and_the_closest_fit_wins() {
+    let prices = Prices::bundled()
+        .with_overlay(vec![
+            own(None, "*", &[(Bucket::Input, "1"), (Bucket::Output, "1")]),
+            own(None, "gpt-*", &[(Bucket::Input, "2"), (Bucket::Output, "2")]),
+            own(None, "gpt-4o*", &[(Bucket::Input, "3"), (Bucket::Output, "3")]),
+            own(None, "gpt-4o", &[(Bucket::Input, "4"), (Bucket::Output, "4")]),
+            own(Some("up"), "gpt-4o", &[(Bucket::Input, "5"), (Bucket::Output, "5")]),
+            own(Some("elsewhere"), "gpt-4o-mini", &[(Bucket::Input, "6")]),
+            own(Some("kind"), "o3", &[(Bucket::Input, "7")]),
+        ])
+        .unwrap();
+    let cases = [
+        ("llama", "*", 1_000),
+        ("gpt-5", "gpt-*", 2_000),
+        ("gpt-4o-mini", "gpt-4o*", 3_000),
+        ("gpt-4o", "gpt-4o", 5_000),
+        ("o3", "o3", 7_000),
+    ];
+    for (model, matched, nanos) in cases {
+        let call = call("in 1");
+        let cost = prices.cost(&asked(Some("openai"), model, &call));
+        assert_eq!(cost.model.as_deref(), Some(matched), "{model}");
+        assert_eq!(cost.amount, Some(Money::from_nanos(nanos)), "{model}");
+        assert_eq!(cost.catalogue.as_deref(), Some("own prices"));
+    }
+}
+
+#[test]
+fn own_prices_by_token_fall_back_from_kind_to_kind() {
+    let listed = own(
+        None,
+        "m",
+        &[(Bucket::Input, "0.001"), (Bucket::CacheWrite5m, "0.003"), (Bucket::Output, "0.005")],
+    );
+    let prices = Prices::bundled().with_overlay(vec![listed]).unwrap();
+    // 1 nanodollar for every prompt token but written ones at 3, 5 for every output token.
+    let words = "in 10 read 10 read_audio 10 audio 10 image 10 write 10 write1h 10 out 10 think 10";
+    assert_eq!(nanos(&prices, "x", "m", words), Some(50 + 2 * 30 + 2 * 50));
+    let output_only = own(None, "m", &[(Bucket::Output, "1")]);
+    let prices = Prices::bundled().with_overlay(vec![output_only]).unwrap();
+    assert_eq!(nanos(&prices, "x", "m", "in 1 out 1"), None);
+}
+
+#[test]
+fn own_prices_by_call_and_by_hour_of_gpu() {
+    let gpu = OwnPrice {
+        model: "llama*".into(),
+        gpu: Some(GpuPrice { usd_per_hour: "2.49".into(), gpus: 8 }),
+        ..OwnPrice::default()
+    };
+    let fee = OwnPrice {
+        model: "search".into(),
+        usd_per_request: Some("0.000000001".into()),
+        ..OwnPrice::default()
+    };
+    let prices = Prices::bundled().with_overlay(vec![gpu, fee]).unwrap();
+    let (call, none) = (call("in 10 out 10"), call(""));
+    // 8 x 2.49 dollars an hour is 5,533,333.3 nanodollars a second.
+    let asked_for =
+        |usage| Asked { duration: Duration::from_secs(3), ..asked(None, "llama-3", usage) };
+    for usage in [&call, &none] {
+        let cost = prices.cost(&asked_for(usage));
+        assert_eq!(
+            (cost.status, cost.amount),
+            (CostStatus::Priced, Some(Money::from_nanos(16_600_000)))
+        );
+        adds_up(&cost);
+    }
+    let cost = prices.cost(&asked(None, "search", &none));
+    assert_eq!(cost.amount, Some(Money::from_nanos(1)));
+}
+
+#[test]
+fn a_bad_catalogue_is_refused() {
+    let catalogue = |price: &str| {
+        format!(
+            r#"[{{"id":"p","name":"P","api_pattern":"p","models":[{{"id":"m","match":{{"equals":"m"}},"prices":{{"input_mtok":{price}}}}}]}}]"#
+        )
+    };
+    let good = Prices::from_json(catalogue("0.5").as_bytes(), "test").unwrap();
+    assert_eq!(nanos(&good, "p", "m", "in 3"), Some(1_500));
+    assert_eq!(&**good.catalogue(), "test");
+    let tiered = r#"{"base":1,"tiers":[{"start":10,"price":-2}]}"#;
+    for bad in ["NaN", "-0.1", "1e400", "-1e400", "Infinity", "\"1\"", "null", tiered] {
+        assert!(Prices::from_json(catalogue(bad).as_bytes(), "test").is_err(), "{bad}");
+    }
+    for bad in ["", "{}", "[1]", "\u{0}"] {
+        assert!(Prices::from_json(bad.as_bytes(), "test").is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn counts_of_any_size_saturate() {
+    let call = call(&format!("in {max} read {max} out {max} searches {max}", max = u64::MAX));
+    let cost = Prices::bundled().cost(&asked(Some("openai"), "gpt-4o", &call));
+    assert_eq!((cost.status, cost.amount), (CostStatus::Priced, Some(Money::from_nanos(u64::MAX))));
+}
+
+/// Our integers against the catalogue's own floating point, for every model it has.
+#[test]
+fn every_model_costs_what_the_catalogue_says() {
+    let prices = Prices::bundled();
+    let at = UNIX_EPOCH + Duration::from_secs(NOON);
+    let call = call("in 90001 read 70003 write 60007 out 5003 think 2005 hours=0");
+    let inclusive = genai_prices::Usage::from([
+        (UsageKey::INPUT_TOKENS, 220_011.0),
+        (UsageKey::CACHE_READ_TOKENS, 70_003.0),
+        (UsageKey::CACHE_WRITE_TOKENS, 60_007.0),
+        (UsageKey::CACHE_WRITE_5M_TOKENS, 60_007.0),
+        (UsageKey::OUTPUT_TOKENS, 7_008.0),
+        (UsageKey::OUTPUT_REASONING_TOKENS, 2_005.0),
+        // The catalogue wants every overlap named, be it nothing.
+        (UsageKey::INPUT_AUDIO_TOKENS, 0.0),
+        (UsageKey::INPUT_IMAGE_TOKENS, 0.0),
+    ]);
+    let (mut priced, mut unpriced, mut shadowed) = (0, 0, 0);
+    for provider in prices.calculator().providers() {
+        for model in provider.models() {
+            let request = genai_prices::PriceRequest::new(model.id(), &inclusive)
+                .with_provider_id(provider.id())
+                .with_timestamp(at);
+            let Ok(theirs) = prices.calculator().calculate(&request) else {
+                shadowed += 1;
+                continue;
+            };
+            shadowed += usize::from(theirs.model_id != model.id());
+            let ours = prices.cost(&asked(Some(provider.id()), model.id(), &call));
+            let Some(amount) = ours.amount else {
+                // Without a price for input or output, and no sum of theirs that says otherwise.
+                unpriced += 1;
+                assert!(theirs.input_price == 0.0 || theirs.output_price == 0.0, "{model:?}");
+                continue;
+            };
+            priced += 1;
+            adds_up(&ours);
+            #[expect(clippy::cast_precision_loss, reason = "for comparison")]
+            let difference = (amount.nanos() as f64 / 1e9 - theirs.total_price).abs();
+            assert!(difference <= 5.1e-10, "{model:?}: {} {}", amount, theirs.total_price);
+        }
+    }
+    println!("{priced} priced, {unpriced} unpriced, {shadowed} never reached by their own id");
+    assert!(priced > 1_900);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn lines_add_up_and_no_token_makes_it_cheaper(
+        counts in proptest::array::uniform6(0_u64..2_000_000),
+        more in 0_usize..6,
+        extra in 1_u64..1_000_000,
+        model in prop::sample::select(vec![
+            ("openai", "gpt-5-mini", Some("flex")),
+            ("openai", "gpt-4o-mini", None),
+            ("anthropic", "claude-sonnet-4-5", None),
+            ("google", "gemini-2.5-pro", None),
+            ("openrouter", "google/gemini-2.5-flash", None),
+        ]),
+    ) {
+        let usage = |counts: [u64; 6]| {
+            let [input, read, write, write1h, output, reasoning] = counts.map(Some);
+            Usage {
+                input, cache_read: read, cache_write_5m: write, cache_write_1h: write1h, output,
+                reasoning, ..Usage::default()
+            }
+        };
+        let prices = Prices::bundled();
+        let (id, model, tier) = model;
+        let mut call = call("");
+        call.tier = tier.map(str::to_owned);
+        call.usage = usage(counts);
+        let less = prices.cost(&asked(Some(id), model, &call));
+        let mut counts = counts;
+        counts[more] += extra;
+        call.usage = usage(counts);
+        let cost = prices.cost(&asked(Some(id), model, &call));
+        adds_up(&less);
+        adds_up(&cost);
+        prop_assert_eq!(cost.status, CostStatus::Priced);
+        prop_assert!(cost.amount >= less.amount);
+    }
+
+    #[test]
+    fn any_prices_add_up_to_the_nearest_nanodollar(
+        charges in proptest::collection::vec((0_u64..10_000_000, 0_u128..10_u128.pow(15)), 0..14),
+    ) {
+        let tokens = Charge::Tokens(Bucket::Input);
+        let exact: u128 = charges.iter().map(|(count, pico)| u128::from(*count) * pico).sum();
+        let (amount, lines) =
+            add_up(charges.into_iter().map(|(count, pico)| (tokens, count, pico)).collect());
+        // Picodollars for a million, to nanodollars: / 1e6 / 1e3, to the nearest.
+        prop_assert_eq!(u128::from(amount.nanos()), (exact + 500_000_000) / 1_000_000_000);
+        prop_assert_eq!(lines.iter().map(|line| line.amount).sum::<Money>(), amount);
+    }
+}

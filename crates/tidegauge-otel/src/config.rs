@@ -1,0 +1,232 @@
+//! What was typed, in the file and in the standard `OTEL_*` variables, into what runs.
+//!
+//! In: [`Settings`] of the configuration file and a look-up of variables. Out: a [`Config`] without
+//! open questions, or every mistake at once. A variable wins over the file, and one for a signal over
+//! the one for all. Reads certificate files; opens no connection.
+//!
+//! Sources of the rules: OpenTelemetry's "environment variable specification" and "OTLP exporter".
+//! Where they leave a choice or we differ, the item says so.
+
+mod env;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+
+use crate::exemplar::ExemplarFilter;
+use crate::metric::{Histograms, MetricOptions};
+use crate::resource::ResourceAttributes;
+use crate::span::SpanOptions;
+
+pub use env::{ConfigError, Mistake};
+
+/// What the configuration file says. Everything may be left out.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Where to send all signals; nothing is sent when neither this nor a variable says where.
+    pub endpoint: Option<String>,
+    /// `grpc` or `http/protobuf`. Left out: gRPC if the endpoint's port is 4317, else HTTP.
+    pub protocol: Option<String>,
+    /// Headers of every export; values may be secret.
+    pub headers: Vec<(String, String)>,
+    /// `gzip`, `zstd` or `none`.
+    pub compression: Option<String>,
+    /// How long one export may take.
+    pub timeout: Option<Duration>,
+    /// File with PEM certificates trusted besides the platform's.
+    pub certificate: Option<String>,
+    /// File with our PEM certificate chain.
+    pub client_certificate: Option<String>,
+    /// File with the key for it.
+    pub client_key: Option<String>,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// Further resource attributes.
+    pub resource: Vec<(String, String)>,
+    /// Share of root traces that are sampled.
+    pub sample_ratio: Option<f64>,
+    /// Whether a caller's sampling decision is followed.
+    pub parent_based: Option<bool>,
+    /// Time between two exports of metrics.
+    pub metric_interval: Option<Duration>,
+    /// How distributions are pushed.
+    pub histograms: Option<Histograms>,
+    /// Tags that become metric attributes.
+    pub metric_tags: Option<Vec<String>>,
+    /// Bytes that may wait in memory: three quarters for spans, an eighth each for metrics and logs.
+    pub queue_bytes: Option<usize>,
+    /// How long one piece is retried.
+    pub max_retry_age: Option<Duration>,
+    /// What is said in spans and events.
+    pub spans: SpanOptions,
+    /// Whether our own log lines are exported too. Left out: yes.
+    pub diagnostics: Option<bool>,
+    /// Whether our own listener speaks TLS.
+    pub secure: bool,
+}
+
+impl fmt::Debug for Settings {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
+/// Everything resolved.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who emits.
+    pub resource: ResourceAttributes,
+    /// Where spans go; `None`: none are made.
+    pub traces: Option<Target>,
+    /// Where metrics go; `None`: they are only on the text page.
+    pub metrics: Option<Target>,
+    /// Where events and our own log lines go; `None`: none are made.
+    pub logs: Option<Target>,
+    /// Which traces are sampled: for the data plane's policy, nothing here decides.
+    pub sampler: Sampler,
+    /// How spans are queued.
+    pub trace_queue: QueueOptions,
+    /// How metric points are queued.
+    pub metric_queue: QueueOptions,
+    /// How events and log lines are queued.
+    pub log_queue: QueueOptions,
+    /// What is said in spans.
+    pub spans: SpanOptions,
+    /// What is said in events.
+    pub events: SpanOptions,
+    /// What is said in metrics.
+    pub metric: MetricOptions,
+    /// How distributions are pushed. The text page always has fixed buckets.
+    pub histograms: Histograms,
+    /// What pushed sums mean. The text page is always cumulative.
+    pub sums: Sums,
+    /// Which exchanges become examples in pushed distributions.
+    pub exemplars: ExemplarFilter,
+    /// Time between two exports of metrics.
+    pub metric_interval: Duration,
+    /// Whether our own log lines are exported.
+    pub diagnostics: bool,
+}
+
+impl Config {
+    /// Resolves what was typed. `lookup` gives the value of a variable; empty counts as unset.
+    ///
+    /// # Errors
+    /// Every mistake that was found, each with the variable or setting and what was expected.
+    pub fn from_env(
+        settings: &Settings,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        env::resolve(settings, lookup)
+    }
+}
+
+/// Where one signal goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// How it is said.
+    pub protocol: Protocol,
+    /// For HTTP the full URL, for gRPC the origin.
+    pub endpoint: Uri,
+    /// Sent with every export. The values are marked sensitive, so they do not show in debug output.
+    pub headers: HeaderMap,
+    /// How bodies are compressed.
+    pub compression: Option<Compression>,
+    /// How long one export may take.
+    pub timeout: Duration,
+    /// PEM certificates trusted besides the platform's.
+    pub ca: Option<Arc<[u8]>>,
+    /// PEM certificate chain and key that we show.
+    pub identity: Option<Identity>,
+}
+
+/// A client certificate. Its debug output is empty.
+#[derive(Clone)]
+pub struct Identity {
+    /// PEM certificate chain.
+    pub chain: Arc<[u8]>,
+    /// PEM private key.
+    pub key: Arc<[u8]>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// An OTLP transport. `http/json` is not offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// Protobuf over HTTP.
+    HttpProtobuf,
+}
+
+/// How bodies are compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compression {
+    /// gzip.
+    Gzip,
+    /// Zstandard; not every collector takes it.
+    Zstd,
+}
+
+/// What a pushed sum means (`..._METRICS_TEMPORALITY_PREFERENCE`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sums {
+    /// Since the start of the process.
+    #[default]
+    Cumulative,
+    /// Since the export before.
+    Delta,
+    /// Delta where that saves memory.
+    LowMemory,
+}
+
+/// Which traces are sampled (`OTEL_TRACES_SAMPLER`).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Sampler {
+    /// Share of root traces, 0 to 1.
+    pub ratio: f64,
+    /// Whether a caller's decision is followed.
+    pub parent_based: bool,
+}
+
+/// Bounds of one queue and of what is taken out of it at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueOptions {
+    /// Bytes that may wait.
+    pub bytes: usize,
+    /// Pieces that may wait; only bound when a standard variable sets it.
+    pub pieces: usize,
+    /// Pieces in one export.
+    pub batch_pieces: usize,
+    /// Bytes in one export, before compression: under the 4 MiB that gRPC servers take.
+    pub batch_bytes: usize,
+    /// How long a piece waits for others.
+    pub delay: Duration,
+    /// How old a piece may get that could not be delivered.
+    pub max_age: Duration,
+}
+
+impl Default for QueueOptions {
+    /// 64 MiB, batches of 512 or 3.5 MiB, after one second, for five minutes.
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 20,
+            pieces: usize::MAX,
+            batch_pieces: 512,
+            batch_bytes: 3584 << 10,
+            delay: Duration::from_secs(1),
+            max_age: Duration::from_secs(300),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

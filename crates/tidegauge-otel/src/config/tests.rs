@@ -1,0 +1,283 @@
+//! Every standard variable, one row each, and every mistake at once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Compression, Config, ConfigError, Protocol, Sampler, Settings, Sums};
+use crate::exemplar::ExemplarFilter;
+use crate::metric::Histograms;
+
+fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    read_with(&Settings::default(), variables)
+}
+
+fn read_with(settings: &Settings, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables: HashMap<_, _> = variables.iter().copied().collect();
+    Config::from_env(settings, &|name| variables.get(name).map(|value| (*value).to_owned()))
+}
+
+fn good(variables: &[(&str, &str)]) -> Config {
+    read(variables).unwrap()
+}
+
+const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+
+fn endpoints(variables: &[(&str, &str)]) -> [String; 3] {
+    let config = good(variables);
+    [config.traces, config.metrics, config.logs]
+        .map(|target| target.map_or_else(|| "-".to_owned(), |target| target.endpoint.to_string()))
+}
+
+#[test]
+fn endpoints_follow_the_rules_of_the_protocol() {
+    let nowhere = ["-"; 3];
+    let http = ["http://c:4318/v1/traces", "http://c:4318/v1/metrics", "http://c:4318/v1/logs"];
+    type Row<'a> = (&'a [(&'a str, &'a str)], [&'a str; 3]);
+    let table: &[Row<'_>] = &[
+        (&[], nowhere),
+        (&[HERE], http),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], nowhere),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/")], http),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c/otlp/")],
+            ["https://c/otlp/v1/traces", "https://c/otlp/v1/metrics", "https://c/otlp/v1/logs"],
+        ),
+        (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:1/own")], ["http://t:1/own", "-", "-"]),
+        (
+            &[HERE, ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://l:1")],
+            ["http://c:4318/v1/traces", "http://c:4318/v1/metrics", "http://l:1/"],
+        ),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")], ["http://c:4317/"; 3]),
+        (&[HERE, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], ["http://c:4318/"; 3]),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "true")],
+            ["http://c:4317/"; 3],
+        ),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317")], ["https://c:4317/"; 3]),
+        (&[HERE, ("OTEL_SDK_DISABLED", "true")], nowhere),
+        (&[HERE, ("OTEL_METRICS_EXPORTER", "none")], [http[0], "-", http[2]]),
+        (&[HERE, ("OTEL_METRICS_EXPORTER", "prometheus")], [http[0], "-", http[2]]),
+        (
+            &[HERE, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")],
+            ["-", http[1], "-"],
+        ),
+        (&[("OTEL_TRACES_EXPORTER", "otlp")], ["http://localhost:4318/v1/traces", "-", "-"]),
+        (
+            &[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+            ["http://localhost:4317/", "-", "-"],
+        ),
+    ];
+    for (variables, expected) in table {
+        assert_eq!(endpoints(variables), *expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn every_variable_is_honoured() {
+    type Check = fn(&Config) -> bool;
+    let table: &[(&str, &str, Check)] = &[
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", |c| {
+            c.traces.as_ref().unwrap().protocol == Protocol::Grpc
+        }),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", |c| {
+            c.metrics.as_ref().unwrap().protocol == Protocol::Grpc
+                && c.traces.as_ref().unwrap().protocol == Protocol::HttpProtobuf
+        }),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%20y%2Cz", |c| {
+            let headers = &c.logs.as_ref().unwrap().headers;
+            headers["a"] == "1" && headers["b"] == "x y,z" && headers["b"].is_sensitive()
+        }),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1", |c| {
+            c.traces.as_ref().unwrap().headers.len() == 1
+                && c.logs.as_ref().unwrap().headers.is_empty()
+        }),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", |c| {
+            c.traces.as_ref().unwrap().compression == Some(Compression::Gzip)
+        }),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd", |c| {
+            c.logs.as_ref().unwrap().compression == Some(Compression::Zstd)
+                && c.traces.as_ref().unwrap().compression.is_none()
+        }),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500", |c| timeouts(c) == [2500; 3]),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1", |c| timeouts(c) == [1, 10_000, 10_000]),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [3000, 10_000, 10_000]),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 10_000, 3000]),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 3000, 10_000]),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5000", |c| c.metric_interval == Duration::from_secs(5)),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50", |c| c.trace_queue.delay == Duration::from_millis(50)),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.trace_queue.pieces == 77),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.trace_queue.batch_pieces == 9),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "50", |c| c.log_queue.delay == Duration::from_millis(50)),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", |c| c.log_queue.pieces == 77),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.log_queue.batch_pieces == 9),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
+            c.spans.limits.value == 20 && c.events.limits.value == 20
+        }),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
+            c.spans.limits.value == 20 && c.events.limits.value == 4096
+        }),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| c.events.limits.value == 20),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20", |c| c.spans.limits.count == 20),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "20", |c| {
+            c.spans.limits.count == 20 && c.events.limits.count == 128
+        }),
+        ("OTEL_SERVICE_NAME", "gate", |c| c.resource.get("service.name") == Some("gate")),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a.b=1%202,service.name=other", |c| {
+            c.resource.get("a.b") == Some("1 2") && c.resource.get("service.name") == Some("other")
+        }),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram",
+            |c| c.histograms == Histograms::Explicit,
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "base2_exponential_bucket_histogram",
+            |c| c.histograms == Histograms::Exponential,
+        ),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", |c| c.sums == Sums::Delta),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", |c| {
+            c.sums == Sums::LowMemory
+        }),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", |c| c.exemplars == ExemplarFilter::Off),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", |c| c.exemplars == ExemplarFilter::All),
+        ("OTEL_TRACES_SAMPLER", "always_off", |c| c.sampler == sampler(0.0, false)),
+        ("OTEL_TRACES_SAMPLER", "always_on", |c| c.sampler == sampler(1.0, false)),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_off", |c| c.sampler == sampler(0.0, true)),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", |c| c.sampler == sampler(1.0, false)),
+        ("HTTP_NOT_OURS", "x", |c| c.sampler == sampler(1.0, true)),
+    ];
+    for (name, value, check) in table {
+        assert!(check(&good(&[HERE, (name, value)])), "{name}={value}");
+    }
+    let ratio = good(&[
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+    ]);
+    assert_eq!(ratio.sampler, sampler(0.25, true));
+    let both =
+        good(&[("OTEL_SERVICE_NAME", "gate"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other")]);
+    assert_eq!(both.resource.get("service.name"), Some("gate"));
+}
+
+fn sampler(ratio: f64, parent_based: bool) -> Sampler {
+    Sampler { ratio, parent_based }
+}
+
+fn timeouts(config: &Config) -> [u128; 3] {
+    [&config.traces, &config.metrics, &config.logs]
+        .map(|target| target.as_ref().unwrap().timeout.as_millis())
+}
+
+#[test]
+fn variables_win_over_the_file() {
+    let settings = Settings {
+        endpoint: Some("http://file:4317".to_owned()),
+        service_name: Some("file".to_owned()),
+        compression: Some("zstd".to_owned()),
+        sample_ratio: Some(0.5),
+        metric_tags: Some(vec!["plan".to_owned()]),
+        queue_bytes: Some(8 << 20),
+        headers: vec![("x-key".to_owned(), "hunter2".to_owned())],
+        ..Settings::default()
+    };
+    let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]).unwrap();
+    assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
+    let traces = config.traces.unwrap();
+    assert_eq!((traces.protocol, traces.compression), (Protocol::Grpc, None));
+    assert_eq!(traces.headers["x-key"], "hunter2");
+    assert_eq!(config.resource.get("service.name"), Some("file"));
+    assert_eq!(config.sampler, sampler(0.5, true));
+    assert_eq!(config.metric.tags, ["plan"]);
+    assert_eq!(config.trace_queue.bytes, 6 << 20);
+}
+
+#[test]
+fn certificates_are_read_and_checked() {
+    let folder = std::env::temp_dir().join(format!("tidegauge-otel-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (pem, key) =
+        (file("cert.pem", &made.cert.pem()), file("key.pem", &made.signing_key.serialize_pem()));
+    let junk = file("junk.pem", "no certificate");
+    let chain = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+    let good = good(&[
+        HERE,
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &pem),
+        (chain, &pem),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
+    ]);
+    let target = good.metrics.unwrap();
+    assert!(target.ca.is_some() && target.identity.is_some());
+    for (variables, expected) in [
+        (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", junk.as_str())], "a file with PEM certificates"),
+        (
+            vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/at/all")],
+            "a readable file (entity not found)",
+        ),
+        (vec![(chain, pem.as_str())], "a client key beside it"),
+        (vec![("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str())], "a client certificate beside it"),
+        (
+            vec![(chain, pem.as_str()), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", junk.as_str())],
+            "a file with a PEM private key",
+        ),
+    ] {
+        let error = read(&[&[HERE], variables.as_slice()].concat()).unwrap_err();
+        assert_eq!(error.mistakes.len(), 1, "{error}");
+        assert_eq!(error.mistakes[0].expected, expected);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn every_mistake_is_told_at_once_and_no_secret_is() {
+    let error = read(&[
+        ("OTEL_SDK_DISABLED", "maybe"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://user:secret@c"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "native"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "some"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+    ])
+    .unwrap_err();
+    let text = error.to_string();
+    for name in [
+        "OTEL_SDK_DISABLED: expected true or false",
+        "OTEL_TRACES_EXPORTER: expected otlp or none",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: expected a URL with http:// or https:// and a host",
+        "OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf",
+        "OTEL_EXPORTER_OTLP_HEADERS: expected name=value pairs separated by commas",
+        "OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, zstd or none",
+        "OTEL_EXPORTER_OTLP_TIMEOUT: expected milliseconds, a whole number above 0",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: expected cumulative, delta or lowmemory",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: expected explicit_bucket_histogram",
+        "OTEL_TRACES_SAMPLER: expected always_on",
+        "OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1",
+        "OTEL_METRICS_EXEMPLAR_FILTER: expected trace_based, always_on or always_off",
+        "OTEL_BSP_MAX_QUEUE_SIZE: expected a whole number above 0",
+        "OTEL_BSP_SCHEDULE_DELAY: expected milliseconds",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT: expected a whole number",
+        "OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs",
+        "OTEL_METRIC_EXPORT_INTERVAL: expected milliseconds",
+    ] {
+        assert!(text.contains(name), "{name} is not in\n{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+}

@@ -1,0 +1,202 @@
+//! The text parses strictly, and says what was recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use opentelemetry_sdk::metrics::Temporality;
+use tidegauge_core::{Dropped, Health};
+
+use super::{family_name, render};
+use crate::cardinality::Cardinality;
+use crate::exemplar::ExemplarFilter;
+use crate::metric::{Histograms, Meter, MetricOptions, Sample};
+use crate::resource::ResourceAttributes;
+use crate::testing::records;
+
+/// A sample: name, labels, value.
+type Line = (String, BTreeMap<String, String>, f64);
+
+fn page() -> String {
+    let options = MetricOptions::default();
+    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
+    let meter = Meter::new(
+        Histograms::Explicit,
+        Temporality::Cumulative,
+        &options,
+        &health,
+        &bound,
+        ExemplarFilter::Off,
+    );
+    health.spans_made(7);
+    health.span_dropped(Dropped::QueueFull, 3);
+    health.active_changed(2);
+    for (_, mut record) in records::all() {
+        record.exchange.labels.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());
+        meter.record(&Sample::new(&record, &options, &bound));
+    }
+    let mut resource = ResourceAttributes::default();
+    resource.set("service.name", "test");
+    render(&meter.collect(), &resource)
+}
+
+/// Reads a page as OpenMetrics 1.0 wants it, and panics at the first thing that is not so.
+fn parse(page: &str) -> Vec<Line> {
+    let body = page.strip_suffix("# EOF\n").expect("ends with EOF");
+    let (mut families, mut series) = (BTreeSet::new(), BTreeSet::new());
+    let (mut family, mut kind) = (String::new(), String::new());
+    let mut lines = Vec::new();
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let (word, rest) = rest.split_once(' ').expect("a word");
+            let (name, rest) = rest.split_once(' ').expect("a name");
+            match word {
+                "TYPE" => {
+                    assert!(families.insert(name.to_owned()), "{name} twice");
+                    assert!(["counter", "gauge", "histogram", "info"].contains(&rest), "{rest}");
+                    (family, kind) = (name.to_owned(), rest.to_owned());
+                }
+                "UNIT" => assert!(name == family && name.ends_with(&format!("_{rest}")), "{name}"),
+                "HELP" => assert!(name == family && !rest.is_empty(), "{name}"),
+                other => panic!("{other}"),
+            }
+            continue;
+        }
+        let (name, labels, value) = sample(line);
+        let suffix = name.strip_prefix(&family).unwrap_or_else(|| panic!("{name} in {family}"));
+        let suffixes: &[&str] = match kind.as_str() {
+            "counter" => &["_total"],
+            "info" => &["_info"],
+            "histogram" => &["_bucket", "_count", "_sum"],
+            _ => &[""],
+        };
+        assert!(suffixes.contains(&suffix), "{name} is no sample of a {kind}");
+        assert_eq!(labels.contains_key("le"), suffix == "_bucket", "{line}");
+        assert!(series.insert((name.clone(), labels.clone())), "{line} twice");
+        if kind == "counter" {
+            assert!(value >= 0.0, "{line}");
+        }
+        lines.push((name, labels, value));
+    }
+    lines
+}
+
+fn sample(line: &str) -> Line {
+    let end = line.find(['{', ' ']).expect("a name");
+    let (name, rest) = line.split_at(end);
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    assert!(name.chars().all(letter) && !name.starts_with(|c: char| c.is_ascii_digit()), "{name}");
+    let (labels, value) = match rest.strip_prefix('{') {
+        None => (BTreeMap::new(), rest),
+        Some(rest) => labels(rest),
+    };
+    let value = value.strip_prefix(' ').expect("one space");
+    assert!(!value.contains(' '), "{line}");
+    (name.to_owned(), labels, value.parse().expect("a number"))
+}
+
+/// Labels up to the closing brace, and what follows it.
+fn labels(mut rest: &str) -> (BTreeMap<String, String>, &str) {
+    let mut labels = BTreeMap::new();
+    loop {
+        let (name, after) = rest.split_once("=\"").expect("a label");
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
+        let (mut value, mut chars) = (String::new(), after.char_indices());
+        let end = loop {
+            match chars.next().expect("a closing quote") {
+                (at, '"') => break at,
+                (_, '\\') => value.push(match chars.next().expect("an escape").1 {
+                    'n' => '\n',
+                    c @ ('\\' | '"') => c,
+                    c => panic!("no escape: {c}"),
+                }),
+                (_, c) => value.push(c),
+            }
+        };
+        assert!(labels.insert(name.to_owned(), value).is_none(), "{name} twice");
+        let after = &after[end + 1..];
+        match after.strip_prefix(',') {
+            Some(after) => rest = after,
+            None => return (labels, after.strip_prefix('}').expect("a closing brace")),
+        }
+    }
+}
+
+fn total(lines: &[Line], name: &str, labels: &[(&str, &str)]) -> f64 {
+    let fits = |line: &&Line| {
+        line.0 == name
+            && labels.iter().all(|(key, value)| line.1.get(*key).map(String::as_str) == Some(value))
+    };
+    lines.iter().filter(fits).map(|line| line.2).sum()
+}
+
+#[test]
+fn counters_equal_what_was_recorded() {
+    let lines = parse(&page());
+    let records = records::all();
+    let sum = |of: fn(&tidegauge_core::Record) -> u64| -> f64 {
+        let sum = records.iter().map(|(_, record)| of(record)).sum::<u64>();
+        f64::from(u32::try_from(sum).unwrap())
+    };
+    let money = sum(|record| record.measurement.cost.amount.map_or(0, |usd| usd.nanos())) / 1e9;
+    assert!((total(&lines, "tidegauge_cost_total", &[]) - money).abs() < 1e-12);
+    let input = sum(|record| record.observation.usage.input_tokens().unwrap_or(0));
+    let output = sum(|record| record.observation.usage.output_tokens().unwrap_or(0));
+    assert_eq!(total(&lines, "tidegauge_tokens_total", &[]), input + output);
+    let kind = |kind| [("gen_ai_token_type", kind)];
+    let name = "gen_ai_client_token_usage_sum";
+    assert_eq!(total(&lines, name, &kind("input")), input);
+    assert_eq!(total(&lines, name, &kind("output")), output);
+    assert_eq!(total(&lines, "tidegauge_requests_total", &[]), 13.0);
+    assert_eq!(total(&lines, "http_server_request_duration_seconds_count", &[]), 13.0);
+    assert_eq!(total(&lines, "gen_ai_client_operation_duration_seconds_count", &[]), 11.0);
+    let full = [("tidegauge_reason", "queue_full")];
+    assert_eq!(total(&lines, "tidegauge_spans_dropped_total", &full), 3.0);
+    assert_eq!(total(&lines, "tidegauge_spans_created_total", &[]), 7.0);
+    assert_eq!(total(&lines, "http_server_active_requests", &[]), 2.0);
+    assert_eq!(total(&lines, "target_info", &[("service_name", "test")]), 1.0);
+    let team = [("tidegauge_tag_team", "a\"b\\c\nd")];
+    assert!(total(&lines, "tidegauge_requests_total", &team) > 0.0);
+}
+
+#[test]
+fn buckets_are_the_advised_ones_cumulative_and_end_with_all() {
+    let lines = parse(&page());
+    let name = "gen_ai_client_operation_duration_seconds";
+    let bounds = |labels: &BTreeMap<String, String>| labels["le"].clone();
+    let bucket = format!("{name}_bucket");
+    let mut series = BTreeMap::<_, Vec<(String, f64)>>::new();
+    for (_, labels, value) in lines.iter().filter(|line| line.0 == bucket) {
+        let mut key = labels.clone();
+        key.remove("le");
+        series.entry(key).or_default().push((bounds(labels), *value));
+    }
+    assert!(!series.is_empty());
+    for (labels, buckets) in series {
+        let names: Vec<_> = buckets.iter().map(|(bound, _)| bound.as_str()).collect();
+        let expected =
+            "0.01 0.02 0.04 0.08 0.16 0.32 0.64 1.28 2.56 5.12 10.24 20.48 40.96 81.92 +Inf";
+        assert_eq!(names.join(" "), expected);
+        assert!(buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+        let count = lines.iter().find(|line| line.0 == format!("{name}_count") && line.1 == labels);
+        assert_eq!(buckets.last().unwrap().1, count.unwrap().2);
+    }
+}
+
+#[test]
+fn names_are_prometheus_own() {
+    for (name, unit, kind, expected) in [
+        (
+            "gen_ai.client.operation.duration",
+            "s",
+            "histogram",
+            "gen_ai_client_operation_duration_seconds",
+        ),
+        ("gen_ai.client.token.usage", "{token}", "histogram", "gen_ai_client_token_usage"),
+        ("tidegauge.cost", "{USD}", "counter", "tidegauge_cost"),
+        ("some.share", "1", "gauge", "some_share_ratio"),
+        ("some.count", "1", "counter", "some_count"),
+        ("9lives", "", "gauge", "key_9lives"),
+    ] {
+        assert_eq!(family_name(name, unit, kind), expected);
+    }
+}

@@ -1,0 +1,322 @@
+//! What waits to be delivered: bounded in bytes, oldest dropped first, every unit accounted for.
+//!
+//! In: encoded pieces. Out: batches, each settled once. For spans the books of [`Health`] balance
+//! whenever nothing is being counted: made = acked + dropped + queued, where what is on its way to
+//! the collector still counts as queued. Knows no network and no clock; times are arguments.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tidegauge_core::{Dropped, Health};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::QueueOptions;
+use crate::span::Scope;
+
+/// What a queue holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Signal {
+    /// Spans.
+    Traces,
+    /// Metric points.
+    Metrics,
+    /// Events and log lines.
+    Logs,
+}
+
+impl Signal {
+    /// The word used in our own log lines.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    fn queued(self, health: &Health, change: i64) {
+        if self == Self::Traces {
+            health.spans_queued_changed(change);
+        }
+    }
+
+    fn acked(self, health: &Health, units: u64) {
+        if self == Self::Traces {
+            health.spans_delivered(units);
+        }
+    }
+
+    fn dropped(self, health: &Health, reason: Dropped, units: u64) {
+        match self {
+            Self::Traces => health.span_dropped(reason, units),
+            Self::Metrics => health.point_dropped(reason, units),
+            Self::Logs => health.log_dropped(reason, units),
+        }
+    }
+}
+
+/// One encoded span, metric or log record.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// The scope it belongs to.
+    pub(crate) scope: Scope,
+    /// The message, without tag and length.
+    pub(crate) bytes: Bytes,
+    /// Spans, points or log records in it.
+    pub(crate) units: u64,
+    /// When it was queued.
+    pub(crate) born: Instant,
+}
+
+impl Piece {
+    /// Memory beside the bytes themselves, roughly: the entry and the allocation.
+    const OVERHEAD: usize = 96;
+
+    fn size(&self) -> usize {
+        self.bytes.len() + Self::OVERHEAD
+    }
+}
+
+/// How a batch ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Settled {
+    /// The collector took it, but for so many units.
+    Delivered {
+        /// Units it refused.
+        rejected: u64,
+    },
+    /// The collector will never take it.
+    Refused,
+    /// The collector takes no message that long.
+    TooLarge,
+    /// To be tried again, unless it is too old by now.
+    Retry {
+        /// The time now.
+        now: Instant,
+    },
+}
+
+/// When the next batch is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Due {
+    /// Now.
+    Now,
+    /// When the oldest piece has waited long enough.
+    At(Instant),
+    /// Nothing waits.
+    Never,
+}
+
+/// The queue of one signal.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    signal: Signal,
+    options: QueueOptions,
+    health: Arc<Health>,
+    state: Mutex<State>,
+    /// Told when the first piece came and when a batch is full.
+    pub(crate) came: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<Piece>,
+    /// Bytes of `waiting` and `in_flight`.
+    bytes: usize,
+    /// Bytes of `waiting`, without overhead.
+    message: usize,
+    in_flight: Vec<Piece>,
+    /// Pieces in the next batch at most; lowered when the collector says too large.
+    batch: usize,
+    closed: Option<Dropped>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub(crate) fn new(signal: Signal, options: QueueOptions, health: Arc<Health>) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            message: 0,
+            in_flight: Vec::new(),
+            batch: options.batch_pieces,
+            closed: None,
+        };
+        Self { signal, options, health, state: Mutex::new(state), came: Notify::new() }
+    }
+
+    /// Adds pieces; where there is no room the oldest go. Never waits for the network.
+    pub(crate) fn push(&self, pieces: impl IntoIterator<Item = Piece>) {
+        let mut state = self.lock();
+        let (was_empty, was_full) = (state.waiting.is_empty(), self.is_full(&state));
+        for piece in pieces {
+            self.admit(&mut state, piece);
+        }
+        self.make_room(&mut state);
+        // Otherwise the sender already knows when to look again.
+        let news = was_empty && !state.waiting.is_empty() || !was_full && self.is_full(&state);
+        drop(state);
+        if news {
+            self.came.notify_one();
+        }
+    }
+
+    /// Adds pieces that make all that wait obsolete: those are dropped as expired.
+    pub(crate) fn replace(&self, pieces: impl IntoIterator<Item = Piece>) {
+        let mut state = self.lock();
+        while self.drop_oldest(&mut state, Dropped::Expired) {}
+        drop(state);
+        self.push(pieces);
+    }
+
+    /// When the next batch is due. While flushing everything is due.
+    pub(crate) fn due(&self, now: Instant, flushing: bool) -> Due {
+        let state = self.lock();
+        let Some(oldest) = state.waiting.front() else { return Due::Never };
+        if flushing || self.is_full(&state) {
+            return Due::Now;
+        }
+        match oldest.born.checked_add(self.options.delay) {
+            Some(time) if time > now => Due::At(time),
+            Some(_) => Due::Now,
+            None => Due::Never,
+        }
+    }
+
+    /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;
+    /// there is one batch at a time.
+    pub(crate) fn take(&self) -> Vec<Piece> {
+        let mut state = self.lock();
+        let mut message = 0;
+        while let Some(piece) = state.waiting.front() {
+            message += piece.bytes.len();
+            let full = state.in_flight.len() >= state.batch || message > self.options.batch_bytes;
+            if full && !state.in_flight.is_empty() {
+                break;
+            }
+            let Some(piece) = state.waiting.pop_front() else { break };
+            state.message -= piece.bytes.len();
+            state.in_flight.push(piece);
+        }
+        state.in_flight.clone()
+    }
+
+    /// Books what became of the batch that was taken.
+    pub(crate) fn settle(&self, settled: Settled) {
+        let mut state = self.lock();
+        match settled {
+            Settled::Delivered { rejected } => self.delivered(&mut state, rejected),
+            Settled::Refused => self.discard(&mut state, Dropped::RejectedByCollector),
+            Settled::TooLarge if state.in_flight.len() <= 1 => {
+                self.discard(&mut state, Dropped::TooLarge);
+            }
+            Settled::TooLarge => {
+                state.batch = (state.in_flight.len() / 2).max(1);
+                put_back(&mut state);
+            }
+            Settled::Retry { now } => {
+                put_back(&mut state);
+                while state
+                    .waiting
+                    .front()
+                    .is_some_and(|piece| now - piece.born > self.options.max_age)
+                {
+                    self.drop_oldest(&mut state, Dropped::Expired);
+                }
+                self.make_room(&mut state);
+            }
+        }
+    }
+
+    /// Drops everything for `reason`, and whatever comes later. Done once; the first reason stays.
+    pub(crate) fn close(&self, reason: Dropped) {
+        let mut state = self.lock();
+        state.closed.get_or_insert(reason);
+        put_back(&mut state);
+        while self.drop_oldest(&mut state, reason) {}
+    }
+
+    /// Whether a whole batch waits.
+    fn is_full(&self, state: &State) -> bool {
+        state.waiting.len() >= state.batch || state.message >= self.options.batch_bytes
+    }
+
+    fn admit(&self, state: &mut State, piece: Piece) {
+        if let Some(reason) = state.closed {
+            self.signal.dropped(&self.health, reason, piece.units);
+        } else if piece.bytes.len() > self.options.batch_bytes {
+            self.signal.dropped(&self.health, Dropped::TooLarge, piece.units);
+        } else {
+            self.signal.queued(&self.health, signed(piece.units));
+            state.bytes += piece.size();
+            state.message += piece.bytes.len();
+            state.waiting.push_back(piece);
+        }
+    }
+
+    fn make_room(&self, state: &mut State) {
+        while state.bytes > self.options.bytes
+            || state.waiting.len() + state.in_flight.len() > self.options.pieces
+        {
+            if !self.drop_oldest(state, Dropped::QueueFull) {
+                break;
+            }
+        }
+    }
+
+    fn drop_oldest(&self, state: &mut State, reason: Dropped) -> bool {
+        let Some(piece) = state.waiting.pop_front() else { return false };
+        state.message -= piece.bytes.len();
+        state.bytes -= piece.size();
+        self.signal.queued(&self.health, -signed(piece.units));
+        self.signal.dropped(&self.health, reason, piece.units);
+        true
+    }
+
+    fn delivered(&self, state: &mut State, rejected: u64) {
+        let units = self.forget(state);
+        let rejected = rejected.min(units);
+        self.signal.acked(&self.health, units - rejected);
+        if rejected > 0 {
+            self.signal.dropped(&self.health, Dropped::RejectedByCollector, rejected);
+        }
+        state.batch = state.batch.saturating_mul(2).min(self.options.batch_pieces);
+    }
+
+    fn discard(&self, state: &mut State, reason: Dropped) {
+        let units = self.forget(state);
+        self.signal.dropped(&self.health, reason, units);
+    }
+
+    /// Takes the batch out of the books and says how many units it had.
+    fn forget(&self, state: &mut State) -> u64 {
+        let batch = std::mem::take(&mut state.in_flight);
+        state.bytes -= batch.iter().map(Piece::size).sum::<usize>();
+        let units = batch.iter().map(|piece| piece.units).sum();
+        self.signal.queued(&self.health, -signed(units));
+        units
+    }
+
+    /// A panic under this lock can only come from allocation; the counts are still whole then.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the batch to the front, in order.
+fn put_back(state: &mut State) {
+    let batch = std::mem::take(&mut state.in_flight);
+    for piece in batch.into_iter().rev() {
+        state.message += piece.bytes.len();
+        state.waiting.push_front(piece);
+    }
+}
+
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! Every scope, attribute, metric and event name that is emitted, once.
+//!
+//! GenAI names follow the OpenTelemetry GenAI conventions (development, read 2026-08-03, and the
+//! token names merged after that), HTTP names the stable conventions. What they have no word for is
+//! under `tidegauge.`. Knows no values and no logic.
+
+/// Scope of HTTP spans and metrics.
+pub(crate) const SCOPE_HTTP: &str = "tidegauge.http";
+/// Scope of inference spans, metrics and events.
+pub(crate) const SCOPE_GENAI: &str = "tidegauge.genai";
+/// Scope of metrics about this process.
+pub(crate) const SCOPE_SELF: &str = "tidegauge";
+/// Version of all scopes.
+pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The value that stands for all values past a bound.
+pub(crate) const OTHER: &str = "_OTHER";
+
+macro_rules! names {
+    ($($constant:ident = $name:literal;)+) => {
+        $(pub(crate) const $constant: &str = $name;)+
+
+        /// Every attribute name above, for the conformance test.
+        #[cfg(test)]
+        pub(crate) const ATTRIBUTES: &[&str] = &[$($name,)+];
+    };
+}
+
+names! {
+    // HTTP and network (stable)
+    CLIENT_ADDRESS = "client.address";
+    ERROR_TYPE = "error.type";
+    HTTP_METHOD = "http.request.method";
+    HTTP_METHOD_ORIGINAL = "http.request.method_original";
+    HTTP_RESEND_COUNT = "http.request.resend_count";
+    HTTP_ROUTE = "http.route";
+    HTTP_STATUS_CODE = "http.response.status_code";
+    NETWORK_PEER_ADDRESS = "network.peer.address";
+    NETWORK_PEER_PORT = "network.peer.port";
+    NETWORK_PROTOCOL_VERSION = "network.protocol.version";
+    SERVER_ADDRESS = "server.address";
+    SERVER_PORT = "server.port";
+    URL_FULL = "url.full";
+    URL_PATH = "url.path";
+    URL_QUERY = "url.query";
+    URL_SCHEME = "url.scheme";
+    USER_AGENT = "user_agent.original";
+    EXCEPTION_TYPE = "exception.type";
+    // who is calling
+    SESSION_ID = "session.id";
+    USER_ID = "user.id";
+    // GenAI (development)
+    AGENT_NAME = "gen_ai.agent.name";
+    CONVERSATION_ID = "gen_ai.conversation.id";
+    DIMENSION_COUNT = "gen_ai.embeddings.dimension.count";
+    OPERATION_NAME = "gen_ai.operation.name";
+    OUTPUT_TYPE = "gen_ai.output.type";
+    PROMPT_NAME = "gen_ai.prompt.name";
+    PROMPT_VERSION = "gen_ai.prompt.version";
+    PROVIDER_NAME = "gen_ai.provider.name";
+    REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count";
+    REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats";
+    REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty";
+    REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens";
+    REQUEST_MODEL = "gen_ai.request.model";
+    REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty";
+    REQUEST_PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id";
+    REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level";
+    REQUEST_SEED = "gen_ai.request.seed";
+    REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences";
+    REQUEST_STREAM = "gen_ai.request.stream";
+    REQUEST_TEMPERATURE = "gen_ai.request.temperature";
+    REQUEST_TOP_K = "gen_ai.request.top_k";
+    REQUEST_TOP_P = "gen_ai.request.top_p";
+    RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons";
+    RESPONSE_ID = "gen_ai.response.id";
+    RESPONSE_MODEL = "gen_ai.response.model";
+    RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk";
+    TOKEN_TYPE = "gen_ai.token.type";
+    USAGE_CACHE_READ = "gen_ai.usage.cache_read.input_tokens";
+    USAGE_CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens";
+    USAGE_CACHE_WRITE_OLD = "gen_ai.usage.cache_creation.input_tokens";
+    USAGE_INPUT = "gen_ai.usage.input_tokens";
+    USAGE_INPUT_AUDIO = "gen_ai.usage.audio.input_tokens";
+    USAGE_INPUT_IMAGE = "gen_ai.usage.image.input_tokens";
+    USAGE_CACHE_READ_AUDIO = "gen_ai.usage.audio.cache_read.input_tokens";
+    USAGE_OUTPUT = "gen_ai.usage.output_tokens";
+    USAGE_OUTPUT_AUDIO = "gen_ai.usage.audio.output_tokens";
+    USAGE_OUTPUT_IMAGE = "gen_ai.usage.image.output_tokens";
+    USAGE_REASONING = "gen_ai.usage.reasoning.output_tokens";
+    // vendor extensions of the GenAI conventions
+    API_TYPE = "openai.api.type";
+    REQUEST_SERVICE_TIER = "openai.request.service_tier";
+    RESPONSE_SERVICE_TIER = "openai.response.service_tier";
+    SYSTEM_FINGERPRINT = "openai.response.system_fingerprint";
+    // in no registry, but read by several backends: behind a switch
+    COMPAT_USAGE_COST = "gen_ai.usage.cost";
+    // ours
+    BUCKET = "tidegauge.token.bucket";
+    CATEGORY = "tidegauge.error.category";
+    COST_CATALOGUE = "tidegauge.cost.catalogue";
+    COST_MODEL = "tidegauge.cost.model";
+    COST_STATUS = "tidegauge.cost.status";
+    COST_USD = "tidegauge.cost.usd";
+    COUNTED_TOKENS = "tidegauge.counted_tokens";
+    DOMAIN = "tidegauge.error.domain";
+    END = "tidegauge.end";
+    EXCHANGE_ID = "tidegauge.exchange.id";
+    OPERATION = "tidegauge.operation";
+    OVERHEAD_ACCEPT = "tidegauge.overhead.accept";
+    OVERHEAD_ADMISSION = "tidegauge.overhead.admission";
+    OVERHEAD_CONNECT = "tidegauge.overhead.connect";
+    OVERHEAD_RELAY = "tidegauge.overhead.relay";
+    OVERHEAD_TOTAL = "tidegauge.overhead.total";
+    PARTIAL = "tidegauge.observation.partial";
+    PHASE = "tidegauge.overhead.phase";
+    REASON = "tidegauge.reason";
+    REQUEST_ID = "tidegauge.request.id";
+    REQUEST_MESSAGES = "tidegauge.request.messages";
+    REQUEST_TOOLS = "tidegauge.request.tools";
+    REQUEST_TOOL_ERRORS = "tidegauge.request.tool_errors";
+    RESPONSE_BAD_TOOL_CALLS = "tidegauge.response.bad_tool_calls";
+    RESPONSE_REQUEST_ID = "tidegauge.response.request_id";
+    RESPONSE_TIME_PER_OUTPUT_TOKEN = "tidegauge.response.time_per_output_token";
+    RESPONSE_TIME_TO_FIRST_TOKEN = "tidegauge.response.time_to_first_token";
+    RESPONSE_TOOL_CALLS = "tidegauge.response.tool_calls";
+    TASK = "tidegauge.task";
+    UPSTREAM = "tidegauge.upstream";
+    USAGE_SOURCE = "tidegauge.usage.source";
+    // the process
+    HOST_ARCH = "host.arch";
+    HOST_NAME = "host.name";
+    OS_TYPE = "os.type";
+    PROCESS_EXECUTABLE = "process.executable.name";
+    PROCESS_PID = "process.pid";
+    SERVICE_INSTANCE_ID = "service.instance.id";
+    SERVICE_NAME = "service.name";
+    SERVICE_VERSION = "service.version";
+    SDK_LANGUAGE = "telemetry.sdk.language";
+    SDK_NAME = "telemetry.sdk.name";
+    SDK_VERSION = "telemetry.sdk.version";
+    // our own logs
+    LOG_TARGET = "tidegauge.log.target";
+}
+
+/// What a caller's tag `<name>` is called: `tidegauge.tag.<name>`.
+pub(crate) const TAG_PREFIX: &str = "tidegauge.tag.";
+
+/// The event for a failed operation.
+pub(crate) const EVENT_EXCEPTION: &str = "gen_ai.client.operation.exception";
+
+/// What an instrument does with what it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Only grows.
+    Counter,
+    /// A current amount that can be summed over processes.
+    UpDownCounter,
+    /// A current value.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric: everything about it that is not a value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Metric {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its unit, in UCUM.
+    pub(crate) unit: &'static str,
+    /// What it does.
+    pub(crate) kind: Kind,
+    /// The bounds that are advised where a histogram has fixed ones.
+    pub(crate) bounds: &'static [f64],
+    /// One sentence.
+    pub(crate) about: &'static str,
+}
+
+/// Seconds of a call: 10 ms, doubling up to 81.92 s.
+const SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Seconds of an HTTP request.
+const HTTP_SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Seconds for a token.
+const TOKEN_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+/// Seconds that a proxy adds.
+const OVERHEAD_SECONDS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005,
+    0.01, 0.025, 0.05, 0.1,
+];
+/// Tokens of a call: powers of four.
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal $unit:literal $bounds:expr, $about:literal;)+) => {
+        $(pub(crate) const $constant: Metric = Metric {
+            name: $name, unit: $unit, kind: Kind::$kind, bounds: $bounds, about: $about,
+        };)+
+
+        /// Every metric that can be emitted, for the conformance test.
+        #[cfg(test)]
+        pub(crate) const METRICS: &[Metric] = &[$($constant,)+];
+    };
+}
+
+metrics! {
+    CLIENT_OPERATION_DURATION = Histogram "gen_ai.client.operation.duration" "s" SECONDS,
+        "Duration of a model call: request sent upstream until the response was over.";
+    CLIENT_TIME_TO_FIRST_CHUNK = Histogram "gen_ai.client.operation.time_to_first_chunk" "s" SECONDS,
+        "Request sent upstream until the first chunk of the response stream.";
+    CLIENT_TIME_PER_OUTPUT_CHUNK = Histogram "gen_ai.client.operation.time_per_output_chunk" "s" SECONDS,
+        "Gap between two chunks of a response stream.";
+    CLIENT_TOKEN_USAGE = Histogram "gen_ai.client.token.usage" "{token}" TOKENS,
+        "Tokens of a model call, by type.";
+    HTTP_SERVER_DURATION = Histogram "http.server.request.duration" "s" HTTP_SECONDS,
+        "Duration of a client's request.";
+    HTTP_CLIENT_DURATION = Histogram "http.client.request.duration" "s" HTTP_SECONDS,
+        "Duration of a request to an upstream.";
+    HTTP_SERVER_ACTIVE = UpDownCounter "http.server.active_requests" "{request}" &[],
+        "Requests that are being served.";
+    TIME_TO_FIRST_TOKEN = Histogram "tidegauge.response.time_to_first_token" "s" SECONDS,
+        "Request sent upstream until the first text, reasoning or tool argument of a stream.";
+    TIME_PER_OUTPUT_TOKEN = Histogram "tidegauge.response.time_per_output_token" "s" TOKEN_SECONDS,
+        "Mean time for an output token of a stream after the first.";
+    OVERHEAD_DURATION = Histogram "tidegauge.overhead.duration" "s" OVERHEAD_SECONDS,
+        "Time that the proxy added to a request, by phase.";
+    OVERHEAD_SUM = Histogram "tidegauge.overhead.total" "s" OVERHEAD_SECONDS,
+        "Time that the proxy added to a request, making a connection not counted.";
+    REQUESTS = Counter "tidegauge.requests" "{request}" &[],
+        "Requests that are over, by how they ended.";
+    TOKENS_USED = Counter "tidegauge.tokens" "{token}" &[],
+        "Tokens by bucket; the buckets do not overlap.";
+    COST = Counter "tidegauge.cost" "{USD}" &[],
+        "US dollars spent, exact to a billionth.";
+    CLIENT_DISCONNECTS = Counter "tidegauge.client.disconnects" "{request}" &[],
+        "Clients that left before their response was over.";
+    REQUESTS_ACCEPTED = Counter "tidegauge.requests.accepted" "{request}" &[],
+        "Requests that were routed and will become records.";
+    REQUESTS_REJECTED = Counter "tidegauge.requests.rejected" "{request}" &[],
+        "Requests that were answered before they were routed.";
+    RECORDS = Counter "tidegauge.records" "{record}" &[],
+        "Records that were made.";
+    RECORDS_LOST = Counter "tidegauge.records.lost" "{record}" &[],
+        "Records that were lost before anything saw them.";
+    SPANS_CREATED = Counter "tidegauge.spans.created" "{span}" &[],
+        "Spans that were made.";
+    SPANS_ACKED = Counter "tidegauge.spans.acked" "{span}" &[],
+        "Spans that a collector took.";
+    SPANS_DROPPED = Counter "tidegauge.spans.dropped" "{span}" &[],
+        "Spans that were dropped.";
+    SPANS_QUEUED = UpDownCounter "tidegauge.spans.queued" "{span}" &[],
+        "Spans that wait to be delivered.";
+    POINTS_DROPPED = Counter "tidegauge.points.dropped" "{data_point}" &[],
+        "Metric points that were dropped or replaced by newer ones.";
+    LOGS_DROPPED = Counter "tidegauge.logs.dropped" "{log_record}" &[],
+        "Events and log records that were dropped.";
+    PANICS = Counter "tidegauge.panics" "{panic}" &[],
+        "Panics that were caught.";
+    OBSERVATIONS_PARTIAL = Counter "tidegauge.observations.partial" "{record}" &[],
+        "Records that are incomplete because a bound was hit or bytes made no sense.";
+    UNPRICED = Counter "tidegauge.usage.unpriced" "{record}" &[],
+        "Records with usage but no price.";
+    UNCLASSIFIED = Counter "tidegauge.errors.unclassified" "{record}" &[],
+        "Failures that only their HTTP status explains.";
+    SPLICES_REFUSED = Counter "tidegauge.usage.splices_refused" "{request}" &[],
+        "Upstreams that refused to be asked for usage.";
+    HOLDS_EXCEEDED = Counter "tidegauge.usage.holds_exceeded" "{request}" &[],
+        "Request bodies that were too large to ask for usage.";
+    STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
+        "Response streams that are being passed on.";
+    CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],
+        "Client connections that are open.";
+    RELOADS = Counter "tidegauge.config.reloads" "{reload}" &[],
+        "Times the configuration was read again.";
+    RELOAD_OK = Gauge "tidegauge.config.reload_ok" "" &[],
+        "1 if the configuration in use is the one that was read last, else 0.";
+    LABELS_FOLDED = Counter "tidegauge.labels.folded" "{value}" &[],
+        "Metric attribute values that became _OTHER because there were too many.";
+}

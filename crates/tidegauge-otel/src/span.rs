@@ -1,0 +1,539 @@
+//! One record into OTLP spans, with explicit times.
+//!
+//! ```text
+//! SERVER  "POST /v1/chat/completions"     tidegauge.http
+//! └─ CLIENT  "chat some-model"            tidegauge.genai   only if a model was asked
+//!    ├─ CLIENT  "POST"                    tidegauge.http    attempt
+//!    └─ CLIENT  "POST"                    tidegauge.http    resend_count = 1
+//! ```
+//!
+//! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
+//! because the two have opposite rules of what an error is.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{Method, Version};
+use opentelemetry_proto::tonic::trace::v1::{
+    Span, Status,
+    span::{Link, SpanKind},
+    status::StatusCode,
+};
+use tidegauge_core::{
+    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Record, Request, Response,
+    SpanId, Usage,
+};
+
+use crate::attribute::{AttributeLimits, Attributes};
+use crate::{redact, semconv as name};
+
+/// The instrumentation scope a span or event belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// HTTP, both sides.
+    Http,
+    /// Model calls.
+    GenAi,
+    /// This process.
+    Own,
+}
+
+impl Scope {
+    /// Every scope.
+    pub(crate) const ALL: [Self; 3] = [Self::Http, Self::GenAi, Self::Own];
+
+    /// Its name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http => name::SCOPE_HTTP,
+            Self::GenAi => name::SCOPE_GENAI,
+            Self::Own => name::SCOPE_SELF,
+        }
+    }
+}
+
+/// Under which name tokens written to a cache are reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheWriteName {
+    /// The name of the convention since August 2026.
+    #[default]
+    New,
+    /// The name before, which some backends still read.
+    Old,
+    /// Both.
+    Both,
+}
+
+/// What may be chosen about spans and events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpanOptions {
+    /// Bounds of attribute lists.
+    pub limits: AttributeLimits,
+    /// Whether the cost is also given as `gen_ai.usage.cost`, which several backends read.
+    pub usage_cost: bool,
+    /// Name of the cache-write count.
+    pub cache_write: CacheWriteName,
+    /// Whether audio and image tokens are given on their own. Some backends take every usage key for
+    /// a further kind of token.
+    pub modalities: bool,
+}
+
+impl Default for SpanOptions {
+    /// Cost on, new names, modalities on.
+    fn default() -> Self {
+        Self {
+            limits: AttributeLimits::default(),
+            usage_cost: true,
+            cache_write: CacheWriteName::New,
+            modalities: true,
+        }
+    }
+}
+
+/// The spans of one exchange, parents first. Whether it is sampled is the caller's question.
+pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)> {
+    let exchange = &record.exchange;
+    let mut spans = Vec::with_capacity(exchange.attempts.len() + 2);
+    spans.push((Scope::Http, server(record, options)));
+    let mut parent = exchange.trace.server;
+    if has_inference(record) {
+        spans.push((Scope::GenAi, inference(record, options)));
+        parent = exchange.trace.inference;
+    }
+    for (index, attempt) in exchange.attempts.iter().enumerate() {
+        spans.push((Scope::Http, client(exchange, attempt, index, parent, options)));
+    }
+    spans
+}
+
+/// Whether a model was really asked: only then is there an inference span and are there GenAI metrics.
+pub(crate) fn has_inference(record: &Record) -> bool {
+    record.exchange.operation.is_inference() && record.exchange.times.sent.is_some()
+}
+
+/// Who is calling: what headers say, then what the body says.
+pub(crate) fn labels(record: &Record) -> Labels {
+    let mut labels = record.exchange.labels.clone();
+    labels.or(record.observation.request.labels.clone());
+    labels
+}
+
+/// The value of `error.type` on the SERVER span and metric; `None` when the server side went well.
+pub(crate) fn server_error(record: &Record) -> Option<String> {
+    let exchange = &record.exchange;
+    let status = exchange.status.filter(|status| status.is_server_error());
+    if let Some(status) = status {
+        return Some(status.as_u16().to_string());
+    }
+    if exchange.end != End::Failed {
+        return None;
+    }
+    let failure = exchange.failure.map(tidegauge_core::Failure::error_type);
+    let error = failure.or_else(|| record.observation.outcome.error.clone());
+    Some(error.unwrap_or(ErrorType::OTHER).as_str().to_owned())
+}
+
+/// The value of `error.type` of one attempt.
+pub(crate) fn attempt_error(attempt: &Attempt) -> Option<String> {
+    let refused = attempt.status.filter(|status| status.as_u16() >= 400);
+    match (refused, attempt.failure) {
+        (Some(status), _) => Some(status.as_u16().to_string()),
+        (None, Some(failure)) => Some(failure.error_type().as_str().to_owned()),
+        (None, None) => None,
+    }
+}
+
+/// A method as the convention wants it, and the original when it is not a known one.
+pub(crate) fn method(method: &Method) -> (&str, Option<&str>) {
+    const KNOWN: [&str; 10] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+    let given = method.as_str();
+    if KNOWN.contains(&given) { (given, None) } else { (name::OTHER, Some(given)) }
+}
+
+/// `network.protocol.version`.
+pub(crate) fn protocol(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// The scheme the client used.
+pub(crate) fn scheme(secure: bool) -> &'static str {
+    if secure { "https" } else { "http" }
+}
+
+/// Nanoseconds since the Unix epoch, of a moment inside an exchange.
+pub(crate) fn at(started: SystemTime, offset: Duration) -> u64 {
+    let since = started.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(offset);
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn server(record: &Record, options: &SpanOptions) -> Span {
+    let exchange = &record.exchange;
+    let outcome = &record.observation.outcome;
+    let mut list = Attributes::new(options.limits);
+    let (known, original) = method(&exchange.method);
+    list.text(name::HTTP_METHOD, known);
+    list.text(name::HTTP_METHOD_ORIGINAL, original);
+    list.text(name::URL_PATH, path_or_root(&exchange.path));
+    list.text(name::URL_QUERY, exchange.query.as_deref().map(redact::query).as_deref());
+    list.text(name::URL_SCHEME, scheme(exchange.secure));
+    list.text(name::HTTP_ROUTE, &*exchange.route);
+    status_code(&mut list, exchange.status);
+    let error = server_error(record);
+    list.text(name::ERROR_TYPE, error.as_deref());
+    if let Some((host, port)) =
+        exchange.host.as_deref().and_then(|host| asked(host, exchange.secure))
+    {
+        list.text(name::SERVER_ADDRESS, host);
+        list.whole(name::SERVER_PORT, port);
+    }
+    if let Some(client) = exchange.client {
+        let address = client.ip().to_string();
+        list.text(name::CLIENT_ADDRESS, &*address);
+        list.text(name::NETWORK_PEER_ADDRESS, &*address);
+        list.whole(name::NETWORK_PEER_PORT, client.port());
+    }
+    list.text(name::NETWORK_PROTOCOL_VERSION, protocol(exchange.version));
+    list.text(name::USER_AGENT, exchange.user_agent.as_deref());
+
+    list.text(name::EXCHANGE_ID, &*exchange.id.to_string());
+    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::OPERATION, exchange.operation.name());
+    list.text(name::END, exchange.end.name());
+    category(&mut list, outcome.category);
+    list.count(name::COUNTED_TOKENS, record.observation.response.counted_tokens);
+    let overhead = &record.measurement.overhead;
+    list.seconds(name::OVERHEAD_ACCEPT, overhead.accept);
+    list.seconds(name::OVERHEAD_ADMISSION, overhead.admission);
+    list.seconds(name::OVERHEAD_CONNECT, overhead.connect);
+    list.seconds(name::OVERHEAD_RELAY, overhead.relay);
+    list.seconds(name::OVERHEAD_TOTAL, overhead.total());
+    let labels = labels(record);
+    list.text(name::REQUEST_ID, labels.request_id.as_deref());
+    caller(&mut list, &labels);
+
+    let verb = if original.is_some() { "HTTP" } else { known };
+    let title = if exchange.route.is_empty() {
+        verb.to_owned()
+    } else {
+        format!("{verb} {}", exchange.route)
+    };
+    let trace = &exchange.trace;
+    Span {
+        links: trace.link.iter().map(link).collect(),
+        ..span(exchange, trace.server, trace.parent, SpanKind::Server, title)
+            .lasting(exchange.started, Duration::ZERO, exchange.times.ended)
+            .telling(list, error.is_some())
+            .0
+    }
+}
+
+fn inference(record: &Record, options: &SpanOptions) -> Span {
+    let Record { exchange, observation, measurement } = record;
+    let (request, response) = (&observation.request, &observation.response);
+    let operation = exchange.operation.name();
+    let streaming = request.stream || observation.stream;
+    let mut list = Attributes::new(options.limits);
+    list.text(name::OPERATION_NAME, operation);
+    list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
+    list.text(name::REQUEST_MODEL, request.model.as_deref());
+    list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
+    list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
+    let error = observation.outcome.error.as_ref();
+    list.text(name::ERROR_TYPE, error.map(ErrorType::as_str));
+    list.flag(name::REQUEST_STREAM, streaming);
+    asked_for(&mut list, request);
+    answered(&mut list, record);
+    if streaming {
+        list.seconds(name::RESPONSE_TIME_TO_FIRST_CHUNK, measurement.time_to_first_chunk);
+        list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
+        list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
+    }
+    usage(&mut list, &observation.usage, options);
+    cost(&mut list, record, options);
+    let labels = labels(record);
+    list.text(name::CONVERSATION_ID, labels.session.as_deref());
+    list.text(name::AGENT_NAME, labels.agent.as_deref());
+    if let Some(prompt) = &labels.prompt {
+        list.text(name::PROMPT_NAME, &*prompt.name);
+        list.text(name::PROMPT_VERSION, prompt.version.as_deref());
+    }
+    list.text(name::EXCHANGE_ID, &*exchange.id.to_string());
+    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::END, exchange.end.name());
+    category(&mut list, observation.outcome.category);
+    tools(&mut list, request, response);
+    list.flag(name::PARTIAL, observation.partial);
+    caller(&mut list, &labels);
+
+    let title = match request.model.as_deref().filter(|model| !model.is_empty()) {
+        Some(model) => format!("{operation} {}", crate::attribute::cut(model, 128)),
+        None => operation.to_owned(),
+    };
+    let sent = exchange.times.sent.unwrap_or_default();
+    span(exchange, exchange.trace.inference, Some(exchange.trace.server), SpanKind::Client, title)
+        .lasting(exchange.started, sent, sent.saturating_add(measurement.duration))
+        .telling(list, error.is_some())
+        .0
+}
+
+fn client(
+    exchange: &Exchange,
+    attempt: &Attempt,
+    index: usize,
+    parent: SpanId,
+    options: &SpanOptions,
+) -> Span {
+    let mut list = Attributes::new(options.limits);
+    let (known, original) = method(&exchange.method);
+    list.text(name::HTTP_METHOD, known);
+    list.text(name::HTTP_METHOD_ORIGINAL, original);
+    list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
+    list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
+    list.text(name::URL_FULL, &*url(exchange));
+    status_code(&mut list, attempt.status);
+    let error = attempt_error(attempt);
+    list.text(name::ERROR_TYPE, error.as_deref());
+    if index > 0 {
+        list.whole(name::HTTP_RESEND_COUNT, i64::try_from(index).unwrap_or(i64::MAX));
+    }
+    if let Some(peer) = attempt.peer {
+        list.text(name::NETWORK_PEER_ADDRESS, &*peer.ip().to_string());
+        list.whole(name::NETWORK_PEER_PORT, peer.port());
+    }
+    list.text(name::NETWORK_PROTOCOL_VERSION, attempt.version.and_then(protocol));
+    list.text(name::UPSTREAM, &*exchange.upstream.name);
+
+    let title = if original.is_some() { "HTTP" } else { known }.to_owned();
+    span(exchange, attempt.span, Some(parent), SpanKind::Client, title)
+        .lasting(exchange.started, attempt.started, attempt.ended)
+        .telling(list, error.is_some())
+        .0
+}
+
+/// What the request says about the generation it wants.
+fn asked_for(list: &mut Attributes, request: &Request) {
+    list.count(name::REQUEST_MAX_TOKENS, request.max_tokens);
+    list.real(name::REQUEST_TEMPERATURE, request.temperature);
+    list.real(name::REQUEST_TOP_P, request.top_p);
+    list.count(name::REQUEST_TOP_K, request.top_k);
+    list.real(name::REQUEST_FREQUENCY_PENALTY, request.frequency_penalty);
+    list.real(name::REQUEST_PRESENCE_PENALTY, request.presence_penalty);
+    list.texts(name::REQUEST_STOP_SEQUENCES, &request.stop_sequences);
+    if let Some(seed) = request.seed {
+        list.whole(name::REQUEST_SEED, seed);
+    }
+    list.count(name::REQUEST_CHOICE_COUNT, request.choices.filter(|choices| *choices != 1));
+    list.text(name::OUTPUT_TYPE, request.output_type.map(tidegauge_core::OutputType::name));
+    list.text(name::REQUEST_REASONING_LEVEL, request.reasoning_level.as_deref());
+    list.text(name::REQUEST_PREVIOUS_RESPONSE_ID, request.previous_response_id.as_deref());
+    list.texts(name::REQUEST_ENCODING_FORMATS, &request.encoding_formats);
+    if request.api.is_some() {
+        list.text(name::API_TYPE, request.api);
+        let tier = request.service_tier.as_deref().filter(|tier| *tier != "auto");
+        list.text(name::REQUEST_SERVICE_TIER, tier);
+    }
+}
+
+/// What the response says about itself.
+fn answered(list: &mut Attributes, record: &Record) {
+    let (request, response) = (&record.observation.request, &record.observation.response);
+    list.text(name::RESPONSE_ID, response.id.as_deref());
+    list.text(name::RESPONSE_MODEL, response.model.as_deref());
+    list.texts(name::RESPONSE_FINISH_REASONS, &finish_reasons(record));
+    list.count(name::DIMENSION_COUNT, response.dimensions.or(request.dimensions));
+    list.text(name::RESPONSE_REQUEST_ID, response.request_id.as_deref());
+    if request.api.is_some() {
+        list.text(name::RESPONSE_SERVICE_TIER, response.service_tier.as_deref());
+        list.text(name::SYSTEM_FINGERPRINT, response.system_fingerprint.as_deref());
+    }
+}
+
+/// The provider's reasons; `error` where a reason was due and the answer broke off before it.
+fn finish_reasons(record: &Record) -> Vec<String> {
+    let response = &record.observation.response;
+    let due = record.observation.outcome.error.is_some()
+        && response.status.is_some_and(|status| status.is_success());
+    if response.finish_reasons.is_empty() && due {
+        return vec!["error".to_owned()];
+    }
+    response.finish_reasons.clone()
+}
+
+/// Totals that include their details; nothing for what nobody counted.
+fn usage(list: &mut Attributes, usage: &Usage, options: &SpanOptions) {
+    list.count(name::USAGE_INPUT, usage.input_tokens());
+    list.count(name::USAGE_CACHE_READ, usage.cache_read_tokens());
+    let write = usage.cache_write_tokens();
+    if options.cache_write != CacheWriteName::Old {
+        list.count(name::USAGE_CACHE_WRITE, write);
+    }
+    if options.cache_write != CacheWriteName::New {
+        list.count(name::USAGE_CACHE_WRITE_OLD, write);
+    }
+    list.count(name::USAGE_OUTPUT, usage.output_tokens());
+    list.count(name::USAGE_REASONING, usage.reasoning);
+    if options.modalities {
+        let audio = [usage.input_audio, usage.cache_read_audio].into_iter().flatten();
+        list.count(name::USAGE_INPUT_AUDIO, audio.reduce(u64::saturating_add));
+        list.count(name::USAGE_CACHE_READ_AUDIO, usage.cache_read_audio);
+        list.count(name::USAGE_INPUT_IMAGE, usage.input_image);
+        list.count(name::USAGE_OUTPUT_AUDIO, usage.output_audio);
+        list.count(name::USAGE_OUTPUT_IMAGE, usage.output_image);
+    }
+    list.text(name::USAGE_SOURCE, usage.source.name());
+}
+
+/// What it cost and which price says so. An amount only where one is known: unpriced is not zero.
+fn cost(list: &mut Attributes, record: &Record, options: &SpanOptions) {
+    let cost = &record.measurement.cost;
+    list.text(name::COST_STATUS, cost.status.name());
+    if matches!(cost.status, CostStatus::Priced | CostStatus::Reported) {
+        let usd = cost.amount.map(dollars);
+        list.real(name::COST_USD, usd);
+        if options.usage_cost {
+            list.real(name::COMPAT_USAGE_COST, usd);
+        }
+    }
+    list.text(name::COST_MODEL, cost.model.as_deref());
+    list.text(name::COST_CATALOGUE, cost.catalogue.as_deref());
+}
+
+/// US dollars as a number for people and backends; the exact amount stays in whole billionths.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double holds nine million dollars to the billionth"
+)]
+pub(crate) fn dollars(amount: tidegauge_core::Money) -> f64 {
+    amount.nanos() as f64 / 1e9
+}
+
+fn tools(list: &mut Attributes, request: &Request, response: &Response) {
+    list.count(name::REQUEST_MESSAGES, request.messages);
+    list.count(name::REQUEST_TOOLS, request.tools);
+    let some = |count: u64| Some(count).filter(|count| *count > 0);
+    list.count(name::REQUEST_TOOL_ERRORS, some(request.tool_errors));
+    list.count(name::RESPONSE_TOOL_CALLS, some(response.tool_calls));
+    list.count(name::RESPONSE_BAD_TOOL_CALLS, some(response.bad_tool_calls));
+}
+
+/// Session, user and tags. No name of the GenAI conventions is among them.
+fn caller(list: &mut Attributes, labels: &Labels) {
+    list.text(name::SESSION_ID, labels.session.as_deref());
+    list.text(name::USER_ID, labels.user.as_deref());
+    for (tag, value) in &labels.tags {
+        list.text(&format!("{}{tag}", name::TAG_PREFIX), value.as_str());
+    }
+}
+
+fn category(list: &mut Attributes, category: Option<Category>) {
+    list.text(name::CATEGORY, category.map(Category::name));
+    list.text(name::DOMAIN, category.and_then(Category::domain).map(tidegauge_core::Domain::name));
+}
+
+fn status_code(list: &mut Attributes, status: Option<http::StatusCode>) {
+    if let Some(status) = status {
+        list.whole(name::HTTP_STATUS_CODE, status.as_u16());
+    }
+}
+
+fn path_or_root(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
+}
+
+/// Host and port that a client asked for; the scheme's port when none is written.
+fn asked(host: &str, secure: bool) -> Option<(&str, u16)> {
+    let authority: &str = host.rsplit_once('@').map_or(host, |(_, after)| after);
+    let split = authority.rsplit_once(':').filter(|(before, after)| {
+        !after.is_empty()
+            && after.bytes().all(|byte| byte.is_ascii_digit())
+            && !before.ends_with(':')
+    });
+    let (address, port) = match split {
+        Some((address, port)) => (address, port.parse().ok()?),
+        None => (authority, if secure { 443 } else { 80 }),
+    };
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    (!address.is_empty()).then_some((address, port))
+}
+
+/// The URL of an upstream request: origin, the path without our own first segment, and the query
+/// without secrets.
+fn url(exchange: &Exchange) -> String {
+    let upstream = &exchange.upstream;
+    let ours = exchange.path.strip_prefix('/').and_then(|path| path.strip_prefix(&*upstream.name));
+    let rest = ours.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = path_or_root(rest.unwrap_or(&exchange.path));
+    match &exchange.query {
+        Some(query) => format!("{}{path}?{}", upstream.origin, redact::query(query)),
+        None => format!("{}{path}", upstream.origin),
+    }
+}
+
+fn link((trace_id, span_id): &(tidegauge_core::TraceId, SpanId)) -> Link {
+    Link {
+        trace_id: trace_id.0.to_vec(),
+        span_id: span_id.0.to_vec(),
+        flags: HAS_IS_REMOTE | IS_REMOTE,
+        ..Link::default()
+    }
+}
+
+/// The caller's span is in another process or not: known.
+const HAS_IS_REMOTE: u32 = 0x100;
+/// It is.
+const IS_REMOTE: u32 = 0x200;
+/// W3C flag of a sampled trace.
+pub(crate) const SAMPLED: u32 = 1;
+
+/// A span in the making.
+struct Draft(Span);
+
+fn span(
+    exchange: &Exchange,
+    id: SpanId,
+    parent: Option<SpanId>,
+    kind: SpanKind,
+    name: String,
+) -> Draft {
+    let trace = &exchange.trace;
+    let remote = kind == SpanKind::Server && parent.is_some();
+    let sampled = if trace.sampled { SAMPLED } else { 0 };
+    Draft(Span {
+        trace_id: trace.trace_id.0.to_vec(),
+        span_id: id.0.to_vec(),
+        parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
+        trace_state: trace.state.clone(),
+        flags: sampled | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 },
+        name,
+        kind: kind.into(),
+        ..Span::default()
+    })
+}
+
+impl Draft {
+    fn lasting(mut self, started: SystemTime, from: Duration, to: Duration) -> Self {
+        self.0.start_time_unix_nano = at(started, from);
+        self.0.end_time_unix_nano = at(started, to.max(from));
+        self
+    }
+
+    /// Attributes and status. `Ok` is never set: that is for the application to say.
+    fn telling(mut self, list: Attributes, failed: bool) -> Self {
+        let (attributes, dropped) = list.finish();
+        self.0.attributes = attributes;
+        self.0.dropped_attributes_count = dropped;
+        self.0.status =
+            failed.then(|| Status { code: StatusCode::Error.into(), message: String::new() });
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

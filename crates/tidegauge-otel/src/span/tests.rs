@@ -1,0 +1,126 @@
+//! Golden spans: one snapshot for each way a call can go, and the rules that a snapshot hides.
+
+use std::fmt::Write as _;
+
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
+use tidegauge_core::Record;
+
+use super::{CacheWriteName, SpanOptions, asked, spans};
+use crate::attribute::AttributeLimits;
+use crate::testing::{records, shown};
+
+/// Spans as text: times in milliseconds since the exchange began, attributes by name.
+fn drawn(record: &Record, options: &SpanOptions) -> String {
+    let mut text = String::new();
+    let all: Vec<_> = spans(record, options).into_iter().collect();
+    let begin = all[0].1.start_time_unix_nano;
+    let parent = |span: &Span| {
+        let known = all.iter().find(|(_, other)| other.span_id == span.parent_span_id);
+        match (known, span.parent_span_id.is_empty()) {
+            (Some((_, parent)), _) => format!("under {:?}", parent.name),
+            (None, true) => "root".to_owned(),
+            (None, false) => "under the caller".to_owned(),
+        }
+    };
+    for (scope, span) in &all {
+        let ms = |time: u64| f64::from(u32::try_from((time - begin) / 1000).unwrap()) / 1000.0;
+        let kind = SpanKind::try_from(span.kind).unwrap().as_str_name();
+        let kind = kind.trim_start_matches("SPAN_KIND_");
+        let status = span.status.as_ref().map_or("", |_| " ERROR");
+        let (from, to) = (ms(span.start_time_unix_nano), ms(span.end_time_unix_nano));
+        let parent = parent(span);
+        writeln!(text, "{kind} {:?} {parent}, {}, {from}..{to}{status}", span.name, scope.name())
+            .unwrap();
+        if !span.links.is_empty() {
+            writeln!(text, "  links: {}", span.links.len()).unwrap();
+        }
+        let mut keys: Vec<_> = span.attributes.iter().map(|pair| pair.key.as_str()).collect();
+        keys.sort_unstable();
+        for key in keys {
+            writeln!(text, "  {key} = {}", shown(&span.attributes, key).unwrap()).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn golden() {
+    for (name, record) in records::all() {
+        insta::assert_snapshot!(name, drawn(&record, &SpanOptions::default()));
+    }
+}
+
+#[test]
+fn ids_flags_and_state_are_the_exchanges() {
+    let spans = spans(&records::retried(), &SpanOptions::default());
+    let ids: Vec<_> =
+        spans.iter().map(|(_, span)| (span.parent_span_id[0], span.span_id[0])).collect();
+    assert_eq!(ids, [(2, 3), (3, 4), (4, 5), (4, 6)]);
+    for (index, (_, span)) in spans.iter().enumerate() {
+        assert_eq!(span.trace_id, [1; 16]);
+        assert_eq!(span.trace_state, "vendor=1");
+        assert_eq!(span.flags, if index == 0 { 0x301 } else { 0x101 });
+    }
+}
+
+#[test]
+fn attempts_of_other_operations_hang_below_the_server_span() {
+    let spans = spans(&records::count_tokens(), &SpanOptions::default());
+    let ids: Vec<_> =
+        spans.iter().map(|(_, span)| (span.parent_span_id[0], span.span_id[0])).collect();
+    assert_eq!(ids, [(2, 3), (3, 5)]);
+}
+
+#[test]
+fn options_choose_names() {
+    let has = |options: SpanOptions, key: &str| {
+        let spans = spans(&records::unary(), &options);
+        spans.iter().any(|(_, span)| shown(&span.attributes, key).is_some())
+    };
+    let base = SpanOptions::default();
+    let new = "gen_ai.usage.cache_write.input_tokens";
+    let old = "gen_ai.usage.cache_creation.input_tokens";
+    for (choice, has_new, has_old) in [
+        (CacheWriteName::New, true, false),
+        (CacheWriteName::Old, false, true),
+        (CacheWriteName::Both, true, true),
+    ] {
+        let options = SpanOptions { cache_write: choice, ..base };
+        assert_eq!((has(options, new), has(options, old)), (has_new, has_old), "{choice:?}");
+    }
+    assert!(has(base, "gen_ai.usage.cost"));
+    assert!(!has(SpanOptions { usage_cost: false, ..base }, "gen_ai.usage.cost"));
+}
+
+#[test]
+fn lists_and_values_are_bounded() {
+    let mut record = records::unary();
+    record.exchange.user_agent = Some("é".repeat(4000));
+    for tag in 0..200 {
+        record.exchange.labels.tags.insert(format!("t{tag}"), "x".to_owned());
+    }
+    let limits = AttributeLimits { count: 40, value: 99 };
+    let spans = spans(&record, &SpanOptions { limits, ..SpanOptions::default() });
+    let server = &spans[0].1;
+    assert_eq!(server.attributes.len(), 40);
+    assert!(server.dropped_attributes_count > 150);
+    let agent = shown(&server.attributes, "user_agent.original").unwrap();
+    assert_eq!(agent, "é".repeat(49));
+}
+
+#[test]
+fn the_host_that_was_asked_for_is_split() {
+    for (host, secure, expected) in [
+        ("localhost:4310", false, Some(("localhost", 4310))),
+        ("gate.example", false, Some(("gate.example", 80))),
+        ("gate.example", true, Some(("gate.example", 443))),
+        ("[::1]:4310", false, Some(("::1", 4310))),
+        ("[::1]", true, Some(("::1", 443))),
+        ("::1", true, Some(("::1", 443))),
+        ("user:pass@gate:1", true, Some(("gate", 1))),
+        ("gate:99999", true, None),
+        ("", true, None),
+    ] {
+        assert_eq!(asked(host, secure), expected, "{host}");
+    }
+}

@@ -1,0 +1,208 @@
+//! Serves one client connection from its first byte to its last.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::rt::Timer;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tidegauge_core::Rejected;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::Limits;
+use crate::caller::Caller;
+use crate::framing::Framing;
+use crate::service::Answers;
+use crate::shared::Shared;
+use crate::socket::Socket;
+use crate::stream::Stream;
+
+/// What an HTTP/2 client with prior knowledge sends first (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often a silent HTTP/2 client is asked whether it is still there.
+const PING: Duration = Duration::from_secs(60);
+/// Bytes of a response that may wait for a slow client.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Serves until the client leaves, or, once `draining`, until its exchanges have ended.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    tcp: TcpStream,
+    addr: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    draining: CancellationToken,
+) {
+    let limits = shared.config.limits;
+    let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.config.clock));
+    let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
+    let greeted = tokio::select! {
+        greeted = greeted => greeted,
+        () = draining.cancelled() => return,
+    };
+    // A connection that never said a thing is no request.
+    let Ok(Some((stream, first, h2))) = greeted else { return };
+    let mut framing = Framing::new();
+    if h2 {
+        framing.lose();
+    }
+    let socket = TokioIo::new(Socket::new(stream, first, framing, Arc::clone(&caller)));
+    let answers = Answers::new(Arc::clone(&shared), Arc::clone(&caller));
+    let ended = if h2 {
+        let connection = h2_builder(&shared).serve_connection(socket, answers);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = draining.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let builder = h1_builder(&shared, &caller);
+        let connection = builder.serve_connection(socket, answers).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = draining.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(error) = ended {
+        count(&shared, &caller, &error);
+    }
+}
+
+/// Requests that never reached us as such.
+fn count(shared: &Shared, caller: &Caller, error: &hyper::Error) {
+    if error.is_parse() {
+        shared.health.request_rejected(Rejected::Parse, 1);
+    } else if error.is_timeout() && caller.head_began().is_some() {
+        shared.health.request_rejected(Rejected::HeadTimeout, 1);
+    }
+}
+
+/// TLS if there is any, then enough bytes to know the protocol. `None`: the client left.
+async fn greet(tcp: TcpStream, tls: Option<TlsAcceptor>) -> Option<(Stream, Bytes, bool)> {
+    let mut stream = match tls {
+        None => Stream::Plain(tcp),
+        Some(tls) => {
+            let stream = Stream::Tls(Box::new(tls.accept(tcp).await.ok()?.into()));
+            let h2 = stream.agreed_h2();
+            return Some((stream, Bytes::new(), h2));
+        }
+    };
+    let mut first = [0; PREFACE.len()];
+    let mut filled = 0;
+    loop {
+        let room = first.get_mut(filled..).unwrap_or_default();
+        let count = stream.read(room).await.ok().filter(|count| *count > 0)?;
+        filled += count;
+        let come = first.get(..filled).unwrap_or_default();
+        if !PREFACE.starts_with(come) || filled == PREFACE.len() {
+            let first = Bytes::copy_from_slice(come);
+            return Some((stream, first, come == PREFACE));
+        }
+    }
+}
+
+fn h1_builder(shared: &Shared, caller: &Arc<Caller>) -> http1::Builder {
+    let limits = shared.config.limits;
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(shared.config.half_close)
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .max_buf_size(limits.head_bytes.max(8 * 1024))
+        .timer(HeadTimer { caller: Arc::clone(caller), limits })
+        // The timer below knows the real limits.
+        .header_read_timeout(limits.head_timeout);
+    builder
+}
+
+fn h2_builder(shared: &Shared) -> http2::Builder<crate::tasks::Tasks> {
+    let limits = shared.config.limits;
+    let mut builder = http2::Builder::new(shared.tasks.clone());
+    builder
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING);
+    builder
+}
+
+/// Waits for request heads. The HTTP server knows one timeout for both waiting for a head and
+/// reading it; these are two, and a head that trickles in must not have the longer one.
+struct HeadTimer {
+    caller: Arc<Caller>,
+    limits: Limits,
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        TokioTimer::new().sleep(duration)
+    }
+
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        let limit = self.limits.keep_alive;
+        Box::pin(HeadWait {
+            waiting_since: self.caller.clock().now(),
+            limits: self.limits,
+            caller: Arc::clone(&self.caller),
+            in_head: false,
+            sleep: Box::pin(tokio::time::sleep(limit)),
+        })
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, deadline: Instant) {
+        *sleep = self.sleep_until(deadline);
+    }
+
+    fn now(&self) -> Instant {
+        TokioTimer::new().now()
+    }
+}
+
+struct HeadWait {
+    waiting_since: Duration,
+    limits: Limits,
+    caller: Arc<Caller>,
+    in_head: bool,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl hyper::rt::Sleep for HeadWait {}
+
+impl Future for HeadWait {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let head = this.caller.head_began();
+        if head.is_some() != this.in_head {
+            this.in_head = head.is_some();
+            let (since, limit) = match head {
+                Some(began) => (began, this.limits.head_timeout),
+                None => (this.waiting_since, this.limits.keep_alive),
+            };
+            let clock = this.caller.clock();
+            let waited = clock.real_time(clock.now().saturating_sub(since));
+            let left = limit.saturating_sub(waited);
+            this.sleep.as_mut().reset(tokio::time::Instant::now() + left);
+        }
+        this.sleep.as_mut().poll(cx)
+    }
+}

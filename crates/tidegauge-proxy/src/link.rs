@@ -1,0 +1,201 @@
+//! One connection to an upstream, which can tell whether a request was ever taken.
+//!
+//! A kept connection may be closed by the upstream at the moment it is used again. Then, and only
+//! then, the request may be sent once more: nothing of it was accepted. Two things prove it, both
+//! only on a connection that has answered before and before any byte of this answer:
+//!
+//! - the end is there before we write: nothing is written;
+//! - the peer's system rejects what we wrote with a reset, which it does when the program had
+//!   closed the connection before, or closes it without having read the request.
+//!
+//! A clean end after a request was written proves nothing, and the request is not sent again.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stream::Stream;
+
+/// The connection closed before it took any of the request.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection was closed before the request was taken")]
+pub(crate) struct NotTaken;
+
+/// The address a connection leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Where the request and answer on an HTTP/1 connection are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// HTTP/2: streams are numbered, and refused by number.
+    Numbered,
+    /// Nothing was sent yet.
+    Fresh,
+    /// A request is on its way and nothing has come back. `again`: not the first one here.
+    Asked { again: bool, writes: u32 },
+    /// Something came back that is not an answer yet, such as `100 Continue`.
+    Encouraged,
+    /// An answer has begun.
+    Answered,
+}
+
+pub(crate) struct Link {
+    stream: Stream,
+    turn: Turn,
+}
+
+impl Link {
+    pub(crate) fn new(stream: Stream) -> Self {
+        let turn = if stream.agreed_h2() { Turn::Numbered } else { Turn::Fresh };
+        Self { stream, turn }
+    }
+
+    /// Before a write that may begin a request.
+    ///
+    /// # Errors
+    /// [`NotTaken`] when the connection is over already.
+    fn before_write(&mut self, head: &[u8]) -> io::Result<()> {
+        self.turn = match self.turn {
+            Turn::Answered if begins_request(head) => {
+                if self.is_over() {
+                    return Err(not_taken());
+                }
+                Turn::Asked { again: true, writes: 0 }
+            }
+            Turn::Fresh => Turn::Asked { again: false, writes: 0 },
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn wrote(&mut self, result: io::Result<usize>) -> io::Result<usize> {
+        match (&mut self.turn, result) {
+            (Turn::Asked { writes, .. }, Ok(count)) => {
+                *writes = writes.saturating_add(1);
+                Ok(count)
+            }
+            (Turn::Asked { again: true, writes: 0 }, Err(_)) => Err(not_taken()),
+            (_, result) => result,
+        }
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        if let Turn::Asked { .. } | Turn::Encouraged = self.turn {
+            let answer = !bytes.starts_with(b"HTTP/1.1 1");
+            self.turn = if answer { Turn::Answered } else { Turn::Encouraged };
+        }
+    }
+
+    /// The other side's end has come, whatever we know of it. Asks the system, which knows best.
+    fn is_over(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        match SockRef::from(self.stream.tcp()).peek(&mut byte) {
+            Ok(0) => true,
+            // An idle upstream that speaks first says goodbye; under TLS it may be anything.
+            Ok(_) => matches!(self.stream, Stream::Plain(_)),
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Whether this end of the connection proves that the request was not taken.
+    fn rejected(&self, error: Option<&io::Error>) -> bool {
+        if !matches!(self.turn, Turn::Asked { again: true, writes: 0..=1 }) {
+            return false;
+        }
+        let reset = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        };
+        error.is_some_and(reset)
+            || matches!(self.stream.tcp().take_error(), Ok(Some(error)) if reset(&error))
+    }
+}
+
+/// Our own request heads begin with a method and a path; no body of a request in progress does.
+fn begins_request(bytes: &[u8]) -> bool {
+    const METHODS: [&[u8]; 7] =
+        [b"GET /", b"POST /", b"PUT /", b"HEAD /", b"PATCH /", b"DELETE /", b"OPTIONS /"];
+    METHODS.iter().any(|method| bytes.starts_with(method))
+}
+
+fn not_taken() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, NotTaken)
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
+        if this.turn == Turn::Numbered {
+            return Poll::Ready(result);
+        }
+        let came = buf.filled().get(before..).unwrap_or_default();
+        Poll::Ready(match result {
+            Ok(()) if !came.is_empty() => {
+                this.came(came);
+                Ok(())
+            }
+            Ok(()) if this.rejected(None) => Err(not_taken()),
+            Err(error) if this.rejected(Some(&error)) => Err(not_taken()),
+            result => result,
+        })
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.before_write(buf)?;
+        let result = ready!(Pin::new(&mut this.stream).poll_write(cx, buf));
+        Poll::Ready(this.wrote(result))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.before_write(bufs.first().map_or(&[], |first| first))?;
+        let result = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs));
+        Poll::Ready(this.wrote(result))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Connection for Link {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new();
+        let connected = match self.stream.tcp().peer_addr() {
+            Ok(addr) => connected.extra(Peer(addr)),
+            Err(_) => connected,
+        };
+        if self.stream.agreed_h2() { connected.negotiated_h2() } else { connected }
+    }
+}

@@ -1,0 +1,123 @@
+//! The one place where our own failures become responses. What an upstream answers, errors
+//! included, never comes through here.
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::json;
+use tidegauge_core::{Dialect, Failure, Policy, Rejected};
+
+use crate::body::Reply;
+use crate::check::{ALLOW, Refusal};
+
+/// Upstreams that are named to somebody who asked for none.
+const NAMED: usize = 50;
+/// Bytes of a client's path that are repeated to it.
+const REPEATED: usize = 200;
+
+/// Answers for an upstream that did not, in a shape its clients can read.
+pub(crate) fn failed(failure: Failure, dialect: &dyn Dialect) -> Response<Reply> {
+    let (status, error, message) = told(failure);
+    let kind = failure.error_type();
+    respond(status, error, dialect.error_body(status, kind.as_str(), message))
+}
+
+/// Answers a request that was refused before it had an upstream.
+pub(crate) fn refused(refusal: Refusal) -> Response<Reply> {
+    let error = match refusal.reason {
+        Rejected::Loop => "proxy_loop_detected",
+        Rejected::Connections => "connection_limit_reached",
+        Rejected::Parse
+        | Rejected::HeadTimeout
+        | Rejected::Host
+        | Rejected::Framing
+        | Rejected::Path
+        | Rejected::Method
+        | Rejected::Expectation
+        | Rejected::Route => "http_request_error",
+    };
+    let kind = format!("request_{}", refusal.reason.name());
+    let mut response = respond(refusal.status, error, neutral(&kind, refusal.message));
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOW));
+    }
+    response
+}
+
+/// Answers a request for which there is no upstream, and says how to ask for one.
+pub(crate) fn unrouted(
+    policy: &Policy,
+    listen: std::net::SocketAddr,
+    path: &str,
+) -> Response<Reply> {
+    let names = policy.upstreams.iter().map(|upstream| &*upstream.name).take(NAMED);
+    let names = names.collect::<Vec<_>>();
+    let message = match names.first() {
+        None => "No upstream is configured.".to_owned(),
+        Some(first) => {
+            let path = path.get(..REPEATED).unwrap_or(path);
+            let path = if path.len() > REPEATED { "/" } else { path };
+            let known = names.join(", ");
+            format!(
+                "No upstream for this path. Put the name of one before it, such as \
+                 http://{listen}/{first}{path}. Known upstreams: {known}."
+            )
+        }
+    };
+    respond(StatusCode::NOT_FOUND, "destination_not_found", neutral("unknown_upstream", &message))
+}
+
+/// Status, RFC 9209 error type, and what people are told.
+fn told(failure: Failure) -> (StatusCode, &'static str, &'static str) {
+    const BAD: StatusCode = StatusCode::BAD_GATEWAY;
+    const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
+    match failure {
+        Failure::Dns => (BAD, "dns_error", "The upstream's name does not resolve."),
+        Failure::ConnectRefused => {
+            (BAD, "connection_refused", "The upstream refuses connections or cannot be reached.")
+        }
+        Failure::ConnectTimeout => {
+            (LATE, "connection_timeout", "No connection to the upstream in time.")
+        }
+        Failure::TlsCertificate => {
+            (BAD, "tls_certificate_error", "The upstream's certificate does not hold.")
+        }
+        Failure::TlsProtocol => (BAD, "tls_protocol_error", "No TLS session with the upstream."),
+        Failure::AddressRefused => {
+            (BAD, "destination_ip_prohibited", "The upstream's address is not allowed.")
+        }
+        Failure::HeadTimeout => (LATE, "http_response_timeout", "No answer in time."),
+        Failure::IdleTimeout => (LATE, "http_response_timeout", "The answer stopped coming."),
+        Failure::ClosedEarly => {
+            (BAD, "connection_terminated", "The upstream closed the connection without an answer.")
+        }
+        Failure::Protocol => (BAD, "http_protocol_error", "The upstream's answer is not HTTP."),
+        Failure::StreamCut => (BAD, "http_response_incomplete", "The upstream's answer broke off."),
+        Failure::RequestAborted => {
+            (StatusCode::BAD_REQUEST, "http_request_error", "The request body broke off.")
+        }
+        Failure::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", "The proxy made a mistake.")
+        }
+    }
+}
+
+/// The error shape that most clients know.
+fn neutral(kind: &str, message: &str) -> Bytes {
+    let error =
+        json!({ "message": message, "type": "tidegauge_error", "param": null, "code": kind });
+    json!({ "error": error }).to_string().into()
+}
+
+fn respond(status: StatusCode, error: &str, body: Bytes) -> Response<Reply> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Reply::Own(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, length);
+    if let Ok(status) = HeaderValue::try_from(format!("tidegauge; error={error}")) {
+        headers.insert("proxy-status", status);
+    }
+    response
+}

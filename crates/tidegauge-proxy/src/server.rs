@@ -1,0 +1,219 @@
+//! Accepts connections and lets them end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use socket2::{SockRef, TcpKeepalive};
+use tidegauge_core::{Health, Observers, Policy, Rejected};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::shared::Shared;
+use crate::tasks::Tasks;
+use crate::upstream::Upstreams;
+use crate::{Config, Drained, Identity, Shutdown, connection};
+
+/// How long accepting rests when the system has no descriptor to give.
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// How often a silent client is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long tasks that were told to stop may take to.
+const STOPPING: Duration = Duration::from_secs(5);
+/// What one connection too many is told.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nproxy-status: tidegauge; \
+error=connection_limit_reached\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Why a server could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificate or key cannot be read.
+    #[error("the certificate or its key is not PEM")]
+    Pem,
+    /// The certificate or key cannot be used.
+    #[error("the certificate and its key cannot be used")]
+    Identity(#[source] rustls::Error),
+}
+
+/// A bound listener with everything its connections share.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    /// Connections to upstreams, which outlive the exchanges on them.
+    background: Tasks,
+}
+
+impl Server {
+    /// Listens. From here on clients can connect; they are served once [`Server::run`] is polled.
+    /// Needs a tokio runtime with IO and time.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or the TLS identity is not usable.
+    pub async fn bind(
+        config: Config,
+        policy: Arc<ArcSwap<Policy>>,
+        observers: Arc<dyn Observers>,
+        health: Arc<Health>,
+    ) -> Result<Self, BindError> {
+        let tls = config.tls.as_ref().map(acceptor).transpose()?;
+        let failed = |source| BindError::Listen { addr: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        let background = Tasks::new(Arc::clone(&health));
+        let upstreams = Upstreams::new(config.pool, background.clone());
+        upstreams.adopt(&policy.load());
+        let shared = Arc::new(Shared {
+            tasks: Tasks::new(Arc::clone(&health)),
+            config,
+            policy,
+            observers,
+            health,
+            upstreams,
+            local,
+            connections: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            aborting: AtomicBool::new(false),
+        });
+        Ok(Self { listener, tls, shared, background })
+    }
+
+    /// The address that is listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// Serves until `shutdown` asks to stop and everything has ended or was cut.
+    ///
+    /// Asked gracefully, the listener closes, idle connections close, and exchanges go on to their
+    /// end for as long as [`Config::drain`] says. Asked to abort, or after that time, what is left
+    /// is cut and counted. Every exchange has been handed to its observer when this returns.
+    pub async fn run(self, shutdown: Shutdown) -> Drained {
+        let Self { listener, tls, shared, background } = self;
+        let draining = CancellationToken::new();
+        tokio::select! {
+            () = accept(&listener, &tls, &shared, &draining) => {}
+            () = shutdown.asked() => {}
+        }
+        drop(listener);
+        draining.cancel();
+        let drained = tokio::select! {
+            () = shared.tasks.ended() => true,
+            () = tokio::time::sleep(shared.config.drain) => false,
+            () = shutdown.aborted() => false,
+        };
+        let mut cut = 0;
+        if !drained {
+            shared.aborting.store(true, Relaxed);
+            cut = shared.open.load(Relaxed);
+            shared.tasks.stop();
+            _ = tokio::time::timeout(STOPPING, shared.tasks.ended()).await;
+        }
+        shared.upstreams.close();
+        background.stop();
+        _ = tokio::time::timeout(STOPPING, background.ended()).await;
+        Drained { cut }
+    }
+}
+
+/// Accepts for ever. Running out of descriptors is survived: somebody will close one.
+async fn accept(
+    listener: &TcpListener,
+    tls: &Option<TlsAcceptor>,
+    shared: &Arc<Shared>,
+    draining: &CancellationToken,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, draining.clone()),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => tokio::time::sleep(BACK_OFF).await,
+        }
+    }
+}
+
+fn begin(
+    mut tcp: TcpStream,
+    addr: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shared: &Arc<Shared>,
+    draining: CancellationToken,
+) {
+    let open = Connected::new(shared);
+    if shared.connections.load(Relaxed) > shared.config.limits.connections {
+        shared.health.request_rejected(Rejected::Connections, 1);
+        shared.tasks.run(async move {
+            let _open = open;
+            if tls.is_none() {
+                _ = tokio::time::timeout(Duration::from_secs(1), tcp.write_all(BUSY)).await;
+            }
+        });
+        return;
+    }
+    // A socket that refuses these serves all the same.
+    _ = tcp.set_nodelay(true);
+    _ = SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    let serving = Arc::clone(shared);
+    shared.tasks.run(async move {
+        let _open = open;
+        connection::serve(serving, tcp, addr, tls, draining).await;
+    });
+}
+
+/// Counts a client's connection for as long as it lives.
+struct Connected(Arc<Shared>);
+
+impl Connected {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.connections.fetch_add(1, Relaxed);
+        shared.health.connections_changed(1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+        self.0.health.connections_changed(-1);
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn acceptor(identity: &Identity) -> Result<TlsAcceptor, BindError> {
+    let chain = CertificateDer::pem_slice_iter(&identity.chain).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|_| BindError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| BindError::Pem)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BindError::Identity)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(BindError::Identity)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

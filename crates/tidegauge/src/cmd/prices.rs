@@ -1,0 +1,94 @@
+//! `tidegauge prices`: what models cost, and where that is from.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use tidegauge_measure::{Listed, ListedRate, ListedRates, Prices};
+
+use crate::cli::PricesArgs;
+use crate::config::{Outside, Source, load};
+use crate::serve::prices;
+
+use super::Exit;
+
+/// Prints a table of the models that match; exit 1 when none does.
+#[expect(clippy::disallowed_methods, reason = "prices are those of today")]
+pub(crate) fn run(args: &PricesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let source = Source { file: args.config.clone(), ..Source::default() };
+    let prices = prices(&load(&source, &Outside::real())?.resolved.config)?;
+    let query = args.model.as_deref().unwrap_or_default();
+    let listed = prices.list(query, SystemTime::now(), args.limit);
+    writeln!(out, "Price list {}. US dollars.", prices.catalogue())?;
+    if listed.is_empty() {
+        return none(query, &prices, out);
+    }
+    writeln!(out, "{}", table(&listed))?;
+    if listed.len() == args.limit {
+        writeln!(out, "\nThe first {} only: name a model, or raise --limit.", args.limit)?;
+    }
+    Ok(Exit::Well)
+}
+
+fn none(query: &str, prices: &Prices, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    writeln!(out, "No model matches `{query}`: calls to it are `unpriced`, never free.")?;
+    let similar = prices.similar(query, 5);
+    if !similar.is_empty() {
+        writeln!(out, "Near are {}.", similar.join(", "))?;
+    }
+    writeln!(out, "A price of your own goes under `pricing.models` in tidegauge.yaml.")?;
+    Ok(Exit::Bad)
+}
+
+fn table(listed: &[Listed]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_header(["provider", "model", "served", "charge", "per", "USD", "longer prompts"]);
+    if let Some(column) = table.column_mut(5) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for model in listed {
+        let provider =
+            if model.own { format!("{} (own)", model.provider) } else { model.provider.clone() };
+        let mut first = [provider, model.model.clone()];
+        if model.rates.iter().all(|rates| rates.rates.is_empty()) {
+            table.add_row(first.iter().map(String::as_str).chain(["", "no price in the list"]));
+            continue;
+        }
+        for ListedRates { served, rates } in &model.rates {
+            let mut served = *served;
+            for rate in rates {
+                let [provider, name] = std::mem::take(&mut first);
+                table.add_row([
+                    &provider,
+                    &name,
+                    served,
+                    rate.charge.name(),
+                    per(rate),
+                    &rate.usd,
+                    &tiers(rate),
+                ]);
+                served = "";
+            }
+        }
+    }
+    table
+}
+
+fn per(rate: &ListedRate) -> &'static str {
+    match rate.charge.per() {
+        1_000_000 => "million",
+        1000 => "thousand",
+        3600 => "hour",
+        _ => "one",
+    }
+}
+
+fn tiers(rate: &ListedRate) -> String {
+    let tiers = rate.tiers.iter().map(|tier| format!("{} above {}", tier.usd, tier.above));
+    tiers.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! `tidegauge serve`: the proxy, until a signal.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tidegauge_proxy::Clock;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Loaded, Outside, Source, load};
+use crate::reload::Reload;
+use crate::serve::{Plane, Stopper, start};
+use crate::{log, welcome};
+
+use super::Exit;
+
+/// Runs until it is told to stop and everything has ended.
+pub(crate) fn run(source: Source, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let loaded = match load(&source, &Outside::real()) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            let mut err = std::io::stderr();
+            writeln!(err, "{mistakes}\ntidegauge: not started; `tidegauge check` explains")?;
+            return Ok(Exit::Bad);
+        }
+    };
+    let plane = Plane::start(&loaded.resolved)?;
+    log::start(&loaded.resolved.config.log, &plane.telemetry);
+    for warning in &loaded.resolved.warnings {
+        tracing::warn!("{}", warning.0);
+    }
+    runtime()?.block_on(serve(source, loaded, plane, out))
+}
+
+/// The runtime of the data plane: a worker for each core.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(cores).thread_name("data-plane").enable_all();
+    builder.build().context("cannot start threads")
+}
+
+async fn serve(
+    source: Source,
+    loaded: Loaded,
+    plane: Plane,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let running = start(&loaded.resolved, plane, Clock::real()).await?;
+    if welcome::print(&running, &loaded.resolved, out).is_err() {
+        tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
+    }
+    let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let reload = Reload::new(source, &loaded, running.reloader());
+    running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
+    running.spawn(obey(running.stopper(), asked, stop.clone()));
+    let Ok(drained) = running.wait_with(stop).await else {
+        tracing::error!("the data plane broke");
+        return Ok(Exit::Internal);
+    };
+    if drained.cut > 0 {
+        tracing::warn!(cut = drained.cut, "stopped; exchanges had to be cut");
+    } else {
+        tracing::info!("stopped");
+    }
+    Ok(Exit::Well)
+}
+
+/// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads.
+#[cfg(unix)]
+pub(crate) async fn obey(stopper: Stopper, reload: Arc<Notify>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        return tracing::error!("signals cannot be heard");
+    };
+    let mut told = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hangup.recv() => {
+                reload.notify_one();
+                continue;
+            }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell(&stopper, &mut told);
+    }
+}
+
+/// Ctrl-C stops gracefully, a second one at once.
+#[cfg(not(unix))]
+pub(crate) async fn obey(stopper: Stopper, _: Arc<Notify>, stop: CancellationToken) {
+    let mut told = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tell(&stopper, &mut told);
+    }
+}
+
+fn tell(stopper: &Stopper, told: &mut bool) {
+    if *told {
+        tracing::warn!("stopping at once");
+        stopper.abort();
+    } else {
+        *told = true;
+        tracing::info!("stopping: no new connections; what runs may end. Once more stops at once");
+        stopper.graceful();
+    }
+}

@@ -1,0 +1,475 @@
+//! What may be typed into `tidegauge.yaml`, key by key.
+//!
+//! Only shapes: nothing here has a default or a meaning yet. The JSON schema for editors is derived
+//! from these types, and the same schema is what `check` reads a file against, so the two cannot
+//! disagree. Doc comments become the descriptions an editor shows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Amount, Size, Time};
+
+/// Configuration of Tidegauge. Every key is optional. `${NAME}` in a value is replaced by that
+/// environment variable, which must be set; `$${` is a plain `${`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "tidegauge.yaml")]
+pub(crate) struct File {
+    /// Address of the proxy. Default 127.0.0.1:4310.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Serve TLS on the proxy address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_tls: Option<ListenTls>,
+    /// Address of the console and of metrics, or `off`. Default 127.0.0.1:4311.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console: Option<ConsoleWord>,
+    /// Where requests go: `/NAME/...` is forwarded to the upstream of that name. The built-in ones
+    /// are there without being named; naming one changes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstreams: Option<BTreeMap<String, Upstream>>,
+    /// Where a request goes that names no upstream and is no provider's own. Default: the
+    /// provider whose format most clients speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_upstream: Option<String>,
+    /// Traces, metrics and events, over OTLP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// Prices of your own, before those of the catalogue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Pricing>,
+    /// Bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// The program's own log, on standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// Append one JSON object per exchange to this file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_file: Option<PathBuf>,
+    /// Where the program may keep files of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// First-level keys that are decided but not built: they are refused by name.
+pub(crate) const LATER: [&str; 7] =
+    ["store", "capture", "budgets", "graders", "guardrails", "experiments", "attribution"];
+
+/// The same for keys of an upstream.
+pub(crate) const LATER_UPSTREAM: [&str; 1] = ["capture"];
+
+/// Certificate and key of a listener.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListenTls {
+    /// File with the PEM certificate chain.
+    pub cert: PathBuf,
+    /// File with the PEM private key; readable by its owner only.
+    pub key: PathBuf,
+}
+
+/// The console: an address, `off`, or both address and token.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ConsoleWord {
+    /// An address such as 127.0.0.1:4311, or `off`.
+    Address(String),
+    /// Address and token.
+    Map(Console),
+}
+
+/// The console in full.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Console {
+    /// An address such as 127.0.0.1:4311, or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// What a caller must send as `authorization: Bearer TOKEN`. Required when the address is not a
+    /// loopback one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretWord>,
+}
+
+/// A value that may be secret: a text in which secrets stand as `${NAME}`, or a file.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum SecretWord {
+    /// A text; secrets in it as `${NAME}`.
+    #[schemars(extend("format" = "tidegauge-secret"))]
+    Text(String),
+    /// A file that holds the value.
+    Map(SecretFile),
+}
+
+/// A file that holds a value.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretFile {
+    /// The file; blanks and line ends around its content are dropped.
+    pub file: PathBuf,
+}
+
+/// One place that requests are forwarded to.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// The protocol it speaks. Default: its own name, if that is a provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Its origin, such as https://api.example.com: what follows the host in the provider's own URLs
+    /// stays in the request path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Whether streams that do not ask for usage are made to. Default: as the provider suggests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageWord>,
+    /// How long it may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutsWord>,
+    /// Trust and identity towards it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+    /// Headers set on every request to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, SecretWord>>,
+    /// What becomes of trace context (`traceparent`, `tracestate`, `baggage`) on the way to it.
+    /// Default: `none` to public providers, `passthrough` to others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagate: Option<PropagateWord>,
+}
+
+/// Whether usage is asked for on streams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UsageWord {
+    /// Ask, and take the extra chunk out of the answer.
+    Inject,
+    /// Touch nothing.
+    Passthrough,
+}
+
+/// What becomes of trace context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PropagateWord {
+    /// Removed.
+    None,
+    /// As the client sent it.
+    Passthrough,
+    /// Our span becomes the parent.
+    Inject,
+}
+
+/// How long an upstream may take.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeoutsWord {
+    /// Name look-up, connection and TLS. Default 5s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Time>,
+    /// Until the response head, or `off`. Default off: as long as the client waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<TimeOrOff>,
+    /// Between two pieces of a response, or `off`. Default 15m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<TimeOrOff>,
+}
+
+/// A duration, or `off`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum TimeOrOff {
+    /// No bound.
+    Off(Off),
+    /// A bound.
+    Time(Time),
+}
+
+/// The word `off`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Off {
+    /// Not in use.
+    Off,
+}
+
+/// Trust and identity towards a server.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpstreamTls {
+    /// File with PEM certificates trusted besides the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// File with the PEM certificate chain shown to it; needs `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// File with the PEM private key of `cert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// Traces, metrics and events.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Telemetry {
+    /// Where it goes. The standard `OTEL_EXPORTER_OTLP_*` variables win over these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Otlp>,
+    /// `service.name`. Default `tidegauge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
+    /// Further resource attributes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<BTreeMap<String, String>>,
+    /// Which traces are exported. Metrics count every exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// Time between two exports of metrics. Default 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_interval: Option<Time>,
+    /// Whether the program's own log lines are exported too. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<bool>,
+    /// Form of histograms over OTLP. Default `exponential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histograms: Option<HistogramsWord>,
+    /// What is believed of a caller's trace context. Default `continue`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustWord>,
+    /// Whether responses carry `x-tidegauge-trace-id`. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_header: Option<bool>,
+    /// Tags (`x-tidegauge-tag-NAME`) that become attributes of metrics; each value of each makes
+    /// more series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_tags: Option<Vec<String>>,
+    /// Attributes outside the semantic conventions, for backends that look for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compat: Option<Compat>,
+}
+
+/// An OTLP receiver.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Otlp {
+    /// Its URL, such as http://localhost:4317. Without one nothing is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// How it is spoken to. Default `http/protobuf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<ProtocolWord>,
+    /// Headers on every export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, SecretWord>>,
+    /// Compression of exports. Default `gzip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionWord>,
+    /// How long one export may take. Default 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Time>,
+    /// Trust and identity towards it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+}
+
+/// How an OTLP receiver is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub enum ProtocolWord {
+    /// gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// Protobuf over HTTP.
+    #[serde(rename = "http/protobuf")]
+    Http,
+}
+
+/// Compression of exports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompressionWord {
+    /// None.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// Which traces are exported.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sampling {
+    /// Share of traces, 0 to 1. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Whether a caller's decision is followed. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_based: Option<bool>,
+}
+
+/// Form of histograms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistogramsWord {
+    /// Base-2 exponential: precise everywhere, merge across replicas.
+    Exponential,
+    /// The fixed boundaries of the semantic conventions.
+    Explicit,
+}
+
+/// What is believed of a caller's trace context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TrustWord {
+    /// Continue the caller's trace.
+    Continue,
+    /// Begin a trace and link to the caller's.
+    Link,
+    /// Ignore it.
+    Ignore,
+}
+
+/// Attributes outside the semantic conventions.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Compat {
+    /// `gen_ai.usage.cost`, in US dollars. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_cost: Option<bool>,
+}
+
+/// Prices of your own.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pricing {
+    /// One entry a model. The closest match counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<Price>>,
+    /// Names of yours for models the catalogue knows under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<BTreeMap<String, String>>,
+}
+
+/// The price of one model: by token, by call, by hour of GPU, or several of them added up.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Price {
+    /// The model, as requests or responses name it; `*` stands for any run of characters.
+    pub model: String,
+    /// Only at this upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// US dollars for a million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_million: Option<PerMillion>,
+    /// US dollars for each call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<Amount>,
+    /// US dollars for an hour of one GPU; the time a call takes is what is priced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_hour: Option<Amount>,
+    /// How many GPUs serve the model. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
+}
+
+/// US dollars for a million tokens. What is absent costs what input or output does.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PerMillion {
+    /// Prompt tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Amount>,
+    /// Generated tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Amount>,
+    /// Prompt tokens read from the provider's cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<Amount>,
+    /// Prompt tokens written to a cache that lives five minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_5m: Option<Amount>,
+    /// Prompt tokens written to a cache that lives an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<Amount>,
+    /// Audio in the prompt read from the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read_audio: Option<Amount>,
+    /// Audio in the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_audio: Option<Amount>,
+    /// Pictures in the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_image: Option<Amount>,
+    /// Reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Amount>,
+    /// Audio made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_audio: Option<Amount>,
+    /// Pictures made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_image: Option<Amount>,
+}
+
+/// Bounds. Each that is hit is counted.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Client connections at once. Default 10000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Bytes of one request head. Default 64KiB, at least 8KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_bytes: Option<Size>,
+    /// Header fields of one request. Default 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<u32>,
+    /// How long a request head may take to arrive. Default 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_timeout: Option<Time>,
+    /// How long a connection may wait for its next request. Default 75s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Time>,
+    /// How much of a request body may be held back where usage is asked for. Larger bodies are
+    /// forwarded as they come and nothing is asked. Default 8MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Size>,
+    /// How long running exchanges may go on after a stop signal. Default 30s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Time>,
+    /// Finished exchanges that may wait to become records. Default 4096.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u32>,
+    /// Bytes of telemetry that may wait in memory for a receiver. Default 64MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry_queue: Option<Size>,
+}
+
+/// The program's own log.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// Default: `text` on a terminal, else `json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<LogFormat>,
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`) or filter directives
+    /// (`info,tidegauge_proxy=debug`). Default `info`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,212 @@
+//! Configuration: what may be typed ([`file`]), and what runs ([`Config`]).
+//!
+//! `tree` finds values and their places in the text, `shape` holds them against the schema,
+//! `resolve` gives them meaning and defaults, `print` writes the result so that it can be read
+//! again. Nothing here opens a socket.
+
+mod file;
+mod load;
+mod mistake;
+mod outside;
+mod policy;
+mod pricing;
+mod print;
+mod resolve;
+mod schema;
+mod secret;
+mod shape;
+mod telemetry;
+mod tree;
+mod upstream;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegauge_core::Trust;
+use tidegauge_measure::OwnPrice;
+
+pub use file::{CompressionWord, HistogramsWord, ProtocolWord};
+pub use load::{Loaded, Source, load};
+pub use mistake::{At, Mistake, Mistakes, Place};
+pub use outside::{LARGEST, Outside};
+pub use resolve::{Resolved, Typed, Warning, resolve};
+pub(crate) use resolve::{is_address, is_console, is_upstream};
+pub use schema::schema;
+pub use secret::Secret;
+pub use upstream::{Upstream, UpstreamTls};
+
+/// Everything that is decided before anything runs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// Address of the proxy.
+    pub listen: SocketAddr,
+    /// Certificate of the proxy's address; `None`: plain HTTP.
+    pub listen_tls: Option<ListenTls>,
+    /// The console; `None`: off.
+    pub console: Option<Console>,
+    /// Where requests may go, by unique name, sorted.
+    pub upstreams: Vec<Upstream>,
+    /// Where a request goes that names no upstream; a name in `upstreams`.
+    pub default_upstream: String,
+    /// What is exported.
+    pub telemetry: Telemetry,
+    /// Prices before those of the catalogue.
+    pub prices: Vec<OwnPrice>,
+    /// Other names for models of the catalogue.
+    pub aliases: BTreeMap<String, String>,
+    /// Bounds.
+    pub limits: Limits,
+    /// The program's own log.
+    pub log: Log,
+    /// Where records are appended, one JSON object a line.
+    pub record_file: Option<PathBuf>,
+    /// Where the program may keep files of its own; `None`: it keeps none.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What the command line, or the environment, says over the file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Overrides {
+    /// Address of the proxy.
+    pub listen: Option<String>,
+    /// Address of the console, or `off`.
+    pub console: Option<String>,
+    /// `NAME=ORIGIN` each.
+    pub upstreams: Vec<String>,
+    /// Where records are appended.
+    pub record_file: Option<PathBuf>,
+    /// Where the program may keep files.
+    pub data_dir: Option<PathBuf>,
+    /// Log level or filter.
+    pub log: Option<String>,
+}
+
+/// Certificate and key of a listener, PEM, with the files they were read from.
+#[derive(Clone, PartialEq)]
+pub struct ListenTls {
+    /// File of the certificate chain.
+    pub cert_file: PathBuf,
+    /// File of the private key.
+    pub key_file: PathBuf,
+    /// The certificate chain.
+    pub cert: Arc<[u8]>,
+    /// The private key.
+    pub key: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for ListenTls {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ListenTls({})", self.cert_file.display())
+    }
+}
+
+/// The console's listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Console {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// What callers must show; never `None` on an address that is not a loopback one.
+    pub token: Option<Secret>,
+}
+
+/// What is exported. `None` leaves a setting to the standard variables and their defaults.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Telemetry {
+    /// Where it goes.
+    pub otlp: Otlp,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// Further resource attributes.
+    pub resource: BTreeMap<String, String>,
+    /// Share of traces, 0 to 1.
+    pub sample_ratio: Option<f64>,
+    /// Whether a caller's sampling decision is followed.
+    pub parent_based: Option<bool>,
+    /// Time between two exports of metrics.
+    pub metric_interval: Option<Duration>,
+    /// Whether the program's own log lines are exported.
+    pub diagnostics: Option<bool>,
+    /// Form of histograms over OTLP.
+    pub histograms: HistogramsWord,
+    /// What is believed of a caller's trace context.
+    pub trust: Trust,
+    /// Whether responses carry `x-tidegauge-trace-id`.
+    pub trace_header: bool,
+    /// Tags that become attributes of metrics.
+    pub metric_tags: Vec<String>,
+    /// Whether spans carry `gen_ai.usage.cost`.
+    pub usage_cost: bool,
+}
+
+/// An OTLP receiver, as far as the file names one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Otlp {
+    /// Its URL.
+    pub endpoint: Option<String>,
+    /// How it is spoken to.
+    pub protocol: Option<ProtocolWord>,
+    /// Headers on every export, names in lower case.
+    pub headers: BTreeMap<String, Secret>,
+    /// Compression of exports.
+    pub compression: Option<CompressionWord>,
+    /// How long one export may take.
+    pub timeout: Option<Duration>,
+    /// Certificates, if any are set.
+    pub tls: UpstreamTls,
+}
+
+/// Bounds of queues, times and sizes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Client connections at once.
+    pub connections: u32,
+    /// Bytes of one request head.
+    pub head_bytes: u64,
+    /// Header fields of one request.
+    pub headers: u32,
+    /// How long a request head may take.
+    pub head_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive: Duration,
+    /// How much of a request body may be held back, in bytes.
+    pub hold: u64,
+    /// How long exchanges may go on after a stop signal.
+    pub drain: Duration,
+    /// Finished exchanges that may wait to become records.
+    pub records: u32,
+    /// Bytes of telemetry that may wait in memory.
+    pub telemetry_queue: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head_bytes: 64 << 10,
+            headers: 100,
+            head_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            hold: 8 << 20,
+            drain: Duration::from_secs(30),
+            records: 4096,
+            telemetry_queue: 64 << 20,
+        }
+    }
+}
+
+/// The program's own log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// JSON lines; `None`: unless standard error is a terminal.
+    pub json: Option<bool>,
+    /// Level or filter directives.
+    pub level: String,
+}

@@ -1,0 +1,170 @@
+//! Writes what runs as a configuration file that reads back to the same. Secrets are written as the
+//! variable or file they come from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
+
+use super::file::{
+    Compat, Console as ConsoleFile, ConsoleWord, File, Limits as LimitsFile, ListenTls as TlsFile,
+    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile,
+    SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
+    Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
+};
+use super::pricing;
+use super::secret::Secret;
+use super::shape::escape;
+use super::upstream::{Upstream, UpstreamTls};
+use super::value::{Size, Time};
+use super::{Config, Console, Telemetry};
+
+impl Config {
+    /// The configuration as YAML.
+    ///
+    /// # Errors
+    /// None is known; the serializer's own is passed on.
+    pub fn print(&self) -> Result<String, serde_saphyr::ser_error::Error> {
+        serde_saphyr::to_string(&self.file())
+    }
+
+    /// The file that resolves to this.
+    pub(crate) fn file(&self) -> File {
+        File {
+            listen: Some(self.listen.to_string()),
+            listen_tls: self
+                .listen_tls
+                .as_ref()
+                .map(|tls| TlsFile { cert: tls.cert_file.clone(), key: tls.key_file.clone() }),
+            console: Some(console(self.console.as_ref())),
+            upstreams: Some(
+                self.upstreams.iter().map(|one| (one.name.clone(), upstream(one))).collect(),
+            ),
+            default_upstream: Some(self.default_upstream.clone()),
+            telemetry: Some(telemetry(&self.telemetry)),
+            pricing: Some(Pricing {
+                models: Some(self.prices.iter().map(pricing::written).collect::<Vec<_>>())
+                    .filter(|prices| !prices.is_empty()),
+                aliases: Some(escaped(&self.aliases)).filter(|aliases| !aliases.is_empty()),
+            })
+            .filter(|_| !self.prices.is_empty() || !self.aliases.is_empty()),
+            limits: Some(LimitsFile {
+                connections: Some(self.limits.connections),
+                head_bytes: Some(Size(self.limits.head_bytes)),
+                headers: Some(self.limits.headers),
+                head_timeout: Some(Time(self.limits.head_timeout)),
+                keep_alive: Some(Time(self.limits.keep_alive)),
+                hold: Some(Size(self.limits.hold)),
+                drain: Some(Time(self.limits.drain)),
+                records: Some(self.limits.records),
+                telemetry_queue: Some(Size(self.limits.telemetry_queue)),
+            }),
+            log: Some(LogFile {
+                format: self.log.json.map(
+                    |json| {
+                        if json { LogFormat::Json } else { LogFormat::Text }
+                    },
+                ),
+                level: Some(escape(&self.log.level)),
+            }),
+            record_file: self.record_file.as_deref().map(path),
+            data_dir: self.data_dir.as_deref().map(path),
+        }
+    }
+}
+
+fn console(console: Option<&Console>) -> ConsoleWord {
+    match console {
+        None => ConsoleWord::Address("off".to_owned()),
+        Some(Console { listen, token: None }) => ConsoleWord::Address(listen.to_string()),
+        Some(Console { listen, token: Some(token) }) => ConsoleWord::Map(ConsoleFile {
+            listen: Some(listen.to_string()),
+            token: Some(word(token)),
+        }),
+    }
+}
+
+fn upstream(upstream: &Upstream) -> UpstreamFile {
+    let Timeouts { connect, head, idle } = upstream.timeouts;
+    let bound =
+        |time: Option<_>| time.map_or(TimeOrOff::Off(Off::Off), |t| TimeOrOff::Time(Time(t)));
+    UpstreamFile {
+        provider: Some(upstream.provider.to_owned()),
+        base_url: Some(escape(&upstream.origin.to_string())),
+        usage: Some(match upstream.usage {
+            UsagePolicy::Inject => UsageWord::Inject,
+            UsagePolicy::Passthrough => UsageWord::Passthrough,
+        }),
+        timeouts: Some(TimeoutsWord {
+            connect: Some(Time(connect)),
+            head: Some(bound(head)),
+            idle: Some(bound(idle)),
+        }),
+        tls: tls(&upstream.tls),
+        headers: secrets(&upstream.headers),
+        propagate: Some(match upstream.propagate {
+            Propagate::None => PropagateWord::None,
+            Propagate::Passthrough => PropagateWord::Passthrough,
+            Propagate::Inject => PropagateWord::Inject,
+        }),
+    }
+}
+
+fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
+    let otlp = OtlpFile {
+        endpoint: telemetry.otlp.endpoint.as_deref().map(escape),
+        protocol: telemetry.otlp.protocol,
+        headers: secrets(&telemetry.otlp.headers),
+        compression: telemetry.otlp.compression,
+        timeout: telemetry.otlp.timeout.map(Time),
+        tls: tls(&telemetry.otlp.tls),
+    };
+    let sampling = Sampling { ratio: telemetry.sample_ratio, parent_based: telemetry.parent_based };
+    let resource = &telemetry.resource;
+    TelemetryFile {
+        otlp: Some(otlp).filter(|otlp| *otlp != OtlpFile::default()),
+        service_name: telemetry.service_name.as_deref().map(escape),
+        resource: Some(escaped(resource)).filter(|map| !map.is_empty()),
+        sampling: Some(sampling).filter(|sampling| *sampling != Sampling::default()),
+        metric_interval: telemetry.metric_interval.map(Time),
+        diagnostics: telemetry.diagnostics,
+        histograms: Some(telemetry.histograms),
+        trust: Some(match telemetry.trust {
+            Trust::Continue => TrustWord::Continue,
+            Trust::Link => TrustWord::Link,
+            Trust::Ignore => TrustWord::Ignore,
+        }),
+        trace_header: Some(telemetry.trace_header),
+        metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
+        compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
+    }
+}
+
+fn secrets(headers: &BTreeMap<String, Secret>) -> Option<BTreeMap<String, SecretWord>> {
+    let words = headers.iter().map(|(name, secret)| (name.clone(), word(secret)));
+    (!headers.is_empty()).then(|| words.collect())
+}
+
+/// Where a secret comes from.
+fn word(secret: &Secret) -> SecretWord {
+    match secret.word() {
+        SecretWord::Map(SecretFile { file }) => SecretWord::Map(SecretFile { file: path(file) }),
+        text @ SecretWord::Text(_) => text.clone(),
+    }
+}
+
+fn escaped(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    map.iter().map(|(key, value)| (key.clone(), escape(value))).collect()
+}
+
+/// A path as it is written; one that is no text is left to the serializer to refuse.
+fn path(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| escape(text).into())
+}
+
+fn tls(tls: &UpstreamTls) -> Option<UpstreamTlsFile> {
+    let file = |pem: &Option<(PathBuf, Arc<[u8]>)>| pem.as_ref().map(|(file, _)| path(file));
+    let word = UpstreamTlsFile { ca: file(&tls.ca), cert: file(&tls.cert), key: file(&tls.key) };
+    Some(word).filter(|word| *word != UpstreamTlsFile::default())
+}

@@ -1,0 +1,290 @@
+//! The second listener: health, metrics, and a page that says where things are.
+//!
+//! Meant for this machine. Without a token it answers only callers that name it by a loopback
+//! address, so that a web page elsewhere cannot reach it through a name of its own; with a token it
+//! answers who shows the token. Nothing here changes anything: every route is a GET.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Map, Value, json};
+use tidegauge_core::{Dropped, Health, Rejected, Task};
+use tidegauge_otel::Telemetry;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Secret;
+use crate::serve::{StartError, listen_error};
+
+/// Connections at once; one more waits.
+const CONNECTIONS: usize = 64;
+
+/// How long a request head may take, and the pause after a failed accept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the console shows.
+pub(crate) struct Console {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    /// Where the proxy listens.
+    pub(crate) proxy: SocketAddr,
+    /// What callers must show, if anything.
+    pub(crate) token: Option<Secret>,
+    /// Our own counters.
+    pub(crate) health: Arc<Health>,
+    /// Where metrics come from.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Whether the proxy takes requests.
+    pub(crate) ready: Arc<AtomicBool>,
+}
+
+/// Listens.
+pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| listen_error(addr, "--console", source);
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+/// Serves until `stop`; what is open then is cut.
+pub(crate) async fn serve(listener: TcpListener, console: Console, stop: CancellationToken) {
+    let routes = routes(Arc::new(console));
+    let (tasks, seats) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    loop {
+        let taken = tokio::select! {
+            () = stop.cancelled() => break,
+            taken = accept(&listener, &seats) => taken,
+        };
+        let Some((stream, seat)) = taken else { continue };
+        let (routes, stop) = (routes.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = converse(stream, routes) => {}
+            }
+            drop(seat);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    seats: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let seat = Arc::clone(seats).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, seat)),
+        Err(_) => {
+            tokio::time::sleep(PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, routes: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(parse = error.is_parse(), "a console connection broke off");
+    }
+}
+
+pub(crate) fn routes(console: Arc<Console>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(middleware::from_fn_with_state(Arc::clone(&console), guard))
+        .with_state(console)
+}
+
+/// Lets through who may ask, and marks every answer as private and inert.
+async fn guard(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+    let mut response = match console.refuses(request.uri(), request.headers()) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    response
+}
+
+impl Console {
+    /// The answer to a request that is not to be answered; `None` lets it through.
+    fn refuses(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        let host = one(headers, HOST);
+        if let Some(origin) = headers.get(ORIGIN)
+            && !same_place(origin, host)
+        {
+            return Some(refusal(StatusCode::FORBIDDEN, "requests of other web pages are refused"));
+        }
+        // A probe needs no secret to hear one bit.
+        if matches!(uri.path(), "/healthz" | "/readyz") && uri.query().is_none() {
+            return None;
+        }
+        match &self.token {
+            None if host.is_some_and(|host| self.is_own_name(host)) => None,
+            None => {
+                let message = "ask by 127.0.0.1, [::1] or localhost";
+                Some(refusal(StatusCode::FORBIDDEN, message))
+            }
+            Some(token) if shows(headers, token.expose()) => None,
+            Some(_) => {
+                let mut response =
+                    refusal(StatusCode::UNAUTHORIZED, "send `authorization: Bearer TOKEN`");
+                let scheme = HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+                Some(response)
+            }
+        }
+    }
+
+    fn is_own_name(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback() || ip == self.addr.ip())
+    }
+
+    fn verbose(&self) -> Value {
+        let health = &*self.health;
+        let lost: u64 = Dropped::ALL.iter().map(|why| health.records_lost(*why)).sum();
+        let dropped = |count: fn(&Health, Dropped) -> u64| {
+            by(Dropped::ALL, |why| why.name(), |why| count(health, why))
+        };
+        let (reloads, reloaded_well) = health.reloads();
+        json!({
+            "ready": self.ready.load(Ordering::Relaxed),
+            "exchanges": {
+                "accepted": health.accepted(),
+                "records": health.records(),
+                "lost": dropped(Health::records_lost),
+                // Not yet a record, nor lost: open, or waiting for the pipeline.
+                "in_flight": health.accepted().saturating_sub(health.records() + lost),
+            },
+            "rejected": by(Rejected::ALL, |why| why.name(), |why| health.rejected(why)),
+            "active": health.active(),
+            "streams": health.streams(),
+            "connections": health.connections(),
+            "disconnects": health.disconnects(),
+            "spans": {
+                "made": health.spans(),
+                "delivered": health.spans_acked(),
+                "queued": health.spans_queued(),
+                "dropped": dropped(Health::spans_dropped),
+            },
+            "points_dropped": dropped(Health::points_dropped),
+            "logs_dropped": dropped(Health::logs_dropped),
+            "record_lines_dropped": dropped(Health::lines_dropped),
+            "panics": by(Task::ALL, |task| task.name(), |task| health.panics(task)),
+            "partial": health.partial(),
+            "unpriced": health.unpriced(),
+            "unclassified": health.unclassified(),
+            "splices_refused": health.splices_refused(),
+            "holds_exceeded": health.holds_exceeded(),
+            "reloads": { "count": reloads, "last_was_good": reloaded_well },
+        })
+    }
+}
+
+/// Counters by word, those that are not zero.
+fn by<K: Copy>(all: &[K], name: fn(K) -> &'static str, count: impl Fn(K) -> u64) -> Value {
+    let counted = all.iter().map(|key| (name(*key), count(*key))).filter(|(_, count)| *count > 0);
+    Value::Object(
+        counted.map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>(),
+    )
+}
+
+async fn readyz(State(console): State<Arc<Console>>, uri: Uri) -> Response {
+    let ready = console.ready.load(Ordering::Relaxed);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if uri.query() == Some("verbose") {
+        let body = format!("{:#}\n", console.verbose());
+        return (status, [(CONTENT_TYPE, "application/json")], body).into_response();
+    }
+    (status, if ready { "ready\n" } else { "not ready\n" }).into_response()
+}
+
+async fn metrics(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, tidegauge_otel::CONTENT_TYPE)], console.telemetry.openmetrics())
+}
+
+async fn page(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    let text = format!(
+        "Tidegauge {version}\n\n\
+         There is no console yet in this version. What there is:\n\n\
+         proxy      http://{proxy}/UPSTREAM/...\n\
+         metrics    http://{addr}/metrics (OpenMetrics)\n\
+         health     http://{addr}/healthz, http://{addr}/readyz, and the books: http://{addr}/readyz?verbose\n",
+        version = env!("CARGO_PKG_VERSION"),
+        proxy = console.proxy,
+        addr = console.addr,
+    );
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+}
+
+fn refusal(status: StatusCode, message: &str) -> Response {
+    let mut response = Response::new(Body::from(format!("{message}\n")));
+    *response.status_mut() = status;
+    response
+}
+
+/// A header that is there exactly once.
+fn one(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Whether a page's origin is the place that was asked.
+fn same_place(origin: &HeaderValue, host: Option<&str>) -> bool {
+    let origin = origin.to_str().ok();
+    let authority =
+        origin.and_then(|text| text.strip_prefix("http://").or(text.strip_prefix("https://")));
+    authority.is_some() && authority == host
+}
+
+/// Whether a request shows the token. Takes as long for a wrong one as for the right one.
+fn shows(headers: &HeaderMap, token: &str) -> bool {
+    let shown = one(headers, AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let (shown, token) = (shown.unwrap_or_default().as_bytes(), token.as_bytes());
+    let differs =
+        shown.iter().zip(token.iter().cycle()).fold(0, |differs, (a, b)| differs | (a ^ b));
+    (differs == 0) & (shown.len() == token.len())
+}
+
+#[cfg(test)]
+mod tests;

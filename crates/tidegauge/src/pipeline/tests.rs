@@ -1,0 +1,163 @@
+//! Every exchange becomes a record or a counted loss.
+
+use std::sync::Mutex;
+use std::sync::mpsc::SyncSender as Gate;
+
+use http::Method;
+use tidegauge_core::{Head, Operation};
+
+use super::*;
+use crate::testing::{exchange, upstream};
+
+/// Notes what it is shown; waits for the gate, if there is one, each time.
+#[derive(Default)]
+struct Notes {
+    seen: Mutex<Vec<Record>>,
+    entered: AtomicBool,
+    gate: Option<Mutex<Receiver<()>>>,
+}
+
+impl Sink for Notes {
+    fn record(&self, record: &Record) {
+        self.entered.store(true, Ordering::Relaxed);
+        if let Some(gate) = &self.gate {
+            let _ = gate.lock().unwrap().recv();
+        }
+        self.seen.lock().unwrap().push(record.clone());
+    }
+}
+
+struct Broken;
+
+impl Sink for Broken {
+    fn record(&self, _: &Record) {
+        panic!("a sink breaks");
+    }
+}
+
+fn gated() -> (Arc<Notes>, Gate<()>) {
+    let (open, gate) = sync_channel(0);
+    (Arc::new(Notes { gate: Some(Mutex::new(gate)), ..Notes::default() }), open)
+}
+
+fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<Health>) {
+    let health = Arc::new(Health::default());
+    let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
+    let pipeline = Pipeline::start(capacity, prices, sinks, Arc::clone(&health)).unwrap();
+    (pipeline, health)
+}
+
+fn begin(pipeline: &Pipeline) -> Box<dyn Observe> {
+    let upstream = upstream();
+    let headers = HeaderMap::new();
+    let head = Head {
+        method: &Method::POST,
+        path: "/v1/chat/completions",
+        query: None,
+        headers: &headers,
+    };
+    pipeline.begin(Begin { upstream: &upstream, operation: Operation::Chat, head })
+}
+
+fn lost(health: &Health) -> Vec<(&'static str, u64)> {
+    let counted = Dropped::ALL.iter().map(|why| (why.name(), health.records_lost(*why)));
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_exchange_becomes_a_record_for_every_sink() {
+    let (one, two) = (Arc::new(Notes::default()), Arc::new(Notes::default()));
+    let (pipeline, health) = pipeline(16, vec![Arc::clone(&one) as _, Arc::clone(&two) as _]);
+    for _ in 0..10 {
+        begin(&pipeline).end(exchange());
+    }
+    pipeline.shutdown(LONG);
+    assert_eq!((health.records(), lost(&health)), (10, vec![]));
+    assert_eq!((one.seen.lock().unwrap().len(), two.seen.lock().unwrap().len()), (10, 10));
+}
+
+#[test]
+fn a_full_channel_loses_records_and_counts_them() {
+    let (notes, open) = gated();
+    let (pipeline, health) = pipeline(2, vec![Arc::clone(&notes) as _]);
+    // One is with the sink, two wait, and there is no room for the others.
+    for _ in 0..10 {
+        begin(&pipeline).end(exchange());
+    }
+    drop(open);
+    pipeline.shutdown(LONG);
+    let (made, gone) = (health.records(), health.records_lost(Dropped::QueueFull));
+    assert_eq!(lost(&health), [("queue_full", gone)]);
+    assert_eq!(made + gone, 10);
+    assert!((2..=3).contains(&made), "{made}");
+    assert_eq!(notes.seen.lock().unwrap().len() as u64, made);
+}
+
+#[test]
+fn a_panic_costs_one_record_and_is_counted() {
+    let notes = Arc::new(Notes::default());
+    let health = Arc::new(Health::default());
+    let make = |finished: Finished, prices: &Prices| {
+        assert!(finished.exchange.request_bytes != 13, "the reader breaks");
+        record(finished, prices)
+    };
+    let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
+    let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
+    let pipeline = Pipeline::start_with(make, 16, prices, sinks, Arc::clone(&health)).unwrap();
+    for bytes in [1, 13, 2] {
+        begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
+    }
+    pipeline.shutdown(LONG);
+    assert_eq!((health.records(), lost(&health)), (2, vec![("panic", 1)]));
+    assert_eq!((health.panics(Task::Pipeline), health.panics(Task::Sink)), (1, 2));
+    assert_eq!(notes.seen.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn what_is_not_settled_by_the_deadline_is_counted() {
+    let (notes, open) = gated();
+    let (pipeline, health) = pipeline(16, vec![Arc::clone(&notes) as _]);
+    for _ in 0..5 {
+        begin(&pipeline).end(exchange());
+    }
+    while !notes.entered.load(Ordering::Relaxed) {
+        thread::yield_now();
+    }
+    let late = begin(&pipeline);
+    let closing = {
+        let pipeline = Arc::clone(&pipeline);
+        thread::spawn(move || pipeline.shutdown(Duration::ZERO))
+    };
+    // The sink comes back only after the deadline.
+    while !pipeline.late.load(Ordering::Relaxed) {
+        thread::yield_now();
+    }
+    drop(open);
+    closing.join().unwrap();
+    late.end(exchange());
+    begin(&pipeline).end(exchange());
+    // The one with the sink is made; four waited, one was open, one came after.
+    while health.records() + health.records_lost(Dropped::ShutdownDeadline) < 7 {
+        thread::yield_now();
+    }
+    assert_eq!((health.records(), lost(&health)), (1, vec![("shutdown_deadline", 6)]));
+}
+
+#[test]
+fn what_headers_tell_wins_over_what_the_body_tells() {
+    let notes = Arc::new(Notes::default());
+    let (pipeline, _) = pipeline(16, vec![Arc::clone(&notes) as _]);
+    let mut observe = begin(&pipeline);
+    let body = br#"{"model":"gpt-4o-mini","user":"from-body","messages":[]}"#;
+    observe.request(Duration::ZERO, &Bytes::from_static(body));
+    let mut seen = exchange();
+    seen.labels.session = Some("from-header".to_owned());
+    observe.end(seen);
+    pipeline.shutdown(LONG);
+    let seen = notes.seen.lock().unwrap();
+    let labels = &seen[0].exchange.labels;
+    assert_eq!(labels.session.as_deref(), Some("from-header"));
+    assert_eq!(labels.user.as_deref(), Some("from-body"));
+}

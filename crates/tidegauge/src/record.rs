@@ -1,0 +1,287 @@
+//! A record as JSON: what the record file holds, a line each, and what the console gives out.
+//!
+//! Absent means unknown, never a filler. Adding a field keeps `v`; changing or removing one does not.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tidegauge_core::{CostStatus, Money, Record};
+
+/// Version of the format.
+const VERSION: u32 = 1;
+
+/// One exchange, as it is written.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RecordJson<'a> {
+    v: u32,
+    id: String,
+    time: String,
+    trace_id: String,
+    span_id: String,
+    upstream: &'a str,
+    provider: &'a str,
+    operation: &'static str,
+    route: &'a str,
+    stream: bool,
+    request: RequestJson<'a>,
+    response: ResponseJson<'a>,
+    usage: UsageJson,
+    cost: CostJson<'a>,
+    timing: TimingJson,
+    end: &'static str,
+    category: Option<&'static str>,
+    domain: Option<&'static str>,
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<PromptJson<'a>>,
+    /// Parts of it were not read: too large, too deep or not understood.
+    #[serde(skip_serializing_if = "is_false")]
+    partial: bool,
+    /// Nothing makes scores yet.
+    scores: [(); 0],
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct RequestJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    /// Failing tool results that the request carries; left out when there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    tool_errors: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct ResponseJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    finish_reasons: &'a [String],
+    /// Known once there was an answer that could have had some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<u64>,
+    bytes: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct UsageJson {
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_read_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_tokens: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct CostJson<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usd: Option<String>,
+    /// The provider's own figure, beside ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported_usd: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<&'a str>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct TimingJson {
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttfb_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_to_first_chunk_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttft_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tpot_ms: Option<f64>,
+    overhead_ms: f64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct PromptJson<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+}
+
+impl<'a> RecordJson<'a> {
+    /// The record in its written form. `span_id` is the span that stands for the call: the inference
+    /// span, or the server span where no model was asked.
+    pub fn of(record: &'a Record) -> Self {
+        let Record { exchange, observation: seen, .. } = record;
+        let labels = &exchange.labels;
+        let trace = &exchange.trace;
+        let span = if exchange.operation.is_inference() { trace.inference } else { trace.server };
+        let outcome = &seen.outcome;
+        Self {
+            v: VERSION,
+            id: exchange.id.to_string(),
+            time: rfc3339(exchange.started),
+            trace_id: trace.trace_id.to_string(),
+            span_id: span.to_string(),
+            upstream: &exchange.upstream.name,
+            provider: exchange.upstream.dialect.provider(),
+            operation: exchange.operation.name(),
+            route: &exchange.route,
+            stream: seen.stream,
+            request: request(record),
+            response: response(record),
+            usage: usage(record),
+            cost: cost(record),
+            timing: timing(record),
+            end: exchange.end.name(),
+            category: outcome.category.map(|category| category.name()),
+            domain: outcome.category.and_then(|category| category.domain()).map(|one| one.name()),
+            error: outcome.error.as_ref().map(|error| error.as_str()),
+            session: labels.session.as_deref(),
+            user: labels.user.as_deref(),
+            agent: labels.agent.as_deref(),
+            request_id: labels.request_id.as_deref(),
+            tags: &labels.tags,
+            prompt: labels.prompt.as_ref().map(|prompt| PromptJson {
+                name: &prompt.name,
+                version: prompt.version.as_deref(),
+            }),
+            partial: seen.partial,
+            scores: [],
+        }
+    }
+}
+
+fn request(record: &Record) -> RequestJson<'_> {
+    let asked = &record.observation.request;
+    RequestJson {
+        model: asked.model.as_deref(),
+        bytes: record.exchange.request_bytes,
+        max_tokens: asked.max_tokens,
+        tools: asked.tools,
+        messages: asked.messages,
+        tool_errors: asked.tool_errors,
+    }
+}
+
+fn response(record: &Record) -> ResponseJson<'_> {
+    let answered = &record.observation.response;
+    let said = answered.output || answered.tool_calls > 0 || !answered.finish_reasons.is_empty();
+    ResponseJson {
+        status: record.exchange.status.or(answered.status).map(|status| status.as_u16()),
+        id: answered.id.as_deref(),
+        model: answered.model.as_deref(),
+        finish_reasons: &answered.finish_reasons,
+        tool_calls: said.then_some(answered.tool_calls),
+        bytes: record.exchange.response_bytes,
+    }
+}
+
+fn usage(record: &Record) -> UsageJson {
+    let usage = &record.observation.usage;
+    UsageJson {
+        source: usage.source.name(),
+        input_tokens: usage.input_tokens(),
+        output_tokens: usage.output_tokens(),
+        cache_read_tokens: usage.cache_read_tokens(),
+        cache_write_tokens: usage.cache_write_tokens(),
+        reasoning_tokens: usage.reasoning,
+    }
+}
+
+fn cost(record: &Record) -> CostJson<'_> {
+    let cost = &record.measurement.cost;
+    let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
+    CostJson {
+        status: cost.status.name(),
+        usd: usd(cost.amount),
+        reported_usd: usd(cost.reported).filter(|_| cost.status != CostStatus::Reported),
+        model: cost.model.as_deref(),
+        catalogue: cost.catalogue.as_deref(),
+    }
+}
+
+fn timing(record: &Record) -> TimingJson {
+    let measured = &record.measurement;
+    TimingJson {
+        duration_ms: ms(measured.duration),
+        ttfb_ms: measured.ttfb.map(ms),
+        time_to_first_chunk_ms: measured.time_to_first_chunk.map(ms),
+        ttft_ms: measured.ttft.map(ms),
+        tpot_ms: measured.tpot.map(ms),
+        overhead_ms: ms(measured.overhead.total()),
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    let micros = (time.as_nanos() + 500) / 1000;
+    u32::try_from(micros / 1_000_000_000).map_or(f64::MAX, |thousands| {
+        let rest = u32::try_from(micros % 1_000_000_000).unwrap_or(0);
+        (f64::from(thousands) * 1e9 + f64::from(rest)) / 1000.0
+    })
+}
+
+/// UTC with milliseconds, `2026-11-22T05:27:50.049Z`. A time before 1970 is shown as 1970.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
+
+/// Year, month and day of a day since 1970 (Howard Hinnant's `civil_from_days`).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests;

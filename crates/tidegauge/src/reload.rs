@@ -1,0 +1,149 @@
+//! Reads the configuration again, on a signal or when its file changes, and publishes what is good.
+//!
+//! The directory is watched and not the file, because editors and mounted configurations replace
+//! files. A file that is no good changes nothing: its mistakes are logged in the words of `check`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Loaded, Outside, Source, load};
+use crate::serve::Reloader;
+
+/// How long a file must lie still before it is read: one replacement is several events.
+const STILL: Duration = Duration::from_millis(200);
+
+/// Where a configuration comes from, and what it was when it was read.
+pub(crate) struct Reload {
+    source: Source,
+    reloader: Reloader,
+    /// What the process was started with: the part that cannot change stays this.
+    started: Config,
+    file: Option<PathBuf>,
+    seen: Option<Stamp>,
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<std::time::SystemTime>,
+    inode: u64,
+}
+
+impl Reload {
+    /// Of a process that was started with `loaded`.
+    pub(crate) fn new(source: Source, loaded: &Loaded, reloader: Reloader) -> Self {
+        let seen = loaded.file.as_deref().and_then(stamp);
+        let started = loaded.resolved.config.clone();
+        Self { source, reloader, started, file: loaded.file.clone(), seen }
+    }
+
+    /// Reloads whenever `asked` says so or the file has changed, until `stop`.
+    pub(crate) async fn run(mut self, asked: Arc<Notify>, stop: CancellationToken) {
+        let changed = Arc::new(Notify::new());
+        let _watcher = self.file.as_deref().and_then(|file| watch(file, Arc::clone(&changed)));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = asked.notified() => {}
+                () = changed.notified() => {
+                    tokio::time::sleep(STILL).await;
+                    let now = self.file.as_deref().and_then(stamp);
+                    // A file that is gone is about to be replaced.
+                    if now.is_none() || now == self.seen {
+                        continue;
+                    }
+                }
+            }
+            self = match tokio::task::spawn_blocking(move || self.reload()).await {
+                Ok(reload) => reload,
+                Err(_) => return tracing::error!("reloading broke; restart to change anything"),
+            };
+        }
+    }
+
+    /// Reads, and publishes what is good.
+    fn reload(mut self) -> Self {
+        self.seen = self.file.as_deref().and_then(stamp);
+        match load(&self.source, &Outside::real()) {
+            Err(mistakes) => {
+                self.reloader.refuse();
+                for mistake in &mistakes.0 {
+                    tracing::error!("the configuration stays as it was: {mistake}");
+                }
+            }
+            Ok(loaded) => match self.reloader.publish(&loaded.resolved) {
+                Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+                Ok(()) => self.tell(&loaded.resolved.config),
+            },
+        }
+        self
+    }
+
+    fn tell(&self, now: &Config) {
+        tracing::info!(upstreams = now.upstreams.len(), "configuration reloaded");
+        for key in needs_restart(&self.started, now) {
+            tracing::warn!("`{key}` has changed and takes effect at the next start");
+        }
+    }
+}
+
+/// The settings that differ and are only read at start.
+fn needs_restart(was: &Config, now: &Config) -> Vec<&'static str> {
+    let hold = now.limits.hold;
+    let limits = crate::config::Limits { hold, ..was.limits.clone() };
+    let exporter = |config: &Config| crate::config::Telemetry {
+        trust: was.telemetry.trust,
+        trace_header: was.telemetry.trace_header,
+        sample_ratio: was.telemetry.sample_ratio,
+        parent_based: was.telemetry.parent_based,
+        ..config.telemetry.clone()
+    };
+    let all = [
+        ("listen", was.listen != now.listen),
+        ("listen_tls", was.listen_tls != now.listen_tls),
+        ("console", was.console != now.console),
+        ("telemetry", exporter(was) != exporter(now)),
+        ("limits", limits != now.limits),
+        ("log", was.log != now.log),
+        ("record_file", was.record_file != now.record_file),
+        ("data_dir", was.data_dir != now.data_dir),
+    ];
+    all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// Tells `changed` about anything that happens beside the file. `None` when the system does not let
+/// us watch; a signal still works then.
+fn watch(file: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            changed.notify_one();
+        }
+    });
+    let watched =
+        watcher.as_mut().map(|watcher| watcher.watch(directory, RecursiveMode::NonRecursive));
+    if !matches!(watched, Ok(Ok(()))) {
+        tracing::warn!("the configuration file cannot be watched: send SIGHUP to reload it");
+        return None;
+    }
+    watcher.ok()
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let meta = std::fs::metadata(file).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some(Stamp { len: meta.len(), modified: meta.modified().ok(), inode })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! Wires a configuration into a running process, and ends it in order.
+//!
+//! Bind first, then run: nothing is served until everything could be set up. On the way out the data
+//! plane drains first, then the record pipeline, then the sinks, then telemetry, each with a
+//! deadline.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tidegauge_core::{Health, Observers, Policy, Sink};
+use tidegauge_measure::Prices;
+use tidegauge_otel::Telemetry;
+use tidegauge_proxy::{BindError, Clock, Drained, Identity, Server, Shutdown};
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Resolved};
+use crate::console;
+use crate::pipeline::Pipeline;
+use crate::sinks::{Live, Recorder};
+
+/// How long the record pipeline and each sink may take to finish their queues.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Why nothing was started. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error("{addr} is already in use: stop what listens there, or choose another with {flag}")]
+    InUse {
+        /// The address.
+        addr: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr} ({flag}): {}", .source.kind())]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificate of the proxy's address.
+    #[error("listen_tls: the certificate or its key cannot be used")]
+    Identity(#[source] BindError),
+    /// The record file.
+    #[error("cannot append to {} (--record-file): {}", .path.display(), .source.kind())]
+    RecordFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The telemetry settings.
+    #[error("telemetry cannot be set up: {0}")]
+    Telemetry(#[from] tidegauge_otel::StartError),
+    /// The price list.
+    #[error("pricing: an entry of `models` cannot be used")]
+    Prices,
+    /// The system is out of threads.
+    #[error("cannot start a thread: {}", .0.kind())]
+    Thread(#[from] io::Error),
+}
+
+/// A running proxy. Dropping it stops nothing: ask with [`Running::shutdown`], then [`Running::wait`].
+pub struct Running {
+    proxy_addr: SocketAddr,
+    console_addr: Option<SocketAddr>,
+    stopper: Stopper,
+    server: JoinHandle<Drained>,
+    console: CancellationToken,
+    tasks: TaskTracker,
+    policy: Arc<ArcSwap<Policy>>,
+    prices: Arc<ArcSwap<Prices>>,
+    parts: Parts,
+}
+
+/// The telemetry plane.
+#[derive(Clone)]
+struct Parts {
+    health: Arc<Health>,
+    pipeline: Arc<Pipeline>,
+    recorder: Option<Arc<Recorder>>,
+    telemetry: Arc<Telemetry>,
+    live: Arc<Live>,
+}
+
+/// What is there before anything is bound: counters, and the exporter with the log lines in it.
+#[derive(Clone)]
+pub struct Plane {
+    /// Our own counters.
+    pub health: Arc<Health>,
+    /// The exporter.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl Plane {
+    /// Starts the exporter.
+    ///
+    /// # Errors
+    /// When its certificates cannot be used or there is no thread.
+    pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
+        let health = Arc::new(Health::default());
+        let telemetry = Telemetry::start(resolved.exporter.clone(), Arc::clone(&health))?;
+        Ok(Self { health, telemetry })
+    }
+}
+
+/// Binds, starts and returns at once. Needs a tokio runtime with time and IO around it.
+///
+/// # Errors
+/// When anything at all cannot be set up; nothing stays behind then.
+pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Running, StartError> {
+    let Resolved { config, exporter, .. } = resolved;
+    let Plane { health, telemetry } = plane;
+    let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
+    let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
+    let live = Arc::new(Live::new(clock));
+    let recorder = recorder(config, &health)?;
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
+    sinks.extend(recorder.clone().map(|recorder| recorder as _));
+    let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
+    let pipeline = Pipeline::start(capacity, Arc::clone(&prices), sinks, Arc::clone(&health))?;
+
+    let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
+    let server =
+        Server::bind(proxy(config, clock), Arc::clone(&policy), observers, Arc::clone(&health))
+            .await
+            .map_err(refused)?;
+    let proxy_addr = server.local_addr();
+    let listener = match &config.console {
+        None => None,
+        Some(console) => Some(console::bind(console.listen).await?),
+    };
+    let console_addr = listener.as_ref().map(|(_, addr)| *addr);
+
+    let parts = Parts { health, pipeline, recorder, telemetry, live };
+    let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
+    if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
+        let page = console::Console {
+            addr,
+            proxy: proxy_addr,
+            token: settings.token.clone(),
+            health: Arc::clone(&parts.health),
+            telemetry: Arc::clone(&parts.telemetry),
+            ready: Arc::clone(&ready),
+        };
+        tasks.spawn(console::serve(listener, page, console.clone()));
+    }
+    let shutdown = Shutdown::new();
+    let server = tasks.spawn(server.run(shutdown.clone()));
+    ready.store(true, Ordering::Relaxed);
+    Ok(Running {
+        proxy_addr,
+        console_addr,
+        stopper: Stopper {
+            shutdown,
+            ready,
+            asked: Default::default(),
+            aborted: Default::default(),
+        },
+        server,
+        console,
+        tasks,
+        policy,
+        prices,
+        parts,
+    })
+}
+
+impl Running {
+    /// Where the proxy listens.
+    pub fn proxy_addr(&self) -> SocketAddr {
+        self.proxy_addr
+    }
+
+    /// Where the console listens, if it does.
+    pub fn console_addr(&self) -> Option<SocketAddr> {
+        self.console_addr
+    }
+
+    /// Our own counters.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.parts.health
+    }
+
+    /// The rolling windows.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.parts.live
+    }
+
+    /// What to ask for a stop, from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// What to give a new configuration to, from anywhere.
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            policy: Arc::clone(&self.policy),
+            prices: Arc::clone(&self.prices),
+            health: Arc::clone(&self.parts.health),
+        }
+    }
+
+    /// Stops gracefully: no new connections, what runs may end within the drain time.
+    pub fn shutdown(&self) {
+        self.stopper().graceful();
+    }
+
+    /// Runs a task beside the proxy. It must end when a token is cancelled that is given to
+    /// [`Running::wait_with`].
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits for the end, then lets the telemetry plane finish. Ends only after a stop was asked
+    /// for.
+    ///
+    /// # Errors
+    /// When the data plane broke instead of ending.
+    pub async fn wait(self) -> Result<Drained, JoinError> {
+        self.wait_with(CancellationToken::new()).await
+    }
+
+    /// Like [`Running::wait`]; cancels `beside` once everything else has ended.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn wait_with(self, beside: CancellationToken) -> Result<Drained, JoinError> {
+        let drained = self.server.await;
+        self.parts.settle(&self.stopper).await;
+        self.console.cancel();
+        beside.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        drained
+    }
+}
+
+impl Parts {
+    /// Lets each part finish its queue, from the data plane's exit to telemetry's, unless the stop is
+    /// to be at once.
+    async fn settle(self, stopper: &Stopper) {
+        let (done, settled) = oneshot::channel();
+        let settle = move || {
+            self.pipeline.shutdown(SETTLE);
+            if let Some(recorder) = &self.recorder {
+                recorder.shutdown(SETTLE);
+            }
+            self.telemetry.shutdown(SETTLE);
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        };
+        // A thread of our own: the runtime waits for its own blocking ones, however late they are.
+        if let Err(error) = std::thread::Builder::new().name("settle".to_owned()).spawn(settle) {
+            return tracing::error!(error = %error.kind(), "queues are left as they are");
+        }
+        tokio::select! {
+            _ = settled => {}
+            () = stopper.aborted.cancelled() => {}
+        }
+    }
+}
+
+/// Asks a running proxy to stop.
+#[derive(Clone)]
+pub struct Stopper {
+    shutdown: Shutdown,
+    asked: CancellationToken,
+    aborted: CancellationToken,
+    ready: Arc<AtomicBool>,
+}
+
+impl Stopper {
+    /// Lets exchanges end, as long as the drain time allows.
+    pub fn graceful(&self) {
+        self.ready.store(false, Ordering::Relaxed);
+        self.asked.cancel();
+        self.shutdown.graceful();
+    }
+
+    /// Cuts what is still open, and leaves queues as they are.
+    pub fn abort(&self) {
+        self.ready.store(false, Ordering::Relaxed);
+        self.asked.cancel();
+        self.aborted.cancel();
+        self.shutdown.abort();
+    }
+
+    /// Resolves once a stop was asked for.
+    pub async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+}
+
+/// Publishes what can change while a proxy runs: upstreams, sampling, prices.
+#[derive(Clone)]
+pub struct Reloader {
+    policy: Arc<ArcSwap<Policy>>,
+    prices: Arc<ArcSwap<Prices>>,
+    health: Arc<Health>,
+}
+
+impl Reloader {
+    /// Publishes a configuration. Exchanges under way keep the one they began with.
+    ///
+    /// # Errors
+    /// When its prices cannot be used; nothing has changed then.
+    pub fn publish(&self, resolved: &Resolved) -> Result<(), StartError> {
+        let Resolved { config, exporter, .. } = resolved;
+        let prices = prices(config).inspect_err(|_| self.health.reloaded(false))?;
+        self.prices.store(Arc::new(prices));
+        self.policy.store(Arc::new(config.policy(exporter.sampler)));
+        self.health.reloaded(true);
+        Ok(())
+    }
+
+    /// Counts a configuration that was not good enough to publish.
+    pub fn refuse(&self) {
+        self.health.reloaded(false);
+    }
+}
+
+/// The price list of a configuration.
+pub(crate) fn prices(config: &Config) -> Result<Prices, StartError> {
+    let prices = Prices::bundled().with_aliases(config.aliases.clone());
+    prices.with_overlay(config.prices.clone()).map_err(|_| StartError::Prices)
+}
+
+fn recorder(config: &Config, health: &Arc<Health>) -> Result<Option<Arc<Recorder>>, StartError> {
+    let Some(path) = &config.record_file else { return Ok(None) };
+    let recorder = Recorder::open(path, Arc::clone(health))
+        .map_err(|source| StartError::RecordFile { path: path.clone(), source })?;
+    Ok(Some(Arc::new(recorder)))
+}
+
+fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
+    let mut proxy = tidegauge_proxy::Config::new(config.listen);
+    let limits = &config.limits;
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    proxy.tls = config
+        .listen_tls
+        .as_ref()
+        .map(|tls| Identity { chain: tls.cert.to_vec(), key: tls.key.to_vec() });
+    proxy.limits.connections = size(limits.connections.into());
+    proxy.limits.head_bytes = size(limits.head_bytes);
+    proxy.limits.headers = size(limits.headers.into());
+    proxy.limits.head_timeout = limits.head_timeout;
+    proxy.limits.keep_alive = limits.keep_alive;
+    proxy.drain = limits.drain;
+    proxy.clock = clock;
+    proxy
+}
+
+fn refused(error: BindError) -> StartError {
+    match error {
+        BindError::Listen { addr, source } => listen_error(addr, "--listen", source),
+        other @ (BindError::Identity(_) | BindError::Pem) => StartError::Identity(other),
+    }
+}
+
+/// The error of an address that cannot be had.
+pub(crate) fn listen_error(addr: SocketAddr, flag: &'static str, source: io::Error) -> StartError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        StartError::InUse { addr, flag }
+    } else {
+        StartError::Listen { addr, flag, source }
+    }
+}
+
+#[cfg(test)]
+mod tests;

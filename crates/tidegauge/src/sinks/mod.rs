@@ -1,0 +1,7 @@
+//! Where records go besides telemetry.
+
+mod live;
+mod recorder;
+
+pub use live::Live;
+pub use recorder::Recorder;
