@@ -76,12 +76,20 @@ struct ResponseJson<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    finish_reasons: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    finish_reasons: Vec<Reason<'a>>,
     /// Known once there was an answer that could have had some.
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<u64>,
     bytes: u64,
+}
+
+/// A reason to finish as the provider writes it: some number theirs.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
+enum Reason<'a> {
+    Number(u32),
+    Word(&'a str),
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -197,9 +205,16 @@ fn response(record: &Record) -> ResponseJson<'_> {
         status: record.exchange.status.or(answered.status).map(|status| status.as_u16()),
         id: answered.id.as_deref(),
         model: answered.model.as_deref(),
-        finish_reasons: &answered.finish_reasons,
+        finish_reasons: answered.finish_reasons.iter().map(|reason| Reason::of(reason)).collect(),
         tool_calls: said.then_some(answered.tool_calls),
         bytes: record.exchange.response_bytes,
+    }
+}
+
+impl<'a> Reason<'a> {
+    fn of(reason: &'a str) -> Self {
+        let number = reason.parse().ok().filter(|number: &u32| number.to_string() == reason);
+        number.map_or(Self::Word(reason), Self::Number)
     }
 }
 
