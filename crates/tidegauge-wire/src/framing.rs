@@ -58,8 +58,13 @@ impl Framing {
             "application/vnd.amazon.eventstream" => Self::Messages(Box::default()),
             "application/json" if streams == Streams::Elements => Self::Elements(Box::default()),
             "" => Self::Untold(Vec::new(), streams),
-            _ => Self::Untold(Vec::new(), Streams::Events),
+            _ => Self::untold(),
         }
+    }
+
+    /// For a body whose label is not to be trusted.
+    pub(crate) fn untold() -> Self {
+        Self::Untold(Vec::new(), Streams::Events)
     }
 
     /// Whether this is a stream of events.

@@ -102,12 +102,15 @@ impl Observer {
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
         self.reading.answer.response.status = Some(status);
         self.provider.read_headers(headers, &mut self.reading.answer);
-        // What fails is told whole, however a success would be streamed.
-        let reader = self.reading.reader.filter(|_| status.is_success());
-        let streams = reader.map_or(Streams::Events, |reader| reader.streams());
+        let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
         self.json = is_json(headers);
-        self.framing = Some(Framing::new(headers, streams));
+        self.framing = Some(if failure::is_failure(status) {
+            // Errors are often plain JSON under the label of the stream that did not come.
+            Framing::untold()
+        } else {
+            Framing::new(headers, streams)
+        });
     }
 
     /// A piece of the response body, as the upstream sent it.

@@ -8,14 +8,14 @@ use tidegauge_core::{
 };
 
 use super::headers;
-use super::openai::{self, OpenAi, audio};
+use super::openai::{self, audio};
 use super::plain::{self, Found};
 use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
-use crate::splice::quoted;
+use crate::splice::{PassAll, quoted};
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -44,20 +44,20 @@ impl Dialect for Cohere {
         find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
-    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
-        OpenAi.may_splice(operation, head)
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
     }
 
-    fn splice(&self, body: &[u8]) -> Option<Splice> {
-        OpenAi.splice(body)
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
     }
 
-    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
-        OpenAi.refuses_splice(status, body)
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
     }
 
     fn filter(&self) -> Box<dyn Filter> {
-        OpenAi.filter()
+        Box::new(PassAll)
     }
 
     /// `{"id", "message"}`

@@ -14,6 +14,7 @@ use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader};
+use crate::splice::PassAll;
 
 /// aiplatform.googleapis.com and its regional hosts.
 #[derive(Debug)]
@@ -45,20 +46,20 @@ impl Dialect for Vertex {
         Matched { operation, route: path.route() }
     }
 
-    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
-        path::is_compatible(head.path) && OpenAi.may_splice(operation, head)
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
     }
 
-    fn splice(&self, body: &[u8]) -> Option<Splice> {
-        OpenAi.splice(body)
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
     }
 
-    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
-        OpenAi.refuses_splice(status, body)
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
     }
 
     fn filter(&self) -> Box<dyn Filter> {
-        OpenAi.filter()
+        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {

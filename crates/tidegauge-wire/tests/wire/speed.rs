@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release -p tidegauge-wire --test wire speed -- --ignored --nocapture`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use tidegauge_wire::{Observer, provider};
@@ -12,7 +12,6 @@ use crate::exchange::headers;
 
 #[test]
 #[ignore = "prints figures"]
-#[expect(clippy::disallowed_methods, reason = "a stopwatch needs the clock")]
 fn speed_of_observing() {
     let case = load(&folders().into_iter().find(|f| f.ends_with("openai/chat-stream")).unwrap());
     let provider = provider("openai").unwrap();
@@ -21,11 +20,11 @@ fn speed_of_observing() {
         let mut observer = Observer::new(provider, operation, case.head());
         observer.response_head(Duration::ZERO, StatusCode::OK, &headers([("content-type", kind)]));
         let bytes: usize = pieces.iter().map(Vec::len).sum::<usize>() * rounds;
-        let start = Instant::now();
+        let start = cpu_time();
         for _ in 0..rounds {
             pieces.iter().for_each(|piece| observer.response(Duration::ZERO, piece));
         }
-        let spent = start.elapsed();
+        let spent = cpu_time() - start;
         let each = spent.as_nanos() as f64 / (pieces.len() * rounds) as f64;
         let rate = bytes as f64 / spent.as_secs_f64() / 1e6;
         println!("{name}: {each:.0} ns a piece, {rate:.0} MB/s");
@@ -62,4 +61,29 @@ data: {"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1"
     measure("escaped text", json, &[prose], 1);
     let byte: Vec<Vec<u8>> = delta.repeat(3000).chunks(1).map(<[u8]>::to_vec).collect();
     measure("one byte a piece", stream, &byte, 1);
+    let start = cpu_time();
+    for _ in 0..100_000 {
+        let matched = provider.matched(case.head());
+        std::hint::black_box(provider.may_splice(matched.operation, case.head()));
+        std::hint::black_box(Observer::new(provider, matched.operation, case.head()));
+    }
+    println!("a head: {} ns", (cpu_time() - start).as_nanos() / 100_000);
+    let body = [
+        br#"{"model":"m","stream":true,"messages":[{"content":""#.to_vec(),
+        vec![b'x'; 4000],
+        b"\"}]}".to_vec(),
+    ]
+    .concat();
+    let start = cpu_time();
+    for _ in 0..100_000 {
+        std::hint::black_box(provider.splice(std::hint::black_box(&body)));
+    }
+    println!("a splice of 4 KB: {} ns", (cpu_time() - start).as_nanos() / 100_000);
+}
+
+/// What this thread has used of a processor: other load does not count.
+fn cpu_time() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = told.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
+    Duration::from_nanos(nanos)
 }

@@ -20,6 +20,7 @@ use self::path::Path;
 use super::openai::OpenAi;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
+use crate::splice::PassAll;
 
 /// generativelanguage.googleapis.com.
 #[derive(Debug)]
@@ -47,20 +48,20 @@ impl Dialect for Gemini {
         Matched { operation: operation(&path, head.method), route: path.route() }
     }
 
-    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
-        path::is_compatible(head.path) && OpenAi.may_splice(operation, head)
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
     }
 
-    fn splice(&self, body: &[u8]) -> Option<Splice> {
-        OpenAi.splice(body)
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
     }
 
-    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool {
-        OpenAi.refuses_splice(status, body)
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
     }
 
     fn filter(&self) -> Box<dyn Filter> {
-        OpenAi.filter()
+        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {
