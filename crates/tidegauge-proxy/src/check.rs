@@ -222,3 +222,6 @@ fn unescaped(path: &[u8]) -> Option<Vec<u8>> {
     }
     Some(inner)
 }
+
+#[cfg(test)]
+mod tests;

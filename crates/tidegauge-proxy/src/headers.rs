@@ -3,8 +3,8 @@
 //!
 //! Rules: RFC 9110 7.6, RFC 9112 6.1 and 9.6, RFC 9113 8.2.2 and 8.2.3.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::Version;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tidegauge_core::{Propagate, SpanId, Trace, Upstream};
 
 use crate::trace;
@@ -249,3 +249,6 @@ fn via(version: Version) -> HeaderValue {
         _ => "1.1 tidegauge",
     })
 }
+
+#[cfg(test)]
+mod tests;

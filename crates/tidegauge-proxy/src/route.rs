@@ -71,3 +71,6 @@ fn claimed<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
 fn at<'a>(upstream: &'a Arc<Upstream>, asked: Asked<'a>, path: &'a str) -> Route<'a> {
     Route { upstream, path, matched: upstream.dialect.matched(asked.head(path)) }
 }
+
+#[cfg(test)]
+mod tests;

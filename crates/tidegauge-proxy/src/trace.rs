@@ -133,3 +133,6 @@ fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     }
     (digits.len() == 2 * N).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use tidegauge_otel::Telemetry;
 use tidegauge_proxy::{BindError, Clock, Drained, Identity, Server, Shutdown};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,9 @@ use crate::sinks::{Live, Recorder};
 
 /// How long the record pipeline and each sink may take to finish their queues.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// The same, all together, when the stop is to be at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Why nothing was started. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -249,8 +253,8 @@ impl Running {
 }
 
 impl Parts {
-    /// Lets each part finish its queue, from the data plane's exit to telemetry's, unless the stop is
-    /// to be at once.
+    /// Lets each part finish its queue, from the data plane's exit to telemetry's. Where the stop is
+    /// to be at once, what is here is still written down, but no collector is waited for.
     async fn settle(self, stopper: &Stopper) {
         let (done, settled) = oneshot::channel();
         let settle = move || {
@@ -268,7 +272,7 @@ impl Parts {
         }
         tokio::select! {
             _ = settled => {}
-            () = stopper.aborted.cancelled() => {}
+            () = async { stopper.aborted.cancelled().await; sleep(AT_ONCE).await } => {}
         }
     }
 }
@@ -290,7 +294,7 @@ impl Stopper {
         self.shutdown.graceful();
     }
 
-    /// Cuts what is still open, and leaves queues as they are.
+    /// Cuts what is still open, and waits for no collector.
     pub fn abort(&self) {
         self.ready.store(false, Ordering::Relaxed);
         self.asked.cancel();

@@ -1,0 +1,101 @@
+//! Which upstream, and which path it sees.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Policy, Splice, Upstream};
+
+use super::{Asked, find};
+use crate::tests::fixture;
+
+/// Knows `/alpha/known` and `/known`; claims everything with an `x-alpha` header, and what begins
+/// with `/up/alpha`.
+#[derive(Debug)]
+struct Alpha;
+
+impl Dialect for Alpha {
+    fn kind(&self) -> &'static str {
+        "alpha"
+    }
+    fn provider(&self) -> &'static str {
+        "alpha"
+    }
+    fn claims(&self, head: Head<'_>) -> bool {
+        head.headers.contains_key("x-alpha") || head.path.starts_with("/up/alpha")
+    }
+    fn matched(&self, head: Head<'_>) -> Matched {
+        let known = head.path == "/known" || head.path.starts_with("/up/alpha/");
+        let operation = if known { Operation::Embeddings } else { Operation::Other };
+        Matched { operation, route: Cow::Borrowed("/{path}") }
+    }
+    fn may_splice(&self, _: Operation, _: Head<'_>) -> bool {
+        false
+    }
+    fn splice(&self, _: &[u8]) -> Option<Splice> {
+        None
+    }
+    fn refuses_splice(&self, _: StatusCode, _: &[u8]) -> bool {
+        false
+    }
+    fn filter(&self) -> Box<dyn Filter> {
+        unreachable!("nothing is spliced")
+    }
+    fn error_body(&self, _: StatusCode, _: &str, _: &str) -> Bytes {
+        Bytes::new()
+    }
+}
+
+fn upstream(name: &str, dialect: &'static dyn Dialect) -> Upstream {
+    Upstream { name: name.into(), dialect, ..fixture::upstream(([127, 0, 0, 1], 1).into()) }
+}
+
+fn routed(policy: &Policy, method: &Method, path: &str, alpha: bool) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    if alpha {
+        headers.insert("x-alpha", "1".parse().unwrap());
+    }
+    let route = find(policy, Asked { method, path, query: None, headers: &headers })?;
+    Some(format!("{} {}", route.upstream.name, route.path))
+}
+
+#[test]
+fn a_path_leads_to_one_upstream() {
+    let upstreams = vec![upstream("up", &fixture::Fake), upstream("alpha", &Alpha)];
+    let mut policy = fixture::policy(upstreams);
+    for with_default in [false, true] {
+        policy.default_upstream = with_default.then(|| Arc::clone(&policy.upstreams[0]));
+        let other = |path: &str| with_default.then(|| format!("up {path}"));
+        let table: &[(&str, bool, Option<String>)] = &[
+            ("/up/chat", false, Some("up /chat".into())),
+            ("/up/chat/", false, Some("up /chat/".into())),
+            ("/up", false, Some("up /".into())),
+            ("/up/", false, Some("up /".into())),
+            ("/up//chat", false, Some("up //chat".into())),
+            ("/up/%75p", false, Some("up /%75p".into())),
+            ("/alpha/known", false, Some("alpha /known".into())),
+            // Not at a boundary, not the same bytes.
+            ("/upper/chat", false, other("/upper/chat")),
+            ("/UP/chat", false, other("/UP/chat")),
+            ("/%75p/chat", false, other("/%75p/chat")),
+            ("//up/chat", false, other("//up/chat")),
+            ("/chat", false, other("/chat")),
+            ("/", false, other("/")),
+            // Claimed at the root.
+            ("/claimed/x", false, Some("up /claimed/x".into())),
+            ("/known", true, Some("alpha /known".into())),
+            ("/strange", true, Some("alpha /strange".into())),
+            // Named and claimed: the name wins, unless only the claim makes sense.
+            ("/up/chat", true, Some("up /chat".into())),
+            ("/up/strange", true, Some("up /strange".into())),
+            ("/alpha/strange", true, Some("alpha /strange".into())),
+            ("/up/alpha/known", false, Some("alpha /up/alpha/known".into())),
+            ("/up/alpha/chat", false, Some("up /alpha/chat".into())),
+        ];
+        for (path, alpha, expected) in table {
+            let got = routed(&policy, &Method::POST, path, *alpha);
+            assert_eq!(got, *expected, "{path} {alpha} {with_default}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The proxy over real sockets: bytes in, bytes out, and what the observer was told.
+
+mod bytes;
+mod client;
+mod drain;
+pub(crate) mod fixture;
+mod probes;
+mod splice;
+mod tls;
+mod tunnel;
+mod upstream;
