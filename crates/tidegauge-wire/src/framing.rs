@@ -5,9 +5,11 @@
 
 use http::{HeaderMap, header};
 
-use crate::elements::Elements;
-use crate::frames::Frames;
+use crate::eventstream::{EventStream, Message};
+use crate::jsonarray::JsonArray;
+use crate::provider::Streams;
 use crate::skim::{Limits, Skim, Skimmed};
+use crate::splice::quoted;
 use crate::sse::{Event, Sse};
 
 /// How many bytes of a body are enough to tell a stream of events from JSON.
@@ -19,15 +21,17 @@ const MAX_UNTOLD: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Framing {
     /// Not known yet: the first bytes.
-    Untold(Vec<u8>),
+    Untold(Vec<u8>, Streams),
     /// Server-sent events.
     Sse(Box<Sse>),
     /// One value a line. Each is given out like the data of an event without name.
     Lines(Box<Sse>, LineStart),
-    /// The elements of one JSON array, each given out like the data of an event without name.
-    Elements(Box<Elements>),
-    /// Binary frames with headers.
-    Frames(Box<Frames>),
+    /// One value a line, or a single one: so many lines have begun.
+    MaybeLines(Box<Sse>, LineStart, u64),
+    /// Binary messages.
+    Messages(Box<EventStream>),
+    /// The elements of one JSON array.
+    Elements(Box<JsonArray>),
     /// One JSON value, or what is not known.
     Whole(Box<Skim>),
 }
@@ -42,8 +46,8 @@ pub(crate) enum LineStart {
 }
 
 impl Framing {
-    /// The framing of a body with these headers, which may be an `array` that is streamed.
-    pub(crate) fn new(headers: &HeaderMap, array: bool) -> Self {
+    /// The framing of a body with these headers, of an API that streams so.
+    pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
         match kind.trim().to_ascii_lowercase().as_str() {
@@ -51,37 +55,43 @@ impl Framing {
             "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
                 Self::Lines(Box::default(), LineStart::Fresh)
             }
-            "application/vnd.amazon.eventstream" => Self::Frames(Box::default()),
-            "application/json" if array => Self::Elements(Box::default()),
+            "application/vnd.amazon.eventstream" => Self::Messages(Box::default()),
+            "application/json" if streams == Streams::Elements => Self::Elements(Box::default()),
+            "" => Self::Untold(Vec::new(), streams),
             _ => Self::untold(),
         }
     }
 
     /// For a body whose label is not to be trusted.
     pub(crate) fn untold() -> Self {
-        Self::Untold(Vec::new())
+        Self::Untold(Vec::new(), Streams::Events)
     }
 
     /// Whether this is a stream of events.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Sse(_) | Self::Lines(..) | Self::Elements(_) | Self::Frames(_))
+        !matches!(self, Self::Untold(..) | Self::Whole(_) | Self::MaybeLines(_, _, 0..2))
     }
 
     /// The next piece of the body. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
         match self {
-            Self::Untold(held) => {
+            Self::Untold(held, streams) => {
                 held.extend_from_slice(bytes);
-                if let Some(told) = tell(held, held.len() >= MAX_UNTOLD) {
+                if let Some(told) = tell(held, *streams, held.len() >= MAX_UNTOLD) {
                     let held = std::mem::take(held);
                     *self = told;
                     self.push(&held, out);
                 }
             }
             Self::Sse(sse) => sse.push(bytes, out),
-            Self::Lines(sse, start) => push_lines(sse, start, bytes, out),
-            Self::Elements(elements) => elements.push(bytes, out),
-            Self::Frames(frames) => frames.push(bytes, out),
+            Self::Lines(sse, start) => {
+                push_lines(sse, start, bytes, out);
+            }
+            Self::MaybeLines(sse, start, lines) => *lines += push_lines(sse, start, bytes, out),
+            Self::Messages(messages) => messages.push(bytes, |message| push_message(message, out)),
+            Self::Elements(array) => {
+                array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
+            }
             Self::Whole(skim) => skim.push(bytes),
         }
     }
@@ -89,16 +99,20 @@ impl Framing {
     /// The end of the body. Gives back what is left of it if it was not a stream of events.
     pub(crate) fn finish(self, out: &mut dyn FnMut(Event<'_>)) -> Option<Skimmed> {
         match self {
-            Self::Untold(held) => {
-                let mut told = tell(&held, true).unwrap_or_else(whole);
+            Self::Untold(held, streams) => {
+                let mut told = tell(&held, streams, true).unwrap_or_else(whole);
                 told.push(&held, out);
                 told.finish(out)
             }
-            Self::Sse(sse) | Self::Lines(sse, _) => {
+            Self::Sse(sse) | Self::Lines(sse, _) | Self::MaybeLines(sse, ..) => {
                 sse.finish(out);
                 None
             }
-            Self::Elements(_) | Self::Frames(_) => None,
+            Self::Messages(messages) => {
+                out(Event { name: "", data: &[], lossy: messages.is_lossy() });
+                None
+            }
+            Self::Elements(_) => None,
             Self::Whole(skim) => Some(skim.finish()),
         }
     }
@@ -109,7 +123,7 @@ fn whole() -> Framing {
 }
 
 /// What the first bytes tell; `None` if more are needed.
-fn tell(held: &[u8], last: bool) -> Option<Framing> {
+fn tell(held: &[u8], streams: Streams, last: bool) -> Option<Framing> {
     // No more than that is looked at, however much came at once.
     let held = held.get(..MAX_UNTOLD).unwrap_or(held);
     let text = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(held).trim_ascii_start();
@@ -117,12 +131,48 @@ fn tell(held: &[u8], last: bool) -> Option<Framing> {
     if fields.iter().any(|field| text.starts_with(field)) {
         return Some(Framing::Sse(Box::default()));
     }
+    match (text.first(), streams) {
+        // The length of a message; no text begins so.
+        (Some(0), _) => return Some(Framing::Messages(Box::default())),
+        (Some(b'['), Streams::Elements) => return Some(Framing::Elements(Box::default())),
+        (Some(b'{'), Streams::Lines) => return lines(text.get(1), last),
+        _ => {}
+    }
     let open = fields.iter().any(|field| field.starts_with(text)) && text.len() < TELLING;
     (last || !open).then(whole)
 }
 
-/// Each line becomes an event: `data:` before it and a blank line behind it.
-fn push_lines(sse: &mut Sse, start: &mut LineStart, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
+/// A value that is broken over lines is not one of several.
+fn lines(second: Option<&u8>, last: bool) -> Option<Framing> {
+    match second {
+        Some(b'\n' | b'\r') => Some(whole()),
+        Some(_) => Some(Framing::MaybeLines(Box::default(), LineStart::Fresh, 0)),
+        None => last.then(whole),
+    }
+}
+
+/// A message is an event named by its type; an error without body becomes one with the text that its
+/// headers tell.
+fn push_message(message: Message<'_>, out: &mut dyn FnMut(Event<'_>)) {
+    let name = message.exception.or(message.event).unwrap_or_default();
+    match message.error.filter(|_| message.payload.is_empty()) {
+        Some(text) => {
+            let data = format!(r#"{{"message":{}}}"#, quoted(text));
+            out(Event { name, data: data.as_bytes(), lossy: false });
+        }
+        None => out(Event { name, data: message.payload, lossy: false }),
+    }
+}
+
+/// Each line becomes an event: `data:` before it and a blank line behind it. Gives back how many lines
+/// begin.
+fn push_lines(
+    sse: &mut Sse,
+    start: &mut LineStart,
+    bytes: &[u8],
+    out: &mut dyn FnMut(Event<'_>),
+) -> u64 {
+    let mut begun = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let blank = line.trim_ascii().is_empty();
         if *start == LineStart::Fresh && blank {
@@ -130,6 +180,7 @@ fn push_lines(sse: &mut Sse, start: &mut LineStart, bytes: &[u8], out: &mut dyn 
         }
         if *start == LineStart::Fresh {
             sse.push(b"data:", &mut *out);
+            begun += 1;
         }
         sse.push(line, &mut *out);
         *start = LineStart::Inside;
@@ -138,4 +189,5 @@ fn push_lines(sse: &mut Sse, start: &mut LineStart, bytes: &[u8], out: &mut dyn 
             *start = LineStart::Fresh;
         }
     }
+    begun
 }

@@ -6,16 +6,18 @@
 //! an HTTP client, a runtime, the clock, or a price.
 
 mod answer;
+mod base64;
 mod content;
-mod elements;
+mod eventstream;
 mod failure;
 mod field;
 mod figures;
 mod form;
-mod frames;
 mod framing;
+mod jsonarray;
 mod observer;
 mod outcome;
+mod percent;
 mod provider;
 mod providers;
 mod skim;

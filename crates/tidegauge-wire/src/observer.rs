@@ -18,7 +18,7 @@ use crate::field::{Doc, clip};
 use crate::form::Form;
 use crate::framing::Framing;
 use crate::outcome::{self, Facts};
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
 
@@ -53,6 +53,7 @@ enum RequestBody {
 
 /// What is known of the answer while it comes.
 struct Reading {
+    provider: &'static dyn Provider,
     reader: Option<&'static dyn Reader>,
     answer: Answer,
     times: StreamTimes,
@@ -84,7 +85,7 @@ impl Observer {
             content: None,
             framing: None,
             json: false,
-            reading: Reading::new(provider.reader(head)),
+            reading: Reading::new(provider, head),
         }
     }
 
@@ -101,14 +102,14 @@ impl Observer {
     pub fn response_head(&mut self, _at: Duration, status: StatusCode, headers: &HeaderMap) {
         self.reading.answer.response.status = Some(status);
         self.provider.read_headers(headers, &mut self.reading.answer);
+        let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
         self.json = is_json(headers);
-        let array = self.reading.reader.is_some_and(|reader| reader.streams_array());
         self.framing = Some(if failure::is_failure(status) {
             // Errors are often plain JSON under the label of the stream that did not come.
             Framing::untold()
         } else {
-            Framing::new(headers, array)
+            Framing::new(headers, streams)
         });
     }
 
@@ -190,9 +191,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Reading {
-    fn new(reader: Option<&'static dyn Reader>) -> Self {
+    fn new(provider: &'static dyn Provider, head: Head<'_>) -> Self {
         Self {
-            reader,
+            provider,
+            reader: provider.reader(head),
             answer: Answer::default(),
             times: StreamTimes::default(),
             last_event: None,
@@ -220,11 +222,12 @@ impl Reading {
             self.lossy = true;
             return;
         }
-        let Self { reader, answer, doc, .. } = self;
+        let Self { provider, reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
         if failure::is_told(root) {
             answer.fail(failure::read(root));
+            provider.read_error(root, &mut answer.response);
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
@@ -249,24 +252,25 @@ impl Reading {
 
     /// The whole of a unary body.
     fn body(&mut self, body: &Skimmed) {
-        let failed = self.answer.response.status.is_some_and(failure::is_failure);
-        if !self.doc.parse(&body.json) {
+        let Self { provider, reader, answer, doc, .. } = self;
+        let failed = answer.response.status.is_some_and(failure::is_failure);
+        if !doc.parse(&body.json) {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
-                self.answer.fail(failure::of_text(&body.head));
+                answer.fail(failure::of_text(&body.head));
             } else {
-                self.answer.response.output = body.bytes > 0;
+                answer.response.output = body.bytes > 0;
             }
             return;
         }
         self.lossy |= body.lossy;
-        let root = self.doc.root(&body.json);
+        let root = doc.root(&body.json);
         if failed || failure::is_told(root) {
-            self.answer.fail(failure::read(root));
+            answer.fail(failure::read(root));
+            provider.read_error(root, &mut answer.response);
         }
-        if let Some(reader) = self.reader.filter(|_| !failed) {
-            let event = Event { name: None, data: root, stream: false };
-            reader.read_event(event, &mut self.answer);
+        if let Some(reader) = reader.filter(|_| !failed) {
+            reader.read_event(Event { name: None, data: root, stream: false }, answer);
         }
     }
 
@@ -275,7 +279,8 @@ impl Reading {
         let marked = self.reader.is_some_and(|reader| reader.has_terminator());
         let (mut response, usage) = self.answer.settle();
         response.terminated = (stream && marked).then_some(ended);
-        (response, usage, self.times)
+        // What was taken for a stream may turn out to be a single value.
+        (response, usage, if stream { self.times } else { StreamTimes::default() })
     }
 }
 

@@ -49,6 +49,10 @@ pub trait Provider: Dialect {
         headers::read(headers, &mut into.response);
     }
 
+    /// Reads what an error body, or an event with an error, tells beside its error object, which has
+    /// been read into `response.error`.
+    fn read_error(&self, _body: Json<'_>, _into: &mut Response) {}
+
     /// What an error means where this provider differs from the others; `None` where it does not.
     fn classify(&self, _response: &Response, _error: &ProviderError) -> Option<Category> {
         None
@@ -67,9 +71,9 @@ pub trait Reader: Sync {
         true
     }
 
-    /// Whether what it streams may be one JSON array, sent element by element.
-    fn streams_array(&self) -> bool {
-        false
+    /// How its streams are framed where their content type does not tell.
+    fn streams(&self) -> Streams {
+        Streams::Events
     }
 
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
@@ -78,6 +82,17 @@ pub trait Reader: Sync {
 
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
+}
+
+/// How a stream is framed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Streams {
+    /// As server-sent events: their first bytes tell.
+    Events,
+    /// One JSON value a line.
+    Lines,
+    /// As the elements of one JSON list.
+    Elements,
 }
 
 /// What of a request head a reader may need when the body is read.

@@ -1,41 +1,129 @@
-//! Cohere: chat in two versions, generation, embeddings, reranking.
+//! Cohere: two generations of chat, vectors, ranking, and a compatible API beside them.
 
-use http::Method;
-use tidegauge_core::{Operation, Request};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tidegauge_core::{
+    Category, Dialect, Filter, Head, Matched, Operation, OutputType, ProviderError, RateLimit,
+    Request, Response, Splice,
+};
 
-use super::openai::{self, audio::Transcription};
-use super::plain::{self, Plain};
-use super::routes::Route;
+use super::headers;
+use super::openai::{self, audio};
+use super::plain::{self, Found};
+use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
-use crate::provider::{Asked, Event, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::splice::{PassAll, quoted};
+
+/// How many stop sequences are kept.
+const MAX_STOPS: usize = 16;
+/// How much of an error text is kept.
+const MAX_MESSAGE: usize = 2048;
 
 /// api.cohere.com.
-pub(crate) static COHERE: Plain = Plain {
-    kind: "cohere",
-    provider: "cohere",
-    upstream: Some("https://api.cohere.com"),
-    price_id: Some("cohere"),
-    client_variable: None,
-    claims: |_| false,
-    find: |head| plain::by_table(ROUTES, head).or_else(|| openai::find(head)),
-    error_body: |_, kind, message| openai::error_body(kind, message),
-    read_headers: |_, _| {},
-};
+#[derive(Debug)]
+pub(crate) struct Cohere;
+
+impl Dialect for Cohere {
+    fn kind(&self) -> &'static str {
+        "cohere"
+    }
+
+    fn provider(&self) -> &'static str {
+        "cohere"
+    }
+
+    /// Ranking and vectors under `/v2` are served by others too.
+    fn claims(&self, head: Head<'_>) -> bool {
+        head.path == "/v2/chat"
+    }
+
+    fn matched(&self, head: Head<'_>) -> Matched {
+        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
+    }
+
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
+    }
+
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
+    }
+
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
+    }
+
+    fn filter(&self) -> Box<dyn Filter> {
+        Box::new(PassAll)
+    }
+
+    /// `{"id", "message"}`
+    fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
+        let (kind, message) = (quoted(kind), quoted(message));
+        Bytes::from(format!(r#"{{"id":"","message":{message},"error_type":{kind}}}"#))
+    }
+}
+
+impl Provider for Cohere {
+    fn upstream(&self) -> Option<&'static str> {
+        Some("https://api.cohere.com")
+    }
+
+    fn price_id(&self) -> Option<&'static str> {
+        Some("cohere")
+    }
+
+    fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
+        find(head).and_then(|(_, reader)| reader)
+    }
+
+    fn read_headers(&self, told: &HeaderMap, into: &mut Answer) {
+        headers::read(told, &mut into.response);
+        let number = |name: &str| told.get(name)?.to_str().ok()?.trim().parse().ok();
+        let limit = number("x-trial-endpoint-call-limit");
+        let remaining = number("x-trial-endpoint-call-remaining");
+        if limit.is_some() || remaining.is_some() {
+            into.response.rate_limits.push(RateLimit { resource: "requests", limit, remaining });
+        }
+    }
+
+    fn classify(&self, response: &Response, error: &ProviderError) -> Option<Category> {
+        // The model tried to call a tool and gave up: nothing came, and the error's type says why.
+        if error.kind.as_deref() == Some("INVALID_TOOL_GENERATION") {
+            return Some(Category::Empty);
+        }
+        // Also one that was removed.
+        let model = error.message.as_deref().is_some_and(|text| text.starts_with("model '"));
+        let missing = response.status == Some(StatusCode::NOT_FOUND);
+        (missing && model).then_some(Category::ModelNotFound)
+    }
+}
+
+/// Its own API, and the one it imitates.
+fn find(head: Head<'_>) -> Option<Found> {
+    plain::by_table(ROUTES, head).or_else(|| openai::find(head))
+}
 
 static ROUTES: &[Route] = &[
+    post("v1/chat", Operation::Chat, &Chat),
     post("v2/chat", Operation::Chat, &Chat),
-    post("chat", Operation::Chat, &ChatV1),
-    post("generate", Operation::TextCompletion, &Generate),
-    post("embed", Operation::Embeddings, &Embed),
-    post("rerank", Operation::Rerank, &Rerank),
-    post("audio/transcriptions", Operation::Transcription, &Transcription),
-    any("tokenize", Operation::Other),
-    any("embed-jobs", Operation::Batch),
-    any("embed-jobs/{id}", Operation::Batch),
-    any("models", Operation::Models),
-    any("models/{*}", Operation::Models),
+    post("v1/generate", Operation::TextCompletion, &Generate),
+    post("v1/embed", Operation::Embeddings, &Embed),
+    post("v2/embed", Operation::Embeddings, &Embed),
+    post("v1/rerank", Operation::Rerank, &Rerank),
+    post("v2/rerank", Operation::Rerank, &Rerank),
+    post("v2/audio/transcriptions", Operation::Transcription, &audio::Transcription),
+    post("v1/tokenize", Operation::CountTokens, &Tokenize),
+    any("v1/detokenize", Operation::Other),
+    any("v1/classify", Operation::Other),
+    any("v1/summarize", Operation::Other),
+    any("v1/embed-jobs", Operation::Batch),
+    any("v1/embed-jobs/{id}", Operation::Batch),
+    any("v1/datasets", Operation::Batch),
+    any("v1/datasets/{id}", Operation::Batch),
 ];
 
 const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
@@ -46,7 +134,45 @@ const fn any(pattern: &'static str, operation: Operation) -> Route {
     Route { method: None, pattern, operation, reader: None }
 }
 
-fn read_common(body: Json<'_>, into: &mut Request) {
+/// `POST /v1/chat` and `/v2/chat`. Events of the first are told by `event_type`, of the second by
+/// `type`.
+struct Chat;
+
+impl Reader for Chat {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        read_sampling(body, into);
+        let turns = body.get("messages").len();
+        // The first generation has the last turn apart from the others.
+        let before = body.get("chat_history").len().unwrap_or(0);
+        let last = body.get("message").has_text().then(|| before.saturating_add(1));
+        into.messages = turns.or(last);
+        into.tools = body.get("tools").len();
+        if body.get("response_format").get("type").is("json_object") {
+            into.output_type = Some(OutputType::Json);
+        }
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        let word = |name: &str| body.get(name).text().unwrap_or_default();
+        match (&*word("event_type"), &*word("type")) {
+            ("", "") if body.get("message").is_object() => {
+                into.id(body.get("id"));
+                read_message(body.get("message"), into);
+                read_end(body, into);
+            }
+            ("", "") => read_answer(body, into),
+            ("", kind) => read_second(kind, body, into),
+            (kind, _) => read_first(kind, body, into),
+        }
+    }
+}
+
+fn read_sampling(body: Json<'_>, into: &mut Request) {
     into.model = body.get("model").kept(MAX_NAME);
     into.stream = body.get("stream").bool().unwrap_or(false);
     into.max_tokens = body.get("max_tokens").size();
@@ -56,110 +182,141 @@ fn read_common(body: Json<'_>, into: &mut Request) {
     into.seed = body.get("seed").integer();
     into.frequency_penalty = body.get("frequency_penalty").float();
     into.presence_penalty = body.get("presence_penalty").float();
-    into.tools = body.get("tools").len();
+    into.choices = body.get("num_generations").size();
+    let stops = body.get("stop_sequences").items().take(MAX_STOPS);
+    into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
 }
 
-/// `tokens` is what the model saw, `billed_units` what is paid; the first is told if it is there.
+/// An event of the second generation.
+fn read_second(kind: &str, body: Json<'_>, into: &mut Answer) {
+    let delta = body.get("delta");
+    let message = delta.get("message");
+    match kind {
+        "message-start" => into.id(body.get("id")),
+        "content-start" | "content-delta" => read_content(message.get("content"), into),
+        "tool-plan-delta" => into.reasoning(message.get("tool_plan")),
+        "tool-call-start" => {
+            let call = message.get("tool_calls");
+            let arguments = call.get("function").get("arguments");
+            into.call(0, body.get("index").size(), call.get("id"), arguments);
+        }
+        "tool-call-delta" => {
+            let piece = message.get("tool_calls").get("function").get("arguments");
+            into.token |= piece.has_text();
+            into.more_arguments(0, body.get("index").size(), piece);
+        }
+        "message-end" => {
+            read_end(delta, into);
+            read_error(delta, into);
+            into.ended = true;
+        }
+        _ => {}
+    }
+}
+
+/// An event of the first generation. Its end carries the whole answer again.
+fn read_first(kind: &str, body: Json<'_>, into: &mut Answer) {
+    match kind {
+        "stream-start" => into.id(body.get("generation_id")),
+        "text-generation" => into.text(body.get("text")),
+        "tool-calls-chunk" => into.token |= body.get("tool_call_delta").is_object(),
+        "stream-end" => {
+            read_answer(body.get("response"), into);
+            into.ended = true;
+        }
+        _ => {}
+    }
+}
+
+/// A whole answer of the first generation.
+fn read_answer(answer: Json<'_>, into: &mut Answer) {
+    into.id(answer.get("generation_id"));
+    into.text(answer.get("text"));
+    for call in answer.get("tool_calls").items() {
+        into.whole_call(call.get("parameters"));
+    }
+    let reason = answer.get("finish_reason");
+    into.finish(0, reason);
+    into.response.content_filter |= reason.is("ERROR_TOXIC");
+    read_usage(answer.get("meta"), into);
+}
+
+fn read_message(message: Json<'_>, into: &mut Answer) {
+    read_content(message.get("content"), into);
+    message.get("content").items().for_each(|part| read_content(part, into));
+    into.reasoning(message.get("tool_plan"));
+    for (place, call) in message.get("tool_calls").items().enumerate() {
+        let arguments = call.get("function").get("arguments");
+        into.call(0, Some(place as u64), call.get("id"), arguments);
+    }
+}
+
+/// Content is text as it is, or a part that names its kind.
+fn read_content(content: Json<'_>, into: &mut Answer) {
+    into.text(content);
+    into.text(content.get("text"));
+    into.reasoning(content.get("thinking"));
+}
+
+fn read_end(holder: Json<'_>, into: &mut Answer) {
+    let reason = holder.get("finish_reason");
+    into.finish(0, reason);
+    if reason.is("TIMEOUT") {
+        let kind = reason.kept(64);
+        into.fail(Some(ProviderError { kind, ..ProviderError::default() }));
+    }
+    read_usage(holder.get("usage"), into);
+}
+
+/// A stream that fails says so in its last event.
+fn read_error(delta: Json<'_>, into: &mut Answer) {
+    let told = delta.get("error");
+    if told.is_some() {
+        let kind = delta.get("error_type").kept(64);
+        let message = told.kept(MAX_MESSAGE);
+        into.fail(Some(ProviderError { kind, code: None, message }));
+    }
+}
+
+/// Tokens as the model saw them; older answers only tell what is billed. Thinking is billed as
+/// output and left in it.
 fn read_usage(told: Json<'_>, into: &mut Answer) {
     let mut odd = false;
     let (tokens, billed) = (told.get("tokens"), told.get("billed_units"));
-    let mut count = |name: &str| {
-        let seen = tokens.get(name).count(&mut odd);
-        seen.or_else(|| billed.get(name).count(&mut odd))
-    };
-    let (input, output) = (count("input_tokens"), count("output_tokens"));
-    let cache_read = told.get("cached_tokens").count(&mut odd);
+    let mut first =
+        |name: &str| tokens.get(name).count(&mut odd).or_else(|| billed.get(name).count(&mut odd));
+    let (input, output) = (first("input_tokens"), first("output_tokens"));
+    let usage = &mut into.usage;
+    usage.searches = billed.get("search_units").count(&mut odd).or(usage.searches);
     if input.is_some() || output.is_some() {
-        Figures { input, output, cache_read, odd, ..Figures::default() }.fill(&mut into.usage);
+        let figures = Figures { input, output, odd, ..Figures::default() };
+        Figures { cache_read: told.get("cached_tokens").count(&mut odd), ..figures }.fill(usage);
     }
-    into.usage.searches = billed.get("search_units").size().or(into.usage.searches);
+    usage.odd |= odd;
 }
 
-/// `POST /v2/chat`
-struct Chat;
-
-impl Reader for Chat {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_common(body, into);
-        into.messages = body.get("messages").len();
-        let stops = body.get("stop_sequences").items().take(16);
-        into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
-    }
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        let body = event.data;
-        into.id(body.get("id"));
-        let delta = if event.stream { body.get("delta") } else { body };
-        let message = delta.get("message");
-        into.reasoning(message.get("tool_plan"));
-        read_content(message.get("content"), into);
-        message.get("content").items().for_each(|part| read_content(part, into));
-        for call in message.get("tool_calls").items() {
-            into.whole_call(call.get("function").get("arguments"));
-        }
-        read_call_piece(body, message.get("tool_calls"), into);
-        into.finish(0, delta.get("finish_reason"));
-        read_usage(delta.get("usage"), into);
-    }
-}
-
-fn read_content(part: Json<'_>, into: &mut Answer) {
-    into.text(part.get("text"));
-    into.reasoning(part.get("thinking"));
-}
-
-/// In a stream a call begins with one event, and its arguments follow in others.
-fn read_call_piece(event: Json<'_>, call: Json<'_>, into: &mut Answer) {
-    let arguments = call.get("function").get("arguments");
-    let index = event.get("index").size();
-    if event.get("type").is("tool-call-start") {
-        into.call(0, index, call.get("id"), arguments);
-    } else if event.get("type").is("tool-call-delta") {
-        into.more_arguments(0, index, arguments);
-    }
-}
-
-/// `POST /v1/chat`
-struct ChatV1;
-
-impl Reader for ChatV1 {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_common(body, into);
-        let history = body.get("chat_history").len().unwrap_or(0);
-        into.messages = body.get("message").exists().then_some(history + 1);
-    }
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        let line = event.data;
-        into.id(line.get("generation_id"));
-        into.text(line.get("text"));
-        let whole = if event.stream { line.get("response") } else { line };
-        into.finish(0, whole.get("finish_reason"));
-        for call in whole.get("tool_calls").items() {
-            into.whole_call(call.get("parameters"));
-        }
-        read_usage(whole.get("meta"), into);
-        into.ended |= line.get("is_finished").bool() == Some(true);
-    }
-}
-
-/// `POST /v1/generate`: long deprecated.
+/// `POST /v1/generate`: retired; its texts, figures and end are read.
 struct Generate;
 
 impl Reader for Generate {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_common(body, into);
-        into.choices = body.get("num_generations").size();
+        read_sampling(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        let line = event.data;
-        into.text(line.get("text"));
-        let whole = if event.stream { line.get("response") } else { line };
-        into.id(whole.get("id"));
-        whole.get("generations").items().for_each(|made| into.text(made.get("text")));
-        read_usage(whole.get("meta"), into);
-        into.ended |= line.get("is_finished").bool() == Some(true);
+        into.text(event.data.get("text"));
+        into.ended |= event.data.get("event_type").is("stream-end");
+        let inner = event.data.get("response");
+        let answer = if inner.is_object() { inner } else { event.data };
+        into.id(answer.get("id"));
+        for generation in answer.get("generations").items() {
+            into.text(generation.get("text"));
+        }
+        read_usage(answer.get("meta"), into);
     }
 }
 
@@ -168,31 +325,32 @@ struct Embed;
 
 impl Reader for Embed {
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_common(body, into);
-        into.messages = body.get("texts").len().or_else(|| body.get("inputs").len());
+        into.model = body.get("model").kept(MAX_NAME);
         into.dimensions = body.get("output_dimension").size();
-        let formats = body.get("embedding_types").items().take(8);
-        into.encoding_formats = formats.filter_map(|format| format.kept(64)).collect();
+        let several = ["texts", "images", "inputs"].iter();
+        into.messages = several.filter_map(|name| body.get(name).len()).reduce(u64::saturating_add);
+        let types = body.get("embedding_types").items().take(8);
+        into.encoding_formats = types.filter_map(|kind| kind.kept(64)).collect();
     }
 
+    /// Vectors stand in one list, or in one for each type that was asked for.
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         into.id(body.get("id"));
-        let made = body.get("embeddings");
-        let by_type = made.members().next().map(|(_, vectors)| vectors);
-        let first = by_type.unwrap_or(made).items().next();
-        into.response.output |= first.is_some();
-        into.response.dimensions = first.and_then(Json::len);
+        let vectors = body.get("embeddings");
+        let of_type = vectors.members().next().map_or(vectors, |(_, of_type)| of_type);
+        into.response.output |= of_type.is_some();
+        into.response.dimensions = of_type.items().next().and_then(Json::len);
         read_usage(body.get("meta"), into);
     }
 }
 
-/// `POST /v1/rerank` and `/v2/rerank`
+/// `POST /v1/rerank` and `/v2/rerank`: billed by searches.
 struct Rerank;
 
 impl Reader for Rerank {
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_common(body, into);
+        into.model = body.get("model").kept(MAX_NAME);
         into.messages = body.get("documents").len();
     }
 
@@ -201,5 +359,18 @@ impl Reader for Rerank {
         into.id(body.get("id"));
         into.response.output |= body.get("results").items().next().is_some();
         read_usage(body.get("meta"), into);
+    }
+}
+
+/// `POST /v1/tokenize`
+struct Tokenize;
+
+impl Reader for Tokenize {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.response.counted_tokens = event.data.get("tokens").len();
     }
 }

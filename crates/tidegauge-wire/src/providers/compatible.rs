@@ -135,18 +135,6 @@ pub(crate) static COMPATIBLE: Compatible = Compatible {
     ..own("openai-compatible", "openai_compatible", None)
 };
 
-/// Azure OpenAI and AI Foundry. The resource's host must be configured.
-pub(crate) static AZURE: Compatible = Compatible {
-    kind: "azure",
-    provider: "azure.ai.openai",
-    upstream: None,
-    price_id: Some("azure"),
-    usage: UsagePolicy::Inject,
-    public: true,
-    claims: &["/openai/deployments/"],
-    names_surfaces: true,
-};
-
 /// Groq.
 pub(crate) static GROQ: Compatible = Compatible {
     usage: UsagePolicy::Inject,

@@ -3,6 +3,7 @@
 pub(crate) mod headers;
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod cohere;
 mod compatible;
@@ -11,14 +12,22 @@ mod ollama;
 mod openai;
 mod plain;
 mod routes;
+mod vertex;
 
 use crate::provider::Provider;
 
 /// Every provider, those whose claims are narrowest first.
 pub(crate) const ALL: &[&dyn Provider] = &[
+    // Known by their paths.
+    &vertex::Vertex,
+    &bedrock::Bedrock,
+    &azure::Azure,
+    &ollama::Ollama,
+    &cohere::Cohere,
+    // Known by a header too, which clients of those above may send as well.
     &anthropic::ANTHROPIC,
-    &gemini::GEMINI,
-    &compatible::AZURE,
+    &gemini::Gemini,
+    // Known by configuration only.
     &openai::OpenAi,
     &compatible::COMPATIBLE,
     &compatible::GROQ,
@@ -34,12 +43,8 @@ pub(crate) const ALL: &[&dyn Provider] = &[
     &compatible::VERCEL,
     &compatible::ZAI,
     &compatible::MOONSHOT,
-    &ollama::Ollama,
     &compatible::VLLM,
     &compatible::LLAMACPP,
-    &gemini::VERTEX,
-    &bedrock::BEDROCK,
-    &cohere::COHERE,
 ];
 
 /// Whose format most clients speak.

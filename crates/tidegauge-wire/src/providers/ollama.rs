@@ -1,9 +1,11 @@
-//! Ollama: its own API, with one JSON value a line, beside the OpenAI-compatible one.
+//! Ollama: its own API, a line of JSON per piece, and the compatible ones beside it.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Splice, UsagePolicy,
+    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
 };
 
 use super::anthropic;
@@ -12,10 +14,13 @@ use super::plain::{self, Found};
 use super::routes::{self, Route};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
-use crate::figures::Figures;
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::splice::quoted;
 
-/// An Ollama server.
+/// How many stop sequences are kept.
+const MAX_STOPS: usize = 16;
+
+/// A server of one's own, or ollama.com.
 #[derive(Debug)]
 pub(crate) struct Ollama;
 
@@ -28,8 +33,9 @@ impl Dialect for Ollama {
         "ollama"
     }
 
-    fn claims(&self, _head: Head<'_>) -> bool {
-        false
+    fn claims(&self, head: Head<'_>) -> bool {
+        let path = head.path.strip_prefix('/');
+        ROUTES.iter().any(|row| path == Some(row.pattern) && row.operation != Operation::Other)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
@@ -37,7 +43,7 @@ impl Dialect for Ollama {
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
-        openai::may_splice(operation, head)
+        OpenAi.may_splice(operation, head)
     }
 
     fn splice(&self, body: &[u8]) -> Option<Splice> {
@@ -52,8 +58,10 @@ impl Dialect for Ollama {
         OpenAi.filter()
     }
 
+    /// `{"error": "text"}`: its own clients expect a string where others expect an object.
     fn error_body(&self, _status: StatusCode, kind: &str, message: &str) -> Bytes {
-        openai::error_body(kind, message)
+        let error = quoted(&format!("{kind}: {message}"));
+        Bytes::from(format!(r#"{{"error":{error}}}"#))
     }
 }
 
@@ -88,6 +96,12 @@ static ROUTES: &[Route] = &[
     any("api/tags", Operation::Models),
     any("api/ps", Operation::Models),
     any("api/show", Operation::Models),
+    any("api/version", Operation::Other),
+    any("api/pull", Operation::Other),
+    any("api/push", Operation::Other),
+    any("api/create", Operation::Other),
+    any("api/copy", Operation::Other),
+    any("api/delete", Operation::Other),
 ];
 
 const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
@@ -98,71 +112,92 @@ const fn any(pattern: &'static str, operation: Operation) -> Route {
     Route { method: None, pattern, operation, reader: None }
 }
 
-/// `POST /api/chat` and `POST /api/generate`
+/// `POST /api/chat` and `/api/generate`: they differ in where the text stands.
 struct Generate;
 
 impl Reader for Generate {
+    fn streams(&self) -> Streams {
+        Streams::Lines
+    }
+
+    /// A stream is what one gets unless one declines.
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
         into.model = body.get("model").kept(MAX_NAME);
-        into.stream = body.get("stream").bool().unwrap_or(body.exists());
+        into.stream = body.is_object() && body.get("stream").bool() != Some(false);
         into.messages = body.get("messages").len();
         into.tools = body.get("tools").len();
-        let format = body.get("format");
-        into.output_type = (format.is("json") || format.is_object()).then_some(OutputType::Json);
+        into.reasoning_level = body.get("think").kept(64);
         let options = body.get("options");
         into.max_tokens = options.get("num_predict").size();
         into.temperature = options.get("temperature").float();
         into.top_p = options.get("top_p").float();
         into.top_k = options.get("top_k").size();
         into.seed = options.get("seed").integer();
-        let stops = options.get("stop").items().take(16);
+        into.presence_penalty = options.get("presence_penalty").float();
+        into.frequency_penalty = options.get("frequency_penalty").float();
+        let stops = options.get("stop").items().take(MAX_STOPS);
         into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+        let format = body.get("format");
+        if format.is("json") || format.is_object() {
+            into.output_type = Some(OutputType::Json);
+        }
     }
 
+    /// Tool calls come whole and are not repeated; the counts come with the last line.
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        let line = event.data;
-        into.model(line.get("model"));
-        into.text(line.get("response"));
-        into.reasoning(line.get("thinking"));
-        let message = line.get("message");
+        let body = event.data;
+        let message = body.get("message");
+        into.model(body.get("model"));
         into.text(message.get("content"));
+        into.text(body.get("response"));
         into.reasoning(message.get("thinking"));
+        into.reasoning(body.get("thinking"));
         for call in message.get("tool_calls").items() {
             into.whole_call(call.get("function").get("arguments"));
         }
-        if line.get("done").bool() == Some(true) {
+        if body.get("done").bool() == Some(true) {
             into.ended = true;
-            into.finish(0, line.get("done_reason"));
-            read_counts(line, into);
+            let reason = body.get("done_reason");
+            into.finish(0, reason);
+            // Without a prompt a model is merely loaded or let go.
+            into.pending |= reason.is("load") || reason.is("unload");
         }
+        read_counts(body, into);
     }
 }
 
-/// Counts are absent when the prompt was cached, which is not zero.
-fn read_counts(line: Json<'_>, into: &mut Answer) {
-    let mut odd = false;
-    let input = line.get("prompt_eval_count").count(&mut odd);
-    let output = line.get("eval_count").count(&mut odd);
-    if input.is_some() || output.is_some() {
-        Figures { input, output, odd, ..Figures::default() }.fill(&mut into.usage);
-    }
-}
-
-/// `POST /api/embed`
+/// `POST /api/embed` and the older `/api/embeddings`
 struct Embed;
 
 impl Reader for Embed {
     fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
         into.model = body.get("model").kept(MAX_NAME);
         into.dimensions = body.get("dimensions").size();
+        let input = body.get("input");
+        into.messages = input.len().or_else(|| input.has_text().then_some(1));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         into.model(body.get("model"));
-        let first = body.get("embeddings").items().next().unwrap_or(body.get("embedding"));
-        into.response.output |= first.is_array();
-        into.response.dimensions = first.len();
+        let vector = body.get("embeddings").items().next().unwrap_or(body.get("embedding"));
+        into.response.dimensions = vector.len();
+        into.response.output = vector.len().is_some_and(|length| length > 0);
         read_counts(body, into);
     }
+}
+
+/// A prompt that was cached whole is not counted by older servers.
+fn read_counts(body: Json<'_>, into: &mut Answer) {
+    let mut odd = false;
+    let mut count = |name: &str| body.get(name).count(&mut odd);
+    let usage = &mut into.usage;
+    usage.input = count("prompt_eval_count").or(usage.input);
+    usage.output = count("eval_count").or(usage.output);
+    let nanoseconds = count("total_duration");
+    usage.odd |= odd;
+    if usage.is_known() {
+        usage.source = Source::Provider;
+    }
+    into.response.processing = nanoseconds.map(Duration::from_nanos).or(into.response.processing);
 }

@@ -75,12 +75,13 @@ pub(crate) fn load(folder: &Path) -> Case {
 }
 
 fn message(file: &Path) -> (String, HeaderMap, Vec<u8>) {
-    let text = fs::read_to_string(file).expect("a message");
-    let (head, body) = text.split_once("\n\n").expect("an empty line");
-    let mut lines = head.lines();
+    let bytes = fs::read(file).expect("a message");
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n").expect("an empty line");
+    let (head, body) = (&bytes[..end], &bytes[end + 2..]);
+    let mut lines = std::str::from_utf8(head).expect("a head").lines();
     let first = lines.next().expect("a first line").to_owned();
     let fields = lines.map(|line| line.split_once(": ").expect("a header field"));
-    (first, headers(fields), body.as_bytes().to_vec())
+    (first, headers(fields), body.to_vec())
 }
 
 /// All of an observation that a test can hold on to.

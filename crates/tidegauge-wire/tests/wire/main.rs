@@ -5,6 +5,8 @@ mod cassettes;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod recordings;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use proptest::prelude::*;
 use tidegauge_core::{Bucket, End, Failure, Observation, Source, StreamTimes};
-use tidegauge_wire::PROVIDERS;
+use tidegauge_wire::{PROVIDERS, provider};
 
 use crate::cassettes::{folders, load};
 use crate::exchange::Case;
@@ -176,7 +176,9 @@ fn kinds_are_unique_and_origins_are_origins() {
         }
         let body = provider.error_body(StatusCode::BAD_GATEWAY, "x", "a \"b\"\n");
         let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(body["error"]["message"], "a \"b\"\n");
+        let told = [&body["error"]["message"], &body["message"], &body["error"]];
+        let told = told.iter().find_map(|told| told.as_str()).expect("a text");
+        assert!(told.ends_with("a \"b\"\n"), "{}: {told}", provider.kind());
     }
 }
 
@@ -203,6 +205,114 @@ fn root_requests_are_claimed_by_one() {
     }
 }
 
+#[test]
+fn paths_are_named_after_their_ends() {
+    let cases = [
+        ("openai", "POST", "/v1/chat/completions", "chat", "/v1/chat/completions"),
+        ("openai", "GET", "/v1/chat/completions", "other", "/{path}"),
+        ("openai", "POST", "//v1/responses", "chat", "/v1/responses"),
+        ("openai", "GET", "/v1/responses/resp_1", "other", "/v1/responses/{id}"),
+        ("openai", "POST", "/v1/responses/resp_1/cancel", "other", "/v1/responses/{id}/cancel"),
+        ("openai", "GET", "/v1/models/gpt-x", "models", "/v1/models/{path}"),
+        ("openai", "GET", "/v1/files/f/content", "batch", "/v1/files/{id}/content"),
+        ("openai", "POST", "/", "other", "/{path}"),
+        ("groq", "POST", "/openai/v1/chat/completions", "chat", "/openai/v1/chat/completions"),
+        ("fireworks", "POST", "/inference/v1/embeddings", "embeddings", "/inference/v1/embeddings"),
+        ("deepseek", "POST", "/chat/completions", "chat", "/chat/completions"),
+        (
+            "huggingface",
+            "POST",
+            "/novita/v3/chat/completions",
+            "chat",
+            "/{prefix}/v3/chat/completions",
+        ),
+        ("openrouter", "GET", "/api/v1/models/a/b", "models", "/api/v1/models/{path}"),
+        ("azure", "POST", "/models/chat/completions", "chat", "/models/chat/completions"),
+        (
+            "azure",
+            "POST",
+            "/openai/deployments/d/embeddings",
+            "embeddings",
+            "/openai/deployments/{deployment}/embeddings",
+        ),
+        (
+            "anthropic",
+            "POST",
+            "/v1/messages/count_tokens",
+            "count_tokens",
+            "/v1/messages/count_tokens",
+        ),
+        (
+            "anthropic",
+            "GET",
+            "/v1/messages/batches/b/results",
+            "batch",
+            "/v1/messages/batches/{id}/results",
+        ),
+        ("gemini", "GET", "/v1beta/models", "models", "/v1beta/models"),
+        ("gemini", "GET", "/v1beta/models/g", "models", "/v1beta/models/{model}"),
+        (
+            "gemini",
+            "POST",
+            "/v1beta/tunedModels/g:generateContent",
+            "generate_content",
+            "/v1beta/tunedModels/{model}:generateContent",
+        ),
+        (
+            "gemini",
+            "POST",
+            "/v1beta/models/g:unheardOf",
+            "other",
+            "/v1beta/models/{model}:{method}",
+        ),
+        (
+            "vertex",
+            "POST",
+            "/v1/projects/p/locations/l/publishers/google/models/imagen-4:predict",
+            "image_generation",
+            "/v1/projects/{project}/locations/{location}/publishers/{publisher}/models/{model}:predict",
+        ),
+        ("bedrock", "POST", "/model/a%2Fb/invoke", "chat", "/model/{model}/invoke"),
+        ("cohere", "POST", "/v1/embed", "embeddings", "/v1/embed"),
+        ("ollama", "POST", "/api/chat", "chat", "/api/chat"),
+        ("ollama", "POST", "/v1/messages", "chat", "/v1/messages"),
+    ];
+    for (kind, method, path, operation, route) in cases {
+        let method = method.parse().unwrap();
+        let case = Case { kind: kind.to_owned(), method, path: path.to_owned(), ..blank() };
+        let matched = provider(kind).expect("a provider").matched(case.head());
+        assert_eq!(
+            (matched.operation.name(), &*matched.route),
+            (operation, route),
+            "{kind} {path}"
+        );
+    }
+}
+
+#[test]
+fn only_plain_chat_and_completions_are_spliced() {
+    let cases = [
+        ("openai", "/v1/chat/completions", "", true),
+        ("openai", "/v1/completions", "", true),
+        ("openai", "/v1/chat/completions", "gzip", false),
+        ("openai", "/v1/responses", "", false),
+        ("openai", "/v1/embeddings", "", false),
+        ("ollama", "/api/chat", "", false),
+        ("ollama", "/v1/chat/completions", "", true),
+        ("anthropic", "/v1/messages", "", false),
+        ("gemini", "/v1beta/openai/chat/completions", "", false),
+    ];
+    for (kind, path, coding, want) in cases {
+        let mut case = Case { path: path.to_owned(), ..blank() };
+        if !coding.is_empty() {
+            case.request_headers = crate::exchange::headers([("content-encoding", coding)]);
+        }
+        let provider = provider(kind).expect("a provider");
+        let operation = provider.matched(case.head()).operation;
+        assert_eq!(provider.may_splice(operation, case.head()), want, "{kind} {path}");
+    }
+}
+
 fn blank() -> Case {
     Case {
         kind: "openai".to_owned(),
@@ -225,9 +335,9 @@ proptest! {
         request in prop::collection::vec(any::<u8>(), 0..200),
         response in prop::collection::vec(any::<u8>(), 0..400),
         status in 200u16..600,
-        kind in prop::sample::select(vec!["application/json", "text/event-stream", "application/x-ndjson", ""]),
+        kind in prop::sample::select(vec!["application/json", "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream", ""]),
         coding in prop::sample::select(vec!["", "gzip", "br", "zstd", "deflate"]),
-        path in prop::sample::select(vec!["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/audio/transcriptions", "/x"]),
+        path in prop::sample::select(vec!["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/audio/transcriptions", "/v1beta/models/m:streamGenerateContent", "/model/m/converse-stream", "/model/m/invoke", "/v2/chat", "/v1/chat", "/api/chat", "/x"]),
     ) {
         for provider in PROVIDERS {
             let mut case = blank();

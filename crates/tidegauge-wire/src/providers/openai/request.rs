@@ -4,6 +4,7 @@ use tidegauge_core::{OutputType, Prompt, Request};
 
 use crate::answer::MAX_NAME;
 use crate::field::{Json, clip};
+use crate::percent;
 use crate::provider::Asked;
 
 /// How many tags are taken from `metadata`.
@@ -27,7 +28,7 @@ pub(super) fn read_common(head: &Asked, body: Json<'_>, into: &mut Request) {
 fn deployment(path: &str) -> Option<String> {
     let (_, rest) = path.split_once("/deployments/")?;
     let name = rest.split('/').next().filter(|name| !name.is_empty())?;
-    Some(clip(name, MAX_NAME).to_owned())
+    Some(clip(&percent::decode(name), MAX_NAME).to_owned())
 }
 
 /// The fields that chat and legacy completions share.

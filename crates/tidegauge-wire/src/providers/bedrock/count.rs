@@ -1,0 +1,22 @@
+//! Tokens counted without a model call: no usage.
+
+use tidegauge_core::Request;
+
+use super::path;
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST /model/MODEL/count-tokens`
+pub(super) struct CountTokens;
+
+impl Reader for CountTokens {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        path::read(&head.path, into);
+        into.messages = body.get("input").get("converse").get("messages").len();
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        into.response.counted_tokens = event.data.get("inputTokens").size();
+    }
+}

@@ -1,0 +1,71 @@
+//! `usageMetadata`: the prompt without what tools added to it, the output without its thoughts.
+
+use tidegauge_core::Usage;
+
+use crate::field::Json;
+use crate::figures::Figures;
+
+/// What kind of content a figure counts: the word, and the number that may stand for it.
+struct Modality(&'static str, u64);
+
+const IMAGE: Modality = Modality("IMAGE", 2);
+const AUDIO: Modality = Modality("AUDIO", 4);
+
+/// Cumulative: the last object with any figure wins.
+pub(super) fn read(told: Json<'_>, into: &mut Usage) {
+    let mut odd = false;
+    let mut count = |name: &str| told.get(name).count(&mut odd);
+    let prompt = count("promptTokenCount");
+    let tools = count("toolUsePromptTokenCount");
+    let answer = count("candidatesTokenCount");
+    let thoughts = count("thoughtsTokenCount");
+    let cached = count("cachedContentTokenCount");
+    let total = count("totalTokenCount");
+    let input = plus(prompt, tools);
+    let output = plus(answer, thoughts);
+    if input.is_none() && output.is_none() {
+        return;
+    }
+    let part = |details: &str, modality: &Modality| modality.of(told.get(details));
+    let asked = |modality: &Modality| {
+        plus(part("promptTokensDetails", modality), part("toolUsePromptTokensDetails", modality))
+    };
+    let cached_images = part("cacheTokensDetails", &IMAGE).unwrap_or(0);
+    Figures {
+        input,
+        cache_read: cached,
+        cache_read_audio: part("cacheTokensDetails", &AUDIO),
+        cache_write: None,
+        input_audio: asked(&AUDIO),
+        input_image: asked(&IMAGE).map(|images| images.saturating_sub(cached_images)),
+        output,
+        reasoning: thoughts,
+        output_audio: part("candidatesTokensDetails", &AUDIO),
+        output_image: part("candidatesTokensDetails", &IMAGE),
+        total,
+        odd,
+    }
+    .fill(into);
+}
+
+impl Modality {
+    /// The tokens of this kind in a list of details.
+    fn of(&self, details: Json<'_>) -> Option<u64> {
+        let this = |detail: &Json<'_>| {
+            let kind = detail.get("modality");
+            kind.is(self.0) || kind.size() == Some(self.1)
+        };
+        details
+            .items()
+            .filter(this)
+            .fold(None, |sum, detail| plus(sum, detail.get("tokenCount").size()))
+    }
+}
+
+/// The sum of what is told.
+fn plus(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    }
+}
