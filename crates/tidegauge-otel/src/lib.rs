@@ -23,6 +23,7 @@ mod redact;
 mod resource;
 mod semconv;
 mod span;
+mod spool;
 mod transport;
 
 #[cfg(test)]
@@ -40,4 +41,8 @@ pub use metric::{Histograms, MetricOptions};
 pub use openmetrics::CONTENT_TYPE;
 pub use resource::ResourceAttributes;
 pub use span::{CacheWriteName, SpanOptions};
+pub use spool::{
+    Batch, Count, Counters, KINDS, PushError, Pushed, Recovery, Settings as SpoolSettings, Spool,
+    SpoolError, Stored, Tally,
+};
 pub use transport::TlsError;
