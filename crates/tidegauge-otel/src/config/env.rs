@@ -84,7 +84,7 @@ pub(super) fn resolve(
         logs: within(logs, log_timeout),
         sampler: read.sampler(),
         trace_queue: read.queue("OTEL_BSP", total / 4 * 3),
-        metric_queue: QueueOptions { bytes: total / 8, ..read.base_queue() },
+        metric_queue: QueueOptions { bytes: total / 8, delay: Duration::ZERO, ..read.base_queue() },
         log_queue: read.queue("OTEL_BLRP", total / 8),
         spans: read.options("OTEL_SPAN_"),
         events: read.options("OTEL_LOGRECORD_"),
