@@ -139,7 +139,7 @@ async fn a_changed_file_is_published_and_a_bad_one_is_not() {
                 write(text);
             }
             time += 1;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
         }
     };
     let good = format!("{base}upstreams: {{mine: {{provider: openai, base_url: 'http://h'}}}}");
