@@ -59,6 +59,7 @@ pub(crate) async fn serve(
         let connection = h2_builder(&shared).serve_connection(socket, answers);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = draining.cancelled() => {
                 connection.as_mut().graceful_shutdown();
@@ -70,6 +71,7 @@ pub(crate) async fn serve(
         let connection = builder.serve_connection(socket, answers).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = draining.cancelled() => {
                 connection.as_mut().graceful_shutdown();

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use tidegauge_core::{
     Attempt, Failure, Filter, Operation, Policy, SpanId, Splice, Trace, Upstream, UsagePolicy,
@@ -46,6 +46,8 @@ use crate::upstream::Client;
 const RESENDS: usize = 4;
 /// How long to wait for a body to come back from a connection that is gone.
 const RETURN: Duration = Duration::from_secs(1);
+/// How long a request may be without a connection before it counts as lost.
+const LOST: Duration = Duration::from_millis(500);
 /// Bytes of an answer to a spliced request that are read before it is passed on, if it is an error.
 const REFUSAL: usize = 64 * 1024;
 /// And for how long.
@@ -148,29 +150,27 @@ struct Prepared {
     waited: Duration,
 }
 
-/// Holds a body back where, and only where, usage may have to be asked for in it.
+/// Holds a body back where, and only where, usage may have to be asked for in it. Of any other body
+/// the first piece is awaited: a client that leaves before it has cost no upstream call, and it goes
+/// out together with the head.
 async fn prepare(
     call: &Call<'_>,
     open: &Arc<Open>,
     client: &Client,
     payload: Payload,
 ) -> Result<Prepared, Failure> {
-    let untouched = |payload| Prepared { payload, spliced: None, waited: Duration::ZERO };
-    if payload.is_empty() {
+    let Some(body) = payload.rest.filter(|body| !body.is_end_stream()) else {
         open.upload_over();
-        return Ok(untouched(payload));
-    }
-    if !may_splice(call, client) {
-        return Ok(untouched(payload));
-    }
-    let Some(body) = payload.rest else { return Ok(untouched(payload)) };
-    if body.size_hint().lower() > call.policy.hold as u64 {
+        return Ok(Prepared { payload: Payload::default(), spliced: None, waited: Duration::ZERO });
+    };
+    let splices = may_splice(call, client);
+    let fits = body.size_hint().lower() <= call.policy.hold as u64;
+    let bound = if splices && fits { call.policy.hold } else { 0 };
+    let Held { whole, front, rest, waited } = hold(open, body, bound).await?;
+    if splices && !whole {
         call.shared.health.hold_exceeded();
-        return Ok(untouched(Payload { front: payload.front, rest: Some(body) }));
     }
-    let Held { whole, front, rest, waited } = hold(open, body, call.policy.hold).await?;
-    if !whole {
-        call.shared.health.hold_exceeded();
+    if !splices || !whole {
         return Ok(Prepared { payload: Payload { front, rest }, spliced: None, waited });
     }
     let body = joined(front);
@@ -197,7 +197,7 @@ fn may_splice(call: &Call<'_>, client: &Client) -> bool {
         && call.upstream.dialect.may_splice(call.operation, asked.head(call.path))
 }
 
-/// As much of a body as was held back.
+/// As much of a body as was at hand.
 struct Held {
     whole: bool,
     front: VecDeque<Bytes>,
@@ -205,6 +205,7 @@ struct Held {
     waited: Duration,
 }
 
+/// Reads until there is more than `bound`, or all of it.
 async fn hold(open: &Open, mut body: Incoming, bound: usize) -> Result<Held, Failure> {
     let mut held =
         Held { whole: false, front: VecDeque::new(), rest: None, waited: Duration::ZERO };
@@ -225,7 +226,11 @@ async fn hold(open: &Open, mut body: Incoming, bound: usize) -> Result<Held, Fai
                 bytes += data.len();
                 held.front.push_back(data);
                 if bytes > bound {
-                    return Ok(Held { rest: Some(body), ..held });
+                    let rest = Some(body).filter(|body| !body.is_end_stream());
+                    if rest.is_none() {
+                        open.upload_over();
+                    }
+                    return Ok(Held { rest, ..held });
                 }
             }
         }
@@ -338,20 +343,28 @@ impl Sending<'_> {
         let captured = capture_connection(&mut request);
         let client = if self.upgrade { &self.client.sockets } else { &self.client.http };
         let mut response = client.request(request);
+        let mut polled = false;
         let mut connected = false;
         let mut late = pin!(self.late());
+        let mut lost = pin!(lost(&captured));
         poll_fn(|cx| {
-            let first = Pin::new(&mut response).poll(cx);
-            if !connected && captured.connection_metadata().is_some() {
+            let answer = Pin::new(&mut response).poll(cx);
+            if !connected && let Some(peer) = peer(&captured) {
                 connected = true;
-                self.connected(issued, &captured);
+                // A kept connection is there at once.
+                self.connected(issued, if polled { self.open.now() } else { issued }, peer.addr);
             }
-            match first {
-                Poll::Ready(answer) => Poll::Ready(answer.map_err(|error| self.unanswered(&error))),
-                Poll::Pending => {
-                    late.as_mut().poll(cx).map(|()| Err(Unanswered::Failed(Failure::HeadTimeout)))
-                }
+            polled = true;
+            if let Poll::Ready(answer) = answer {
+                return Poll::Ready(answer.map_err(|error| failure::classify(&error)));
             }
+            if late.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Unanswered::Failed(Failure::HeadTimeout)));
+            }
+            if connected && lost.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Unanswered::NotTaken));
+            }
+            Poll::Pending
         })
         .await
     }
@@ -376,24 +389,12 @@ impl Sending<'_> {
         }
     }
 
-    fn connected(&self, issued: Duration, captured: &CaptureConnection) {
-        let now = self.open.now();
-        let mut extensions = http::Extensions::new();
-        if let Some(connected) = captured.connection_metadata().as_ref() {
-            connected.get_extras(&mut extensions);
-        }
-        let peer = extensions.get::<Peer>().map(|peer| peer.0);
-        self.open.note(|exchange| {
-            exchange.overhead.connect += now.saturating_sub(issued);
-        });
+    fn connected(&self, issued: Duration, now: Duration, peer: Option<SocketAddr>) {
+        self.open.note(|exchange| exchange.overhead.connect += now.saturating_sub(issued));
         self.open.note_attempt(|attempt| {
             attempt.started = now;
             attempt.peer = peer;
         });
-    }
-
-    fn unanswered(&self, error: &legacy::Error) -> Unanswered {
-        failure::classify(error)
     }
 
     fn answered(&self, response: &Response<Incoming>) {
@@ -413,6 +414,29 @@ impl Sending<'_> {
         });
         failure
     }
+}
+
+/// The connection that a request was put on, the latest if there were several.
+fn peer(captured: &CaptureConnection) -> Option<Peer> {
+    let mut extensions = http::Extensions::new();
+    captured.connection_metadata().as_ref()?.get_extras(&mut extensions);
+    extensions.remove()
+}
+
+/// Resolves when the connection is gone and the request has neither an answer nor an error nor
+/// another connection.
+///
+/// A connection that closes while a request is being put on it can lose that request: it stays in a
+/// queue that nobody reads any more, and the HTTP client waits for ever. Nothing of it was sent.
+async fn lost(captured: &CaptureConnection) {
+    while let Some(peer) = peer(captured) {
+        peer.gone.cancelled().await;
+        tokio::time::sleep(LOST).await;
+        if self::peer(captured).is_none_or(|latest| latest.gone.is_cancelled()) {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 fn attempt(span: SpanId, started: Duration) -> Attempt {

@@ -215,8 +215,10 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::{Bad, Framing};
 
+    type Row = (&'static str, Option<(u32, Bad)>, bool);
+
     /// What is read, the first bad head, and whether the end is between two requests.
-    const TABLE: &[(&str, Option<(u32, Bad)>, bool)] = &[
+    const TABLE: &[Row] = &[
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", None, true),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", None, true),
         ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", None, true),

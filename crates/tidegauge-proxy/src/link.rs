@@ -19,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::stream::Stream;
 
@@ -27,9 +28,14 @@ use crate::stream::Stream;
 #[error("the connection was closed before the request was taken")]
 pub(crate) struct NotTaken;
 
-/// The address a connection leads to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// What a request may know about the connection it is on.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// The address it leads to.
+    pub(crate) addr: Option<SocketAddr>,
+    /// Cancelled once the connection is gone.
+    pub(crate) gone: CancellationToken,
+}
 
 /// Where the request and answer on an HTTP/1 connection are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,12 +55,13 @@ enum Turn {
 pub(crate) struct Link {
     stream: Stream,
     turn: Turn,
+    gone: DropGuard,
 }
 
 impl Link {
     pub(crate) fn new(stream: Stream) -> Self {
         let turn = if stream.agreed_h2() { Turn::Numbered } else { Turn::Fresh };
-        Self { stream, turn }
+        Self { stream, turn, gone: CancellationToken::new().drop_guard() }
     }
 
     /// Before a write that may begin a request.
@@ -191,11 +198,9 @@ impl AsyncWrite for Link {
 
 impl Connection for Link {
     fn connected(&self) -> Connected {
-        let connected = Connected::new();
-        let connected = match self.stream.tcp().peer_addr() {
-            Ok(addr) => connected.extra(Peer(addr)),
-            Err(_) => connected,
-        };
+        let addr = self.stream.tcp().peer_addr().ok();
+        let gone = self.gone.token().clone();
+        let connected = Connected::new().extra(Peer { addr, gone });
         if self.stream.agreed_h2() { connected.negotiated_h2() } else { connected }
     }
 }

@@ -141,7 +141,7 @@ async fn accept(
 ) {
     loop {
         match listener.accept().await {
-            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, draining.clone()),
+            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, draining.child_token()),
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(BACK_OFF).await,
         }

@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use tidegauge_core::{
-    Begin, End, Exchange, ExchangeId, Operation, Overhead, Rejected, Times, Trace, Upstream,
+    Begin, End, Exchange, ExchangeId, Failure, Operation, Overhead, Rejected, Times, Trace,
+    Upstream,
 };
 
 use crate::body::Reply;
@@ -115,7 +116,9 @@ async fn answer(
         Err(failure) => {
             let response = rescue::failed(failure, route.upstream.dialect);
             open.note(|exchange| exchange.status = Some(response.status()));
-            open.end(End::Failed, Some(failure));
+            // A body that breaks off is a client that leaves, whatever it still hears.
+            let left = failure == Failure::RequestAborted;
+            open.end(if left { End::Cancelled } else { End::Failed }, Some(failure));
             response
         }
     };

@@ -26,7 +26,8 @@ impl Tasks {
     /// Runs `future` until it ends or the set is stopped. A panic ends only this task and is
     /// counted.
     pub(crate) fn run(&self, future: impl Future<Output: Send> + Send + 'static) {
-        let stop = self.stop.clone();
+        // A token of its own: one shared by all would be a lock shared by all, at every wake-up.
+        let stop = self.stop.child_token();
         let health = Arc::clone(&self.health);
         self.tracker.spawn(async move {
             let guarded = AssertUnwindSafe(future).catch_unwind();

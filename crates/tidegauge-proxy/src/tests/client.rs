@@ -96,6 +96,28 @@ async fn a_client_that_leaves_after_the_last_byte_had_it_all() {
     assert_eq!(rig.health.disconnects(), 0);
 }
 
+/// F-26: nothing of the body came, so nobody was called.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_without_its_body_calls_nobody() {
+    let (tell, mut told) = mpsc::channel(1);
+    let rig = Rig::new(move |_, number| {
+        let tell = tell.clone();
+        async move { tell.send(number).await.unwrap() }
+    })
+    .await;
+    let mut client = rig.connect().await;
+    client
+        .write_all(b"POST /up/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n")
+        .await
+        .unwrap();
+    until(|| (rig.health.active() == 1).then_some(())).await;
+    drop(client);
+    let seen = rig.one().await;
+    assert_eq!(seen.exchange().end, End::Cancelled);
+    assert!(seen.exchange().attempts.is_empty() && seen.exchange().times.sent.is_none());
+    assert!(told.try_recv().is_err());
+}
+
 /// F-26: a body that breaks off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_breaks_off_ends_its_exchange() {
@@ -112,7 +134,7 @@ async fn a_request_that_breaks_off_ends_its_exchange() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     drop(client);
     let seen = rig.one().await;
-    assert_ne!(seen.exchange().end, End::Complete);
+    assert_eq!(seen.exchange().end, End::Cancelled);
     assert_eq!(seen.exchange().request_bytes, 9);
     assert_eq!(seen.request, b"only this");
 }
@@ -197,7 +219,7 @@ async fn an_early_answer_stops_the_upload() {
         let sending = async {
             // It may break off: nobody reads any more.
             drop(sending.await);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let both = async {
             tokio::select! {
@@ -216,6 +238,25 @@ async fn an_early_answer_stops_the_upload() {
         assert!(exchange.request_bytes < 20 << 20, "{}", exchange.request_bytes);
     }
     until(|| (rig.health.connections() == 0).then_some(())).await;
+}
+
+/// an answer of ours reaches a client that sends first and reads later, although nobody reads
+/// what it sends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_not_lost_in_a_reset() {
+    let rig = Rig::new(|_, _| async {}).await;
+    for _ in 0..20 {
+        let mut client = rig.connect().await;
+        let head = b"POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        for _ in 0..16 {
+            client.write_all(&[b'x'; 1 << 16]).await.expect("no reset");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("no reset");
+        assert_eq!(status(&answer), 404);
+    }
 }
 
 /// F-31: 100 Continue is sent once, and only when the body is wanted.

@@ -6,6 +6,8 @@ mod drain;
 pub(crate) mod fixture;
 mod probes;
 mod splice;
+
 mod tls;
+mod told;
 mod tunnel;
 mod upstream;
