@@ -239,9 +239,7 @@ async fn the_console_is_for_this_machine_or_for_who_has_the_token() {
         .await;
     let here = closed.console.to_string();
     assert_eq!(ask(&closed, &[("host", &here)]).await, 401);
-    for wrong in
-        ["Bearer wrong", "Bearer a-token-of-some-lengt", "a-token-of-some-length", "Bearer "]
-    {
+    for wrong in ["Bearer wrong", "Bearer a-token-of-some", "a-token-of-some-length", "Bearer "] {
         assert_eq!(
             ask(&closed, &[("host", &here), ("authorization", wrong)]).await,
             401,

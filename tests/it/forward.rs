@@ -171,6 +171,20 @@ async fn a_client_that_leaves_before_the_first_byte_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_its_body_begins_costs_nothing() {
+    // F-26
+    let upstream = Upstream::always(answers::whole(200, &[], b"ok")).await;
+    let program = before(&upstream).await;
+    let mut client = Client::connect(program.listen).await;
+    client.write(b"POST /openai/v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n").await;
+    client.finish().await;
+    drop(client);
+    let record = program.record().await;
+    assert_eq!((&record["end"], &record["error"]), (&json!("cancelled"), &Value::Null), "{record}");
+    assert!(upstream.seen().is_empty(), "no upstream is called for it");
+}
+
+#[tokio::test]
 async fn a_client_that_has_everything_may_leave() {
     let said = Said { model: "claude-sonnet-4-5", ..HELLO };
     let upstream = Upstream::always(answers::stream(&said.message_events())).await;

@@ -247,6 +247,13 @@ impl Collector {
             .unwrap_or_default()
     }
 
+    /// The trace ids that exemplars of a metric ever led to: each export tells only the new ones.
+    pub(crate) fn exemplars(&self, name: &str) -> Vec<String> {
+        let taken = self.shared.taken.lock().unwrap();
+        let points = taken.metrics.iter().flat_map(|request| points(request, name));
+        points.flat_map(|point| point.exemplars).collect()
+    }
+
     /// The names of every metric that ever came.
     pub(crate) fn metric_names(&self) -> Vec<String> {
         let taken = self.shared.taken.lock().unwrap();
