@@ -325,6 +325,22 @@ async fn a_second_signal_stops_at_once() {
 }
 
 #[tokio::test]
+async fn a_signal_right_after_the_start_is_heard() {
+    for (signal, lives) in [("HUP", true), ("TERM", false)] {
+        for _ in 0..3 {
+            let mut program = Start::with("").run().await;
+            program.signal(signal).await;
+            if lives {
+                assert_eq!(program.page("/readyz").await.status, 200);
+                assert_eq!(program.stop().await.code(), Some(0));
+            } else {
+                assert_eq!(program.ended().await.code(), Some(0), "it ends in order");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_drain_has_an_end() {
     let upstream = Upstream::always(gated(&Gate::new())).await;
     let mut program = Start::upstreams(&[("anthropic", &upstream.origin())])
@@ -423,6 +439,7 @@ async fn a_storm_of_changes_fails_no_request() {
     // F-46
     let upstream = Upstream::start(answers::provider).await;
     let program = Start::with(upstreams(&upstream, &[("first", &upstream)])).run().await;
+    leads_somewhere(&program, "first").await;
     let addr = program.listen;
     let asking = tokio::spawn(async move {
         let mut client = Client::connect(addr).await;
