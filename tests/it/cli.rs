@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::support::answers::{self, HELLO, LAST_CHUNK, chunk, joined, stream_head};
 use crate::support::client::{Client, call, get, post};
 use crate::support::collector::Collector;
 use crate::support::program::{self, Program, Start, run, stderr, stdout};
 use crate::support::upstream::{Gate, Step, Upstream};
-use crate::support::wait::{until, until_async};
+use crate::support::wait::{until, until_async, within};
 
 /// A mistake, and what must be said about it.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
@@ -325,6 +326,38 @@ async fn a_second_signal_stops_at_once() {
 }
 
 #[tokio::test]
+async fn a_signal_right_after_the_start_is_heard() {
+    for signal in ["HUP", "TERM", "HUP", "TERM", "HUP", "TERM"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = program::command(folder.path());
+        command.args(["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
+        let mut child = command.spawn().expect("the program starts");
+        // A shell that only waits for a line: no time passes between the last word and the signal.
+        let kill = format!("read go; kill -{signal} {}", child.id().expect("it runs"));
+        let mut shell = tokio::process::Command::new("sh")
+            .args(["-c", &kill])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        while let Some(line) = lines.next_line().await.expect("a line") {
+            if line.starts_with("look at") {
+                break;
+            }
+        }
+        shell.stdin.take().expect("piped").write_all(b"go\n").await.expect("written");
+        assert!(shell.wait().await.expect("a shell").success());
+        if signal == "HUP" {
+            // Asked to stop afterwards, it stops in order: it has not died of the first.
+            let kill = format!("kill -TERM {}", child.id().expect("it runs"));
+            tokio::process::Command::new("sh").args(["-c", &kill]).status().await.expect("a shell");
+        }
+        let ended = within("the program to end", child.wait()).await.expect("waited for");
+        assert_eq!(ended.code(), Some(0), "{signal}: {ended}");
+    }
+}
+
+#[tokio::test]
 async fn a_drain_has_an_end() {
     let upstream = Upstream::always(gated(&Gate::new())).await;
     let mut program = Start::upstreams(&[("anthropic", &upstream.origin())])
@@ -423,6 +456,7 @@ async fn a_storm_of_changes_fails_no_request() {
     // F-46
     let upstream = Upstream::start(answers::provider).await;
     let program = Start::with(upstreams(&upstream, &[("first", &upstream)])).run().await;
+    leads_somewhere(&program, "first").await;
     let addr = program.listen;
     let asking = tokio::spawn(async move {
         let mut client = Client::connect(addr).await;
@@ -492,9 +526,8 @@ async fn it_runs_without_any_configuration() {
         .arg("--upstream")
         .arg(format!("openai={}", upstream.origin()));
     let mut child = command.spawn().expect("the program starts");
-    let mut lines = tokio::io::BufReader::new(child.stdout.take().expect("piped"));
-    let mut line = String::new();
-    tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut line).await.expect("a line");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let line = lines.next_line().await.expect("a line").expect("a line");
     let (_, rest) = line.split_once("OPENAI_BASE_URL=http://").expect("what to set");
     let addr = rest.split('/').next().and_then(|addr| addr.parse().ok()).expect("an address");
     let body = json!({"model": "gpt-4o-mini", "messages": []});

@@ -1,3 +1,5 @@
+//! The histogram against exact quantiles of the same values, and its algebra.
+
 use proptest::prelude::*;
 
 use super::*;

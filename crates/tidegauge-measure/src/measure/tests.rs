@@ -1,3 +1,5 @@
+//! Measurements of made-up exchanges: which times count from where, and what stays unknown.
+
 use tidegauge_core::{
     CostStatus, ErrorType, Money, Operation, Outcome, Overhead, StreamTimes, Times, Usage,
 };

@@ -1,3 +1,5 @@
+//! Prices against sums done by hand: models, tiers, buckets, overlays and what has no price.
+
 use std::time::UNIX_EPOCH;
 
 use genai_prices::UsageKey;

@@ -1,3 +1,5 @@
+//! Rolling windows on a clock of the test's own: what is in them, what falls out, what is bounded.
+
 use tidegauge_core::{Cost, ErrorType, Overhead, Usage};
 
 use super::*;

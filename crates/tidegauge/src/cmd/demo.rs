@@ -38,6 +38,8 @@ async fn show(args: &DemoArgs, options: Options, out: &mut dyn Write) -> anyhow:
     log::start(&resolved.config.log, &plane.telemetry);
     let running = start(&resolved, plane, Clock::compressed(options.speed)).await?;
 
+    let stop = CancellationToken::new();
+    running.spawn(obey(running.stopper(), Arc::new(Notify::new()), stop.clone()));
     let mut lines = Vec::new();
     welcome::print(&running, &resolved, &mut lines)?;
     out.write_all(&lines)?;
@@ -49,8 +51,6 @@ async fn show(args: &DemoArgs, options: Options, out: &mut dyn Write) -> anyhow:
     }
     let mut screen = Screen::new(out, terminal);
 
-    let stop = CancellationToken::new();
-    running.spawn(obey(running.stopper(), Arc::new(Notify::new()), stop.clone()));
     let sent = drive(&options, &running, &captions, &mut screen).await?;
     let (live, health) = (Arc::clone(running.live()), Arc::clone(running.health()));
     running.shutdown();

@@ -49,13 +49,14 @@ async fn serve(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let running = start(&loaded.resolved, plane, Clock::real()).await?;
-    if welcome::print(&running, &loaded.resolved, out).is_err() {
-        tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
-    }
     let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
     running.spawn(obey(running.stopper(), asked, stop.clone()));
+    // Whoever reads that it runs may send a signal at once.
+    if welcome::print(&running, &loaded.resolved, out).is_err() {
+        tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
+    }
     let Ok(drained) = running.wait_with(stop).await else {
         tracing::error!("the data plane broke");
         return Ok(Exit::Internal);
@@ -68,30 +69,37 @@ async fn serve(
     Ok(Exit::Well)
 }
 
-/// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads.
+/// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads. Signals are heard from
+/// the call on, before the future is first polled.
 #[cfg(unix)]
-pub(crate) async fn obey(stopper: Stopper, reload: Arc<Notify>, stop: CancellationToken) {
+pub(crate) fn obey(
+    stopper: Stopper,
+    reload: Arc<Notify>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + use<> {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
         signal(SignalKind::hangup()),
     );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        return tracing::error!("signals cannot be heard");
-    };
-    let mut told = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = hangup.recv() => {
-                reload.notify_one();
-                continue;
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+            return tracing::error!("signals cannot be heard");
+        };
+        let mut told = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = hangup.recv() => {
+                    reload.notify_one();
+                    continue;
+                }
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
             }
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            tell(&stopper, &mut told);
         }
-        tell(&stopper, &mut told);
     }
 }
 
