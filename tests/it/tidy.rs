@@ -187,6 +187,66 @@ fn nothing_speaks_of_where_it_was_written() {
 }
 
 #[test]
+fn links_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for (path, text) in files(&["."], &["md"]) {
+        let folder = root().join(&path).parent().unwrap().to_owned();
+        for (line, link) in links(&text) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+            if !target.exists() {
+                wrong.push(format!("{path}:{line} links to {link}, which is not there"));
+            } else if !heading.is_empty() {
+                let text = std::fs::read_to_string(&target).unwrap_or_default();
+                if !headings(&text).any(|known| known == heading) {
+                    wrong.push(format!(
+                        "{path}:{line} links to {link}, a heading that is not there"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The relative links of a page, with their lines.
+fn links(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (number, line) in prose(text) {
+        for rest in line.split("](").skip(1) {
+            let link = rest.split([')', ' ']).next().unwrap_or_default();
+            if !link.contains("://") {
+                found.push((number, link));
+            }
+        }
+    }
+    found
+}
+
+/// The anchors of a page's headings, as forges make them.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    prose(text).into_iter().filter(|(_, line)| line.starts_with('#')).map(|(_, line)| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
+/// The lines of a page that are no code, numbered.
+fn prose(text: &str) -> Vec<(usize, &str)> {
+    let mut code = false;
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            code = !code;
+        } else if !code {
+            lines.push((number + 1, line));
+        }
+    }
+    lines
+}
+
+#[test]
 fn what_is_linked_is_allowed() {
     let deny = std::fs::read_to_string(root().join("deny.toml")).unwrap();
     let (_, licences) = deny.split_once("allow = [").expect("deny.toml allows licences");

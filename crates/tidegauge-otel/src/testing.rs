@@ -3,6 +3,7 @@
 pub(crate) mod collector;
 pub(crate) mod conformance;
 pub(crate) mod records;
+mod reference;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 

@@ -29,6 +29,8 @@ use crate::stream::Stream;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a silent HTTP/2 client is asked whether it is still there.
 const PING: Duration = Duration::from_secs(60);
+/// Header fields that the HTTP/1 parser takes without being told a number.
+const PARSED: usize = 100;
 /// Bytes of a response that may wait for a slow client.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -128,6 +130,10 @@ fn h1_builder(shared: &Shared, caller: &Arc<Caller>) -> http1::Builder {
         .timer(HeadTimer { caller: Arc::clone(caller), limits })
         // The timer below knows the real limits.
         .header_read_timeout(limits.head_timeout);
+    // Told a number, the parser takes memory for it; the one it has anyway is in place.
+    if limits.headers > PARSED {
+        builder.max_headers(limits.headers);
+    }
     builder
 }
 

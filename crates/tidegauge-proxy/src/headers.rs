@@ -251,4 +251,4 @@ fn via(version: Version) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -121,3 +121,6 @@ fn respond(status: StatusCode, error: &str, body: Bytes) -> Response<Reply> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct HealthArgs {
-    /// What to ask [default: /healthz of the configured proxy address]
+    /// What to ask [default: /readyz of the configured console; if that is off, /healthz of the proxy]
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! An exchange to test with: the one of the record format's documentation.
 
+mod reference;
+
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -127,3 +127,27 @@ fn everything_is_bounded() {
     let deep = format!("{}1{}", "[".repeat(4000), "]".repeat(4000));
     assert_eq!(of(&[("cf-aig-metadata", &deep)]), Labels::default());
 }
+
+/// The reference page names every header, member and key, in the order in which they count.
+#[test]
+fn the_page_tells_them_all() {
+    let page = include_str!("../../../../docs/attribution.md");
+    let mut wrong = Vec::new();
+    for table in [super::OURS, super::MEMBER, super::OTHERS, super::METADATA_KEYS] {
+        wrong.extend(table.iter().map(|(name, _)| *name).filter(|name| {
+            let quoted = format!("`{name}`");
+            !page.contains(&quoted)
+        }));
+    }
+    let row = |name: &str| page.find(&format!("\n| `{name}`"));
+    for (name, _) in super::OTHERS {
+        let stripped = crate::headers::tests::is_withheld(name);
+        let (_, rest) = page.split_at(row(name).unwrap_or(page.len()));
+        let told = rest.trim_start().lines().next().unwrap_or_default();
+        if !told.ends_with(if stripped { "| stripped |" } else { "| passes |" }) {
+            wrong.push(name);
+        }
+    }
+    assert!(super::OTHERS.iter().map(|(name, _)| row(name)).is_sorted());
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -268,3 +268,19 @@ fn responses_keep_what_is_the_clients() {
         ["connection: upgrade", "upgrade: websocket"]
     );
 }
+
+/// Whether a field of a request stays here.
+pub(crate) fn is_withheld(name: &str) -> bool {
+    super::withheld(&HeaderName::try_from(name).unwrap())
+}
+
+/// The reference page names every field that is not forwarded.
+#[test]
+fn the_page_tells_them_all() {
+    let page = include_str!("../../../../docs/forwarding.md");
+    let plain = super::HOP_BY_HOP.iter().chain(super::WITHHELD).chain(super::TRACE_CONTEXT);
+    let prefixes = super::WITHHELD_PREFIXES.iter().map(|prefix| format!("{prefix}*"));
+    let names = plain.map(|name| (*name).to_owned()).chain(prefixes);
+    let missing: Vec<String> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -276,3 +276,21 @@ async fn heads_have_bounds() {
     // The parser's refusals are counted once their connections are over.
     super::fixture::until(|| (rig.health.rejected(Rejected::Parse) == 4).then_some(())).await;
 }
+
+/// A limit above the HTTP/1 parser's own holds, too.
+#[tokio::test]
+async fn the_number_of_fields_may_be_raised() {
+    let mut config = super::fixture::config();
+    config.limits.headers = 150;
+    let answer = async |mut tcp: tokio::net::TcpStream, _| {
+        while read_request(&mut tcp).await.is_some() {
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        }
+    };
+    let rig = Rig::with(config, |_| {}, answer).await;
+    for (fields, expected) in [(140, 200), (160, 431)] {
+        let fields: String = (0..fields).map(|n| format!("x-{n}: v\r\n")).collect();
+        let request = format!("GET /up/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}\r\n");
+        assert_eq!(status(&rig.raw(request.as_bytes()).await), expected);
+    }
+}

@@ -80,7 +80,7 @@ fn per(rate: &ListedRate) -> &'static str {
     match rate.charge.per() {
         1_000_000 => "million",
         1000 => "thousand",
-        3600 => "hour",
+        3_600_000_000 => "hour",
         _ => "one",
     }
 }

@@ -245,7 +245,7 @@ pub(crate) struct Telemetry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<bool>,
     /// Tags (`x-tidegauge-tag-NAME`) that become attributes of metrics; each value of each makes
-    /// more series.
+    /// more series. Default: `team` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_tags: Option<Vec<String>>,
     /// Attributes outside the semantic conventions, for backends that look for them.
@@ -260,13 +260,13 @@ pub(crate) struct Otlp {
     /// Its URL, such as http://localhost:4317. Without one nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// How it is spoken to. Default `http/protobuf`.
+    /// How it is spoken to. Default: `grpc` if the port is 4317, else `http/protobuf`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<ProtocolWord>,
     /// Headers on every export.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, SecretWord>>,
-    /// Compression of exports. Default `gzip`.
+    /// Compression of exports. Default `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<CompressionWord>,
     /// How long one export may take. Default 10s.

@@ -33,3 +33,9 @@ fn an_unknown_model_is_judged_bad_and_near_names_are_told() {
     assert_eq!(exit, Exit::Bad);
     assert!(text.contains("unpriced") && text.contains("gpt-4o-mini"), "{text}");
 }
+
+#[test]
+fn audio_is_priced_by_the_hour() {
+    let (_, text) = run_with("whisper-1");
+    assert!(text.contains("audio_time  hour"), "{text}");
+}

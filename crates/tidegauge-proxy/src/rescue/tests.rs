@@ -1,0 +1,48 @@
+//! The reference page tells every answer of our own.
+
+use http::StatusCode;
+use tidegauge_core::{Failure, Rejected};
+
+use super::{refused, told};
+use crate::check::Refusal;
+
+const PAGE: &str = include_str!("../../../../docs/forwarding.md");
+
+#[test]
+fn every_failure_has_its_row() {
+    for failure in [
+        Failure::Dns,
+        Failure::ConnectRefused,
+        Failure::ConnectTimeout,
+        Failure::TlsCertificate,
+        Failure::TlsProtocol,
+        Failure::AddressRefused,
+        Failure::HeadTimeout,
+        Failure::IdleTimeout,
+        Failure::ClosedEarly,
+        Failure::Protocol,
+        Failure::StreamCut,
+        Failure::RequestAborted,
+        Failure::Internal,
+    ] {
+        let (status, error, _) = told(failure);
+        let kind = failure.error_type();
+        let row = format!("\n| {} | `{error}` | `{}` |", status.as_u16(), kind.as_str());
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn every_refusal_has_its_row() {
+    for reason in Rejected::ALL.iter().copied() {
+        // Told by other means, or not at all.
+        if matches!(reason, Rejected::HeadTimeout | Rejected::Route | Rejected::Connections) {
+            continue;
+        }
+        let response = refused(Refusal { status: StatusCode::BAD_REQUEST, reason, message: "m" });
+        let proxy_status = response.headers()["proxy-status"].to_str().unwrap();
+        let error = proxy_status.split("error=").nth(1).unwrap();
+        let row = format!(" | `{error}` | `request_{}` |", reason.name());
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
