@@ -17,6 +17,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::open::Guard;
 
+/// How long a cut waits: the HTTP server forgets what it has not written when a body breaks off, and
+/// what came before the cut is the client's.
+const FLUSH: Duration = Duration::from_millis(10);
+
 /// Why a response breaks off. The client's connection is cut with it: a cut stays a cut.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the response broke off")]
@@ -41,6 +45,7 @@ pub(crate) struct Tap {
     open: Guard,
     /// What the filter let through and the client has not got.
     filtered: VecDeque<Bytes>,
+    /// Of the wait for the next piece, then of the cut.
     timer: Option<Pin<Box<Sleep>>>,
     over: bool,
     failure: Option<Failure>,
@@ -131,9 +136,18 @@ impl Tap {
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
-    fn cut(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    /// From here on nothing more is read.
+    fn cut(&mut self, failure: Failure) {
         self.failure = Some(failure);
-        Poll::Ready(Some(Err(Cut(failure))))
+        self.timer = Some(Box::pin(tokio::time::sleep(FLUSH)));
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>, failure: Failure) -> Poll<Cut> {
+        if let Some(timer) = &mut self.timer {
+            std::task::ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+        }
+        Poll::Ready(Cut(failure))
     }
 
     /// The upstream has nothing more; the filter may.
@@ -150,7 +164,7 @@ impl Tap {
     fn guard_filter(&mut self, broke: bool) {
         if broke {
             self.with.filter = None;
-            self.failure = Some(Failure::Internal);
+            self.cut(Failure::Internal);
             self.open.shared().health.panicked(Task::Observer, 1);
         }
     }
@@ -176,7 +190,7 @@ impl Body for Tap {
                 return this.out(bytes);
             }
             if let Some(failure) = this.failure {
-                return Poll::Ready(Some(Err(Cut(failure))));
+                return this.poll_cut(cx, failure).map(|cut| Some(Err(cut)));
             }
             if this.over {
                 return Poll::Ready(None);
@@ -189,13 +203,7 @@ impl Body for Tap {
                 Some(Err(failure)) => {
                     // What the filter holds back is the upstream's and came before the cut.
                     this.finish();
-                    match this.filtered.pop_front() {
-                        Some(bytes) => {
-                            this.failure = Some(failure);
-                            return this.out(bytes);
-                        }
-                        None => return this.cut(failure),
-                    }
+                    this.cut(failure);
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => {
