@@ -26,10 +26,12 @@ const FLUSH: Duration = Duration::from_millis(10);
 #[error("the response broke off")]
 pub(crate) struct Cut(pub(crate) Failure);
 
+/// Pieces that were read before, and, if the body broke off there, how.
+pub(crate) type Front = VecDeque<Result<Bytes, Failure>>;
+
 /// What the tap has to know besides the body.
 pub(crate) struct Tapped {
-    /// Pieces that were read before.
-    pub(crate) front: VecDeque<Bytes>,
+    pub(crate) front: Front,
     /// Takes out what only we asked for.
     pub(crate) filter: Option<Box<dyn Filter>>,
     /// Longest wait between two pieces.
@@ -81,8 +83,8 @@ impl Tap {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        if let Some(bytes) = self.with.front.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if let Some(read) = self.with.front.pop_front() {
+            return Poll::Ready(Some(read.map(Frame::data)));
         }
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::StreamCut))),
