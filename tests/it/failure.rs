@@ -392,6 +392,10 @@ async fn a_collector_that_never_answers_delays_nobody_and_not_the_end() {
     until("an export to be tried", || Some(()).filter(|()| collector.requests() > 0)).await;
     works(&program).await;
     assert!(program.stop().await.success());
+    until("the loss to be told", || {
+        Some(()).filter(|()| program.said().contains(r#""records":0,"spans":63}"#))
+    })
+    .await;
 }
 
 #[tokio::test]

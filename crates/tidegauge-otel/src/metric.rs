@@ -30,6 +30,10 @@ use crate::span::has_inference;
 pub(crate) use sample::Sample;
 use sample::{text, with};
 
+/// The most one record adds to a sum: a million dollars, or a quadrillion tokens. An upstream can
+/// claim any figure, and the SDK's sums wrap around; this fits in thousands of times.
+const MOST: u64 = 1 << 50;
+
 /// How distributions are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Histograms {
@@ -217,14 +221,14 @@ impl Meter {
         for (kind, count) in [("input", usage.input_tokens()), ("output", usage.output_tokens())] {
             if let Some(count) = count {
                 let set = with(&sample.call, [text(name::TOKEN_TYPE, kind)]);
-                self.token_usage.record(count, &set);
+                self.token_usage.record(count.min(MOST), &set);
             }
         }
         for bucket in Bucket::ALL {
             if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
                 let source = text(name::USAGE_SOURCE, usage.source.name());
                 let set = with(&sample.call, [text(name::BUCKET, bucket.name()), source]);
-                self.tokens.add(count, &set);
+                self.tokens.add(count.min(MOST), &set);
             }
         }
     }
@@ -233,7 +237,7 @@ impl Meter {
         let Cost { status, amount, .. } = &sample.record.measurement.cost;
         if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
             let set = with(&sample.call, [text(name::COST_STATUS, status.name())]);
-            self.cost.add(amount.nanos(), &set);
+            self.cost.add(amount.nanos().min(MOST), &set);
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::link::Peer;
 use crate::open::{Guard, Open};
 use crate::route;
 use crate::shared::Shared;
-use crate::tap::{Tap, Tapped};
+use crate::tap::{Front, Tap, Tapped};
 use crate::trace;
 use crate::tunnel::{self, Tunnel};
 use crate::upload::{Payload, Upload};
@@ -120,7 +120,7 @@ pub(crate) async fn forward(
     let sending = Sending { call, open, client: &client, upgrade: upgrade.is_some() };
     let Some(original) = spliced else {
         let response = sending.send(payload, None).await?;
-        return pass(call, open, response, upgrade, VecDeque::new(), None);
+        return pass(call, open, response, upgrade, Front::new(), None);
     };
     let length = payload.front.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
     let response = sending.send(payload, Some(length)).await?;
@@ -136,7 +136,7 @@ pub(crate) async fn forward(
             call.shared.health.splice_refused();
             let payload = Payload { front: VecDeque::from([original]), rest: None };
             let response = sending.send(payload, None).await?;
-            pass(call, open, response, upgrade, VecDeque::new(), None)
+            pass(call, open, response, upgrade, Front::new(), None)
         }
     }
 }
@@ -456,9 +456,9 @@ fn attempt(span: SpanId, started: Duration) -> Attempt {
 async fn refused(
     call: &Call<'_>,
     mut response: Response<Incoming>,
-) -> ControlFlow<(), (Response<Incoming>, VecDeque<Bytes>)> {
+) -> ControlFlow<(), (Response<Incoming>, Front)> {
     let status = response.status();
-    let mut front = VecDeque::new();
+    let mut front = Front::new();
     if !status.is_client_error() || !headers::is_plain(response.headers()) {
         return ControlFlow::Continue((response, front));
     }
@@ -470,10 +470,10 @@ async fn refused(
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         bytes += data.len();
-                        front.push_back(data);
+                        front.push_back(Ok(data));
                     }
                 }
-                Some(Err(_)) => return,
+                Some(Err(_)) => return front.push_back(Err(Failure::StreamCut)),
                 None => {
                     whole = true;
                     return;
@@ -482,7 +482,7 @@ async fn refused(
         }
     };
     let _in_time = tokio::time::timeout(REFUSAL_WAIT, reading).await;
-    let body = joined(front.clone());
+    let body = joined(front.iter().flatten().cloned().collect());
     if whole && call.upstream.dialect.refuses_splice(status, &body) {
         return ControlFlow::Break(());
     }
@@ -495,7 +495,7 @@ fn pass(
     open: &Open,
     mut response: Response<Incoming>,
     upgrade: Option<OnUpgrade>,
-    front: VecDeque<Bytes>,
+    front: Front,
     filter: Option<Box<dyn Filter>>,
 ) -> Result<Forwarded, Failure> {
     let status = response.status();

@@ -17,15 +17,21 @@ use tokio::time::{Instant, Sleep};
 
 use crate::open::Guard;
 
+/// How long a cut waits: the HTTP server forgets what it has not written when a body breaks off, and
+/// what came before the cut is the client's.
+const FLUSH: Duration = Duration::from_millis(10);
+
 /// Why a response breaks off. The client's connection is cut with it: a cut stays a cut.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the response broke off")]
 pub(crate) struct Cut(pub(crate) Failure);
 
+/// Pieces that were read before, and, if the body broke off there, how.
+pub(crate) type Front = VecDeque<Result<Bytes, Failure>>;
+
 /// What the tap has to know besides the body.
 pub(crate) struct Tapped {
-    /// Pieces that were read before.
-    pub(crate) front: VecDeque<Bytes>,
+    pub(crate) front: Front,
     /// Takes out what only we asked for.
     pub(crate) filter: Option<Box<dyn Filter>>,
     /// Longest wait between two pieces.
@@ -41,6 +47,7 @@ pub(crate) struct Tap {
     open: Guard,
     /// What the filter let through and the client has not got.
     filtered: VecDeque<Bytes>,
+    /// Of the wait for the next piece, then of the cut.
     timer: Option<Pin<Box<Sleep>>>,
     over: bool,
     failure: Option<Failure>,
@@ -76,8 +83,8 @@ impl Tap {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        if let Some(bytes) = self.with.front.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if let Some(read) = self.with.front.pop_front() {
+            return Poll::Ready(Some(read.map(Frame::data)));
         }
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::StreamCut))),
@@ -131,9 +138,18 @@ impl Tap {
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
-    fn cut(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    /// From here on nothing more is read.
+    fn cut(&mut self, failure: Failure) {
         self.failure = Some(failure);
-        Poll::Ready(Some(Err(Cut(failure))))
+        self.timer = Some(Box::pin(tokio::time::sleep(FLUSH)));
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>, failure: Failure) -> Poll<Cut> {
+        if let Some(timer) = &mut self.timer {
+            std::task::ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+        }
+        Poll::Ready(Cut(failure))
     }
 
     /// The upstream has nothing more; the filter may.
@@ -150,7 +166,7 @@ impl Tap {
     fn guard_filter(&mut self, broke: bool) {
         if broke {
             self.with.filter = None;
-            self.failure = Some(Failure::Internal);
+            self.cut(Failure::Internal);
             self.open.shared().health.panicked(Task::Observer, 1);
         }
     }
@@ -176,7 +192,7 @@ impl Body for Tap {
                 return this.out(bytes);
             }
             if let Some(failure) = this.failure {
-                return Poll::Ready(Some(Err(Cut(failure))));
+                return this.poll_cut(cx, failure).map(|cut| Some(Err(cut)));
             }
             if this.over {
                 return Poll::Ready(None);
@@ -189,13 +205,7 @@ impl Body for Tap {
                 Some(Err(failure)) => {
                     // What the filter holds back is the upstream's and came before the cut.
                     this.finish();
-                    match this.filtered.pop_front() {
-                        Some(bytes) => {
-                            this.failure = Some(failure);
-                            return this.out(bytes);
-                        }
-                        None => return this.cut(failure),
-                    }
+                    this.cut(failure);
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => {

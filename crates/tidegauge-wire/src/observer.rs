@@ -294,7 +294,8 @@ fn source(exchange: &Exchange, seen: &Observation) -> Source {
     match seen.usage.source {
         _ if !seen.usage.is_known() => Source::Missing,
         _ if !whole => Source::Partial,
-        _ if exchange.injected => Source::Injected,
+        // An answer in one piece has its usage unasked.
+        _ if exchange.injected && seen.stream => Source::Injected,
         told => told,
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Console {
     pub(crate) health: Arc<Health>,
     /// Where metrics come from.
     pub(crate) telemetry: Arc<Telemetry>,
+    /// Held while they are made into a page.
+    pub(crate) page: Arc<tokio::sync::Mutex<()>>,
     /// Whether the proxy takes requests.
     pub(crate) ready: Arc<AtomicBool>,
 }
@@ -238,8 +240,20 @@ async fn readyz(State(console): State<Arc<Console>>, uri: Uri) -> Response {
     (status, if ready { "ready\n" } else { "not ready\n" }).into_response()
 }
 
-async fn metrics(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, tidegauge_otel::CONTENT_TYPE)], console.telemetry.openmetrics())
+/// Made on a thread of its own, one page at a time: with thousands of series it takes so long that
+/// the streams which share our threads would stand still.
+async fn metrics(State(console): State<Arc<Console>>) -> Response {
+    let telemetry = Arc::clone(&console.telemetry);
+    let alone = Arc::clone(&console.page).lock_owned().await;
+    let page = tokio::task::spawn_blocking(move || {
+        let page = telemetry.openmetrics();
+        drop(alone);
+        page
+    });
+    match page.await {
+        Ok(page) => ([(CONTENT_TYPE, tidegauge_otel::CONTENT_TYPE)], page).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn page(State(console): State<Arc<Console>>) -> impl IntoResponse {

@@ -157,6 +157,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
             token: settings.token.clone(),
             health: Arc::clone(&parts.health),
             telemetry: Arc::clone(&parts.telemetry),
+            page: Arc::default(),
             ready: Arc::clone(&ready),
         };
         tasks.spawn(console::serve(listener, page, console.clone()));

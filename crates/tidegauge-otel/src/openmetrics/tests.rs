@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use opentelemetry_sdk::metrics::Temporality;
-use tidegauge_core::{Dropped, Health};
+use tidegauge_core::{Dropped, Health, Money};
 
 use super::{family_name, render};
 use crate::cardinality::Cardinality;
@@ -16,17 +16,15 @@ use crate::testing::records;
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
 
+fn meter(options: &MetricOptions, health: &Arc<Health>, bound: &Arc<Cardinality>) -> Meter {
+    let (kind, sums) = (Histograms::Explicit, Temporality::Cumulative);
+    Meter::new(kind, sums, options, health, bound, ExemplarFilter::Off)
+}
+
 fn page() -> String {
     let options = MetricOptions::default();
     let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = Meter::new(
-        Histograms::Explicit,
-        Temporality::Cumulative,
-        &options,
-        &health,
-        &bound,
-        ExemplarFilter::Off,
-    );
+    let meter = meter(&options, &health, &bound);
     health.spans_made(7);
     health.span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
@@ -199,4 +197,28 @@ fn names_are_prometheus_own() {
     ] {
         assert_eq!(family_name(name, unit, kind), expected);
     }
+}
+
+/// no figure of an upstream makes a sum wrap.
+#[test]
+fn claimed_figures_cannot_turn_sums_back() {
+    let options = MetricOptions::default();
+    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
+    let meter = meter(&options, &health, &bound);
+    let mut record = records::unary();
+    record.observation.usage.input = Some(u64::MAX);
+    record.observation.usage.output = Some(u64::MAX);
+    record.measurement.cost.amount = Some(Money::from_nanos(u64::MAX));
+    for _ in 0..3 {
+        meter.record(&Sample::new(&record, &options, &bound));
+    }
+    let lines = parse(&render(&meter.collect(), &ResourceAttributes::default()));
+    let largest = |name: &str| {
+        let values = lines.iter().filter(|(line, ..)| line == name).map(|(.., value)| *value);
+        values.fold(0.0, f64::max)
+    };
+    let most = 3.0 * (1_u64 << 50) as f64;
+    assert_eq!(largest("gen_ai_client_token_usage_sum"), most);
+    assert_eq!(largest("tidegauge_tokens_total"), most);
+    assert!((largest("tidegauge_cost_total") - most / 1e9).abs() < 1.0);
 }

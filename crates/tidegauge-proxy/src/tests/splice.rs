@@ -1,6 +1,6 @@
 //! Asking for usage: a splice in the request, a chunk out of the answer, and one retry.
 
-use tidegauge_core::{End, UsagePolicy};
+use tidegauge_core::{End, Failure, UsagePolicy};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
@@ -161,4 +161,27 @@ async fn other_errors_pass() {
     let seen = rig.one().await;
     assert_eq!(seen.response, b"something else\nusage\n");
     assert_eq!((seen.exchange().attempts.len(), seen.exchange().end), (1, End::Complete));
+}
+
+/// F-08: an error that breaks off while it is looked at breaks off for the client too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_error_stays_cut() {
+    let rig = Rig::with(
+        config(),
+        |upstream| upstream.usage = UsagePolicy::Inject,
+        |mut tcp, _| async move {
+            read_request(&mut tcp).await.unwrap();
+            let start =
+                b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+            tcp.write_all(start).await.unwrap();
+        },
+    )
+    .await;
+    let response = rig.raw(&post(r#"{"stream":true}"#, "")).await;
+    assert_eq!(status(&response), 400);
+    assert_eq!(body(&response), b"3\r\nabc\r\n", "what came, and no end");
+    let seen = rig.one().await;
+    let exchange = seen.exchange();
+    assert_eq!(seen.response, b"abc");
+    assert_eq!((exchange.end, exchange.failure), (End::Failed, Some(Failure::StreamCut)));
 }

@@ -208,8 +208,9 @@ async fn broken_answers() {
                     continue;
                 }
                 tcp.write_all(case.sends).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(30)).await;
                 if case.reset {
+                    // A reset overtakes what was sent just before it.
+                    tokio::time::sleep(Duration::from_millis(30)).await;
                     socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
                 }
                 return;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tidegauge_core::{Dropped, Health};
 use tidegauge_proxy::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -57,6 +58,7 @@ async fn serve(
     if welcome::print(&running, &loaded.resolved, out).is_err() {
         tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
     }
+    let health = Arc::clone(running.health());
     let Ok(drained) = running.wait_with(stop).await else {
         tracing::error!("the data plane broke");
         return Ok(Exit::Internal);
@@ -66,7 +68,22 @@ async fn serve(
     } else {
         tracing::info!("stopped");
     }
+    tell_lost(&health);
     Ok(Exit::Well)
+}
+
+/// What the end itself cost: nobody can ask for the counters any more.
+fn tell_lost(health: &Health) {
+    let late = Dropped::ShutdownDeadline;
+    let records = health.records_lost(late);
+    let lines = health.lines_dropped(late);
+    // What a stop at once left in the queue is lost as well.
+    let queued = u64::try_from(health.spans_queued()).unwrap_or(0);
+    let spans = health.spans_dropped(late) + queued;
+    let logs = health.logs_dropped(late);
+    if records + lines + spans + logs > 0 {
+        tracing::warn!(records, lines, spans, logs, "not delivered before the end, and lost");
+    }
 }
 
 /// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads. Signals are heard from

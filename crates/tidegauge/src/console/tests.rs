@@ -26,6 +26,7 @@ fn console(token: bool) -> Router {
         token: resolved.config.console.unwrap().token,
         health,
         telemetry,
+        page: Arc::default(),
         ready: Arc::new(AtomicBool::new(true)),
     }))
 }
@@ -88,4 +89,22 @@ async fn the_books_are_shown_and_balance() {
 async fn metrics_are_openmetrics() {
     let (_, body) = ask(&console(false), "/metrics", &[("host", "localhost")]).await;
     assert!(body.ends_with("# EOF\n"), "{body}");
+}
+
+/// P1: the threads that carry streams do not make the metrics page.
+#[test]
+fn metrics_are_made_elsewhere() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
+        let elsewhere = tokio::task::spawn_blocking(move || held.recv());
+        let routes = console(false);
+        let mut page = std::pin::pin!(ask(&routes, "/metrics", &[("host", "127.0.0.1:4311")]));
+        let soon = Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, page.as_mut()).await.is_err(), "it was made here");
+        release.send(()).unwrap();
+        assert_eq!(page.await.0, 200);
+        elsewhere.await.unwrap().unwrap();
+    });
 }

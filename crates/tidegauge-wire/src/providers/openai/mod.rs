@@ -39,7 +39,10 @@ impl Dialect for OpenAi {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
+        // `/openai/deployments/...` is Azure's; behind this provider's name it would take the key of
+        // another here.
+        let ours = !head.path.starts_with("/deployments/");
+        find(head).filter(|_| ours).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
