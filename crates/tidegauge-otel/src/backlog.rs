@@ -203,7 +203,9 @@ impl Backlog {
         self.reopen(&mut state, now);
         let since = now - self.start;
         if let Some(Err(error)) = state.spool.as_mut().map(|spool| spool.sync(since)) {
-            tracing::warn!(error = %error.kind(), "the disk queue cannot be synced");
+            if state.writing.0.is_none() {
+                tracing::warn!(error = %error.kind(), "the disk queue cannot be synced");
+            }
             state.writing = Rest(Some((now + self.rest, Dropped::DiskIo)));
         }
     }

@@ -32,7 +32,7 @@ use crate::transport::{TlsError, Transport};
 use crate::{event, openmetrics, points, span};
 
 /// How long a dropped exporter may take to write to its disk queue.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
@@ -156,9 +156,11 @@ impl Telemetry {
         let hurried = self.hurried.load(SeqCst);
         self.advance(if hurried { Stop::Now } else { Stop::Flush });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The thread itself may be the one that drops us.
-        let other = |handle: &JoinHandle<()>| handle.thread().id() != std::thread::current().id();
-        if let Some((thread, done)) = thread.filter(|(handle, _)| other(handle)) {
+        if let Some((thread, done)) = thread {
+            // Dropped last by the thread itself: it does the rest once it is out of here.
+            if thread.thread().id() == std::thread::current().id() {
+                return;
+            }
             // Not joined past the deadline: a thread that hangs must not hang the process.
             if self.await_end(&done, deadline) {
                 let _ = thread.join();
@@ -345,7 +347,7 @@ impl Sink for Telemetry {
 
 impl Drop for Telemetry {
     /// Tells the thread to end; it delivers nothing more. With a disk queue what waits is written
-    /// there, as far as a second allows.
+    /// there, as far as five seconds allow.
     fn drop(&mut self) {
         if self.config.disk_queue.is_some() {
             self.hurry();
