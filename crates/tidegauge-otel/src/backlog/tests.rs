@@ -81,3 +81,19 @@ fn a_record_of_another_layout_is_counted_and_left_behind() {
     assert_eq!(health.spans_dropped(Dropped::DiskIo), 12);
     assert_eq!(health.spans_queued_disk(), 0);
 }
+
+#[test]
+fn f40_a_sync_that_fails_sends_what_comes_back_to_memory() {
+    let dir = TempDir::new().unwrap();
+    let (backlog, health) = bench(&dir);
+    let now = Instant::now();
+    backlog.write(Signal::Traces, &piece(1, now), now).unwrap();
+    faults::plan(|op| (op == faults::Op::Sync).then_some(io::ErrorKind::Other));
+    backlog.sync(now);
+    faults::clear();
+    assert_eq!(backlog.write(Signal::Traces, &piece(2, now), now), Err(Dropped::DiskIo));
+    let later = now + REST;
+    backlog.write(Signal::Traces, &piece(2, now), later).unwrap();
+    assert_eq!(backlog.take(Signal::Traces, MOST, later).unwrap().len(), 2);
+    assert_eq!((health.spans_queued_disk(), health.spans_dropped(Dropped::DiskIo)), (2, 0));
+}
