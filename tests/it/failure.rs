@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::answers::{self, HELLO, chunk, stream_head};
 use crate::support::client::{Answer, Client, Ended, call, get, post, request};
 use crate::support::collector::{Collector, Mood};
-use crate::support::program::{Program, Start};
+use crate::support::program::{Program, Start, run, stderr};
 use crate::support::upstream::{Script, Step, Upstream};
 use crate::support::wait::{until, until_async};
 
@@ -374,6 +374,58 @@ async fn a_collector_that_comes_late_gets_everything() {
         })
         .await;
     }
+}
+
+/// F-37, F-45: what is on disk outlives the program, however it ends.
+#[tokio::test]
+async fn with_a_disk_queue_an_outage_and_a_restart_lose_nothing() {
+    for signal in ["TERM", "KILL"] {
+        let upstream = Upstream::start(answers::provider).await;
+        let dir = tempfile::tempdir().expect("a folder");
+        let addr = nobody().trim_start_matches("http://").parse().unwrap();
+        let start = || {
+            Start::upstreams(&[("openai", &upstream.origin())])
+                .and(&format!("data_dir: {}\n", dir.path().display()))
+                .and("telemetry: { disk_queue: {} }\n")
+                .export(&format!("http://{addr}"), "http/protobuf")
+        };
+        let mut program = start().run().await;
+        for _ in 0..5 {
+            works(&program).await;
+        }
+        until_async("15 spans to be on disk", || async {
+            let page = program.metrics().await;
+            Some(()).filter(|()| page.total("tidegauge_spans_queued_disk") as u64 == 15)
+        })
+        .await;
+        program.signal(signal).await;
+        assert_eq!(program.ended().await.success(), signal == "TERM");
+
+        let program = start().run().await;
+        let collector = Collector::start_at(addr).await;
+        let spans = collector.first_spans(15).await;
+        assert_eq!(spans.len(), 15, "{signal}: nothing is lost and nothing comes twice");
+        until_async("15 spans to be acknowledged", || async {
+            let page = program.metrics().await;
+            assert_eq!(page.total("tidegauge_spans_dropped_total") as u64, 0);
+            assert_eq!(page.total("tidegauge_spans_recovered_total") as u64, 15);
+            Some(()).filter(|()| page.total("tidegauge_spans_acked_total") as u64 == 15)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_queue_that_another_process_uses_is_told_at_the_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = format!("telemetry: {{ disk_queue: {{ path: \"{}\" }} }}\n", dir.path().display());
+    let _first = Start::with(config.clone()).export(&nobody(), "http/protobuf").run().await;
+    let args = ["serve", "--listen", "127.0.0.1:0", "--console", "off"];
+    let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*nobody())];
+    let second = run(&config, &args, &env).await;
+    assert!(!second.status.success());
+    let told = stderr(&second);
+    assert!(told.contains("the queue directory is in use by another process"), "{told}");
 }
 
 #[tokio::test]

@@ -87,8 +87,8 @@ words! {
 /// Counters of the whole process; shared by reference, read by the exporters.
 ///
 /// At rest: `accepted == records + records_lost`, and
-/// `spans == spans_acked + sum(spans_dropped) + spans_queued`, where unsampled exchanges make no
-/// spans.
+/// `spans + spans_recovered == spans_acked + sum(spans_dropped) + spans_queued + spans_queued_disk`,
+/// where unsampled exchanges make no spans, and the two about the disk stay zero without a disk queue.
 #[derive(Debug, Default)]
 pub struct Health {
     accepted: AtomicU64,
@@ -100,7 +100,9 @@ pub struct Health {
     records_lost: [AtomicU64; Dropped::ALL.len()],
     spans: AtomicU64,
     spans_acked: AtomicU64,
+    spans_recovered: AtomicU64,
     spans_queued: AtomicI64,
+    spans_queued_disk: AtomicI64,
     spans_dropped: [AtomicU64; Dropped::ALL.len()],
     points_dropped: [AtomicU64; Dropped::ALL.len()],
     logs_dropped: [AtomicU64; Dropped::ALL.len()],
@@ -208,6 +210,8 @@ gauges! {
     connections_changed, connections => connections;
     /// Spans entered or left the memory queue.
     spans_queued_changed, spans_queued => spans_queued;
+    /// Spans entered or left the disk queue.
+    spans_queued_disk_changed, spans_queued_disk => spans_queued_disk;
 }
 
 impl Health {
@@ -219,6 +223,17 @@ impl Health {
     /// Spans made so far.
     pub fn spans(&self) -> u64 {
         self.spans.load(Relaxed)
+    }
+
+    /// Spans came onto these books that this process did not make, or had given up already: they
+    /// were on disk.
+    pub fn spans_found(&self, count: u64) {
+        self.spans_recovered.fetch_add(count, Relaxed);
+    }
+
+    /// Spans that came from disk so far.
+    pub fn spans_recovered(&self) -> u64 {
+        self.spans_recovered.load(Relaxed)
     }
 
     /// A collector took spans.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Uri};
 
+use crate::backlog::DiskQueue;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
 use crate::resource::ResourceAttributes;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub queue_bytes: Option<usize>,
     /// How long one piece is retried.
     pub max_retry_age: Option<Duration>,
+    /// Where what no collector took is kept on disk. Left out: nowhere.
+    pub disk_queue: Option<DiskQueue>,
     /// What is said in spans and events.
     pub spans: SpanOptions,
     /// Whether our own log lines are exported too. Left out: yes.
@@ -93,6 +96,8 @@ pub struct Config {
     pub metric_queue: QueueOptions,
     /// How events and log lines are queued.
     pub log_queue: QueueOptions,
+    /// Where what no collector took is kept on disk; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
     /// What is said in spans.
     pub spans: SpanOptions,
     /// What is said in events.
@@ -210,7 +215,7 @@ pub struct QueueOptions {
     pub batch_bytes: usize,
     /// How long a piece waits for others.
     pub delay: Duration,
-    /// How old a piece may get that could not be delivered.
+    /// How old a piece may get that could not be delivered. With a disk queue: any age.
     pub max_age: Duration,
 }
 

@@ -1,96 +1,258 @@
 //! The one sender of a queue: batches out, answers back into the books.
 //!
-//! Retries with growing, jittered pauses until the queue gives a piece up. At shutdown everything is
-//! due and pauses are cut short once; the deadline is the caller's. Knows no span.
+//! Retries with growing, jittered pauses until the queue gives a piece up. Where there is a backlog on
+//! disk, nothing is given up: while the collector does not take it, what comes goes there, and once
+//! it does, memory and disk take turns. At shutdown everything in memory is due and pauses are cut
+//! short once; the deadline is the caller's. Knows no span.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tidegauge_core::Dropped;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::backlog::{Backlog, Taken};
 use crate::envelope::Envelope;
 use crate::queue::{Due, Queue, Settled, Signal};
+use crate::spool::Most;
 use crate::transport::{Answer, Transport, Why};
 
 /// First pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long what waits behind an export stays in memory, where there is a disk.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest pause we choose ourselves.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How the end is near. Only grows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Stop {
+    /// It is not.
+    Running,
+    /// What waits in memory is to be delivered.
+    Flush,
+    /// No collector is waited for any more.
+    Now,
+}
 
 /// Delivers one signal to one collector.
 pub(crate) struct Sender {
     /// What to send.
     pub(crate) queue: Arc<Queue>,
+    /// Where what nobody takes is kept, if anywhere.
+    pub(crate) backlog: Option<Arc<Backlog>>,
+    /// Whether it goes there while we run, or only in the end.
+    pub(crate) spills: bool,
+    /// Bounds of one export out of the backlog.
+    pub(crate) most: Most,
     /// Where to.
     pub(crate) transport: Transport,
     /// In what.
     pub(crate) envelope: Envelope,
-    /// Which signal it is, for our own log.
+    /// Which signal it is.
     pub(crate) signal: Signal,
-    /// Turns true once, at shutdown.
-    pub(crate) stop: watch::Receiver<bool>,
+    /// How the end is near.
+    pub(crate) stop: watch::Receiver<Stop>,
     /// First pause after a failure.
     pub(crate) pause: Duration,
+    /// How things go.
+    pub(crate) course: Course,
+}
+
+/// What a sender remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
     /// What was told last.
-    pub(crate) told: News,
+    told: News,
+    /// Failures since something arrived.
+    failures: u32,
+    /// When to try again; set from a failure to the next answer.
+    resume: Option<Instant>,
+    /// Records in the next export out of the backlog at most, when the collector said too large.
+    records: Option<usize>,
+    /// The last export came out of memory.
+    live_last: bool,
+}
+
+/// What to do next.
+enum Turn {
+    /// Send from memory.
+    Memory,
+    /// Send this from disk.
+    Disk(Taken),
+    /// Wait for news, at most until then.
+    Wait(Option<Instant>),
+    /// Nothing more.
+    Over,
 }
 
 impl Sender {
     /// The pause that is used but for tests.
     pub(crate) const PAUSE: Duration = FIRST_PAUSE;
 
-    /// Sends until shutdown and the queue is empty.
+    /// Sends until shutdown and the queue is empty. With a backlog what is left then is there.
     pub(crate) async fn run(mut self) {
-        let mut failures = 0_u32;
         loop {
-            let stopping = *self.stop.borrow_and_update();
-            match self.queue.due(Instant::now(), stopping) {
-                Due::Now => {}
-                Due::Never if stopping => return,
-                due => {
-                    self.wait(due).await;
-                    continue;
-                }
+            let stop = *self.stop.borrow_and_update();
+            if stop == Stop::Now {
+                break;
             }
-            let batch = self.queue.take();
-            let answer = self.transport.send(self.envelope.request(&batch)).await;
-            drop(batch);
-            self.tell(answer);
+            let may_spill = self.spills || stop != Stop::Running;
+            if may_spill && (self.course.resume.is_some() || self.queue.crowded()) {
+                self.keep();
+            }
+            match self.turn(stop != Stop::Running, Instant::now()) {
+                Turn::Memory => self.deliver_memory().await,
+                Turn::Disk(taken) => self.deliver_disk(taken).await,
+                Turn::Wait(until) => self.wait(until).await,
+                Turn::Over => break,
+            }
+        }
+        if let Some(backlog) = &self.backlog {
+            backlog.hurry();
+        }
+        self.keep();
+    }
+
+    /// Memory and disk take turns, so that neither the newest nor the oldest starves (F-37). At the
+    /// end only memory is emptied: what is on disk is safe.
+    fn turn(&self, flushing: bool, now: Instant) -> Turn {
+        let live = self.queue.due(now, flushing);
+        if flushing && live == Due::Never {
+            return Turn::Over;
+        }
+        if let Some(resume) = self.course.resume.filter(|resume| *resume > now) {
+            return Turn::Wait(self.earlier(Some(resume), now));
+        }
+        if !flushing && (live != Due::Now || self.course.live_last) {
+            let records = self.course.records.unwrap_or(self.most.records);
+            let most = Most { records, ..self.most };
+            let taken = self.backlog.as_ref().map(|disk| disk.take(self.signal, most, now));
+            if let Some(taken) = taken.flatten() {
+                return Turn::Disk(taken);
+            }
+        }
+        match live {
+            Due::Now => Turn::Memory,
+            Due::At(time) => Turn::Wait(self.earlier(Some(time), now)),
+            Due::Never => Turn::Wait(self.earlier(None, now)),
+        }
+    }
+
+    /// That time, or when the disk is to be tried again.
+    fn earlier(&self, time: Option<Instant>, now: Instant) -> Option<Instant> {
+        let disk = self.backlog.as_ref().and_then(|backlog| backlog.rests_until(now));
+        time.into_iter().chain(disk).min()
+    }
+
+    async fn deliver_memory(&mut self) {
+        let request = self.envelope.request(&self.queue.take());
+        let answer = self.send(request).await;
+        let settled = match answer {
+            Some(Answer::Delivered { rejected }) => Settled::Delivered { rejected },
+            Some(Answer::Refused(_)) => Settled::Refused,
+            Some(Answer::TooLarge) => Settled::TooLarge,
+            Some(Answer::Retry { .. }) | None => Settled::Retry { now: Instant::now() },
+        };
+        self.queue.settle(settled);
+        self.course.live_last = true;
+        self.learn(answer);
+    }
+
+    async fn deliver_disk(&mut self, taken: Taken) {
+        let answer = self.send(self.envelope.request_of(&taken.groups)).await;
+        if let Some(backlog) = &self.backlog {
+            let settle = |taken, settled| backlog.settle(self.signal, taken, settled);
             match answer {
-                Answer::Delivered { rejected } => {
-                    self.queue.settle(Settled::Delivered { rejected });
-                    failures = 0;
+                Some(Answer::Delivered { rejected }) => {
+                    let records = self.course.records.map(|records| records.saturating_mul(2));
+                    self.course.records = records.filter(|records| *records < self.most.records);
+                    settle(taken, Settled::Delivered { rejected });
                 }
-                Answer::Refused(_) => self.queue.settle(Settled::Refused),
-                Answer::TooLarge => self.queue.settle(Settled::TooLarge),
-                Answer::Retry { after, .. } => {
-                    self.queue.settle(Settled::Retry { now: Instant::now() });
-                    let pause = after.unwrap_or_else(|| backoff(self.pause, failures));
-                    failures = failures.saturating_add(1);
-                    self.rest(pause).await;
-                }
+                Some(Answer::Refused(_)) => settle(taken, Settled::Refused),
+                Some(Answer::TooLarge) if taken.len() <= 1 => settle(taken, Settled::TooLarge),
+                Some(Answer::TooLarge) => self.course.records = Some(taken.len() / 2),
+                // It stays where it is.
+                Some(Answer::Retry { .. }) | None => {}
+            }
+        }
+        self.course.live_last = false;
+        self.learn(answer);
+    }
+
+    /// Sends one request; `None` if it was given up at the end. Meanwhile what waits is kept from
+    /// filling the memory, and from waiting there for an answer that does not come.
+    async fn send(&self, request: Bytes) -> Option<Answer> {
+        let mut stop = self.stop.clone();
+        let ended = async {
+            if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let (sending, patience) = (self.transport.send(request), sleep(PATIENCE));
+        tokio::pin!(sending, ended, patience);
+        let mut hangs = false;
+        loop {
+            tokio::select! {
+                answer = &mut sending => return Some(answer),
+                () = &mut ended => return None,
+                () = &mut patience, if !hangs => hangs = true,
+                () = self.queue.came.notified() => {}
+            }
+            if self.spills && (hangs || self.queue.crowded()) {
+                self.keep();
             }
         }
     }
 
-    async fn wait(&mut self, due: Due) {
+    /// Moves what waits in memory to the disk, if there is one that works.
+    fn keep(&self) {
+        let Some(backlog) = &self.backlog else { return };
+        let now = Instant::now();
+        // Those that are there now: more may come all the time.
+        for _ in 0..self.queue.len() {
+            let Some(piece) = self.queue.begin_move() else { return };
+            match backlog.write(self.signal, &piece, now) {
+                Ok(()) if self.queue.moved() => {}
+                Ok(()) => backlog.found(self.signal, piece.units),
+                Err(Dropped::TooLarge) => self.queue.drop_moving(Dropped::TooLarge),
+                Err(reason) => return self.queue.not_moved(reason),
+            }
+        }
+    }
+
+    /// Draws the consequences of an answer.
+    fn learn(&mut self, answer: Option<Answer>) {
+        let Some(answer) = answer else { return };
+        self.tell(answer);
+        self.course.resume = None;
+        match answer {
+            Answer::Delivered { .. } => self.course.failures = 0,
+            Answer::Refused(_) | Answer::TooLarge => {}
+            Answer::Retry { after, .. } => {
+                let failures = self.course.failures;
+                let pause = after.unwrap_or_else(|| backoff(self.pause, failures));
+                self.course.failures = failures.saturating_add(1);
+                self.course.resume = Instant::now().checked_add(pause);
+            }
+        }
+    }
+
+    /// Waits for pieces, for the time or for shutdown, which cuts a pause short.
+    async fn wait(&mut self, until: Option<Instant>) {
         let queue = Arc::clone(&self.queue);
         tokio::select! {
             () = queue.came.notified() => {}
-            _ = self.stop.changed() => {}
-            () = async { match due {
-                Due::At(time) => sleep_until(time).await,
-                Due::Now | Due::Never => std::future::pending().await,
+            Ok(()) = self.stop.changed() => {
+                // In the past: it is tried again now, and what failed before still counts.
+                self.course.resume = self.course.resume.map(|_| Instant::now());
+            }
+            () = async { match until {
+                Some(time) => sleep_until(time).await,
+                None => std::future::pending().await,
             } } => {}
-        }
-    }
-
-    /// Pauses; the news of shutdown ends it.
-    async fn rest(&mut self, pause: Duration) {
-        tokio::select! {
-            () = sleep(pause) => {}
-            Ok(()) = self.stop.changed() => {}
         }
     }
 
@@ -103,10 +265,10 @@ impl Sender {
             Answer::Refused(why) => News::Refused(why),
             Answer::TooLarge => News::TooLarge,
         };
-        if news == self.told {
+        if news == self.course.told {
             return;
         }
-        self.told = news;
+        self.course.told = news;
         let (signal, collector) = (self.signal.name(), self.transport.place());
         match news {
             News::Well => tracing::info!(signal, collector, "telemetry is delivered again"),

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::{common::v1::InstrumentationScope, resource::v1:
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
+use crate::backlog::Group;
 use crate::queue::Piece;
 use crate::semconv::SCOPE_VERSION;
 use crate::span::Scope;
@@ -35,8 +36,24 @@ impl Envelope {
 
     /// The request with these pieces, grouped by scope, otherwise in order.
     pub(crate) fn request(&self, pieces: &[Piece]) -> Bytes {
+        self.of(&self.resource, pieces).into()
+    }
+
+    /// The request with pieces that several processes made, each with its resource.
+    pub(crate) fn request_of(&self, groups: &[Group]) -> Bytes {
+        // Messages one after the other are the one with all their fields.
+        let parts = groups.iter().map(|group| self.of(&group.resource, &group.pieces));
+        parts.collect::<Vec<_>>().concat().into()
+    }
+
+    /// The resource of this process.
+    pub(crate) fn resource(&self) -> &[u8] {
+        &self.resource
+    }
+
+    fn of(&self, resource: &[u8], pieces: &[Piece]) -> Vec<u8> {
         let mut body = Vec::new();
-        field(&mut body, 1, &self.resource);
+        field(&mut body, 1, resource);
         for (scope, head) in Scope::ALL.into_iter().zip(&self.scopes) {
             let mut group = Vec::new();
             for piece in pieces.iter().filter(|piece| piece.scope == scope) {
@@ -51,7 +68,7 @@ impl Envelope {
         }
         let mut request = Vec::with_capacity(body.len() + 8);
         field(&mut request, 1, &body);
-        request.into()
+        request
     }
 }
 

@@ -4,6 +4,8 @@
 //! nothing with the data plane but memory. [`Telemetry::record`] only computes and queues.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,16 +18,21 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::backlog::Backlog;
 use crate::cardinality::Cardinality;
-use crate::config::{Config, Sums, Target};
-use crate::deliver::{News, Sender};
+use crate::config::{Config, QueueOptions, Sums, Target};
+use crate::deliver::{Course, Sender, Stop};
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, Sample};
 use crate::queue::{Piece, Queue, Signal};
 use crate::span::Scope;
+use crate::spool::{Most, SpoolError};
 use crate::transport::{TlsError, Transport};
 use crate::{event, openmetrics, points, span};
+
+/// How long a dropped exporter may take to write to its disk queue.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +44,14 @@ pub enum StartError {
         signal: &'static str,
         /// What is wrong.
         error: TlsError,
+    },
+    /// The directory of the disk queue.
+    #[error("disk queue {}: {error}", .dir.display())]
+    Disk {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        error: SpoolError,
     },
     /// No thread or no runtime.
     #[error("the telemetry thread cannot start: {0}")]
@@ -53,7 +68,11 @@ pub struct Telemetry {
     traces: Option<Arc<Queue>>,
     metrics: Option<Arc<Queue>>,
     pub(crate) logs: Option<Arc<Queue>>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
+    /// Shutdown began.
+    ended: AtomicBool,
+    /// No collector is to be waited for in it.
+    hurried: AtomicBool,
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
@@ -62,23 +81,31 @@ impl Telemetry {
     /// waits for it.
     ///
     /// # Errors
-    /// When the configured certificates cannot be used or no thread can be started.
+    /// When the configured certificates cannot be used, another process uses the disk queue, or no
+    /// thread can be started. A disk queue that fails is no error: it is tried again.
     pub fn start(config: Config, health: Arc<Health>) -> Result<Arc<Self>, StartError> {
-        Self::start_with(config, health, Sender::PAUSE)
+        Self::start_with(config, health, Sender::PAUSE, None)
     }
 
-    /// Like [`Telemetry::start`], with another first pause after a failure.
+    /// Like [`Telemetry::start`], with another first pause after a failure, and another pause after
+    /// one of the disk.
     pub(crate) fn start_with(
         config: Config,
         health: Arc<Health>,
         pause: Duration,
+        rest: Option<Duration>,
     ) -> Result<Arc<Self>, StartError> {
         let bound = Arc::new(Cardinality::new(config.metric.values));
         let meter = |histograms, sums, exemplars| {
             Meter::new(histograms, temporality(sums), &config.metric, &health, &bound, exemplars)
         };
-        let (stop, stopped) = watch::channel(false);
-        let queue = |target: &Option<Target>, signal, options| {
+        let (stop, stopped) = watch::channel(Stop::Running);
+        let queue = |target: &Option<Target>, signal, options: QueueOptions| {
+            let mut options = options;
+            if spills(&config, signal) {
+                // Nothing is given up that can be kept.
+                options.max_age = Duration::MAX;
+            }
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&health))))
         };
         let page = meter(Histograms::Explicit, Sums::Cumulative, ExemplarFilter::Off);
@@ -98,11 +125,16 @@ impl Telemetry {
             metrics,
             logs,
             stop,
+            ended: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             thread,
         });
-        let senders = telemetry.senders(&stopped, pause)?;
-        if !senders.is_empty() {
-            let thread = telemetry.spawn(senders, stopped)?;
+        let envelope = Envelope::new(&telemetry.config.resource.proto());
+        let sends = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
+        if sends.into_iter().any(Option::is_some) {
+            let backlog = telemetry.backlog(&envelope, rest)?;
+            let senders = telemetry.senders(&envelope, backlog.as_ref(), &stopped, pause)?;
+            let thread = telemetry.spawn(senders, backlog, stopped)?;
             *telemetry.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         }
         Ok(telemetry)
@@ -113,24 +145,54 @@ impl Telemetry {
         openmetrics::render(&self.page.collect(), &self.config.resource)
     }
 
-    /// Delivers what waits, for at most `deadline`; what is left then is dropped and counted, as is
-    /// everything that comes later. Blocks the calling thread. The second time it does nothing.
+    /// Delivers what waits, for at most `deadline`. What is left then is written to the disk queue,
+    /// which has the last quarter of the time, or dropped and counted, as is everything that comes
+    /// later. Blocks the calling thread. The second time it does nothing.
     pub fn shutdown(&self, deadline: Duration) {
-        if *self.stop.borrow() {
+        if self.ended.swap(true, SeqCst) {
             return;
         }
         self.push_metrics();
-        self.stop.send_replace(true);
+        let hurried = self.hurried.load(SeqCst);
+        self.advance(if hurried { Stop::Now } else { Stop::Flush });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((thread, done)) = thread {
+            // Dropped last by the thread itself: it does the rest once it is out of here.
+            if thread.thread().id() == std::thread::current().id() {
+                return;
+            }
             // Not joined past the deadline: a thread that hangs must not hang the process.
-            if done.recv_timeout(deadline).is_ok() {
+            if self.await_end(&done, deadline) {
                 let _ = thread.join();
             }
         }
         for queue in [&self.traces, &self.metrics, &self.logs].into_iter().flatten() {
             queue.close(Dropped::ShutdownDeadline);
         }
+    }
+
+    /// From now on a shutdown, begun or to come, waits for no collector.
+    pub fn hurry(&self) {
+        self.hurried.store(true, SeqCst);
+        if self.ended.load(SeqCst) {
+            self.advance(Stop::Now);
+        }
+    }
+
+    fn await_end(&self, done: &Receiver<()>, deadline: Duration) -> bool {
+        if self.config.disk_queue.is_none() {
+            return done.recv_timeout(deadline).is_ok();
+        }
+        let writing = deadline / 4;
+        if done.recv_timeout(deadline - writing).is_ok() {
+            return true;
+        }
+        self.advance(Stop::Now);
+        done.recv_timeout(writing).is_ok()
+    }
+
+    fn advance(&self, to: Stop) {
+        self.stop.send_modify(|stop| *stop = to.max(*stop));
     }
 
     /// Reads the sums and queues them for delivery.
@@ -151,30 +213,48 @@ impl Telemetry {
         }
     }
 
+    fn backlog(
+        &self,
+        envelope: &Envelope,
+        rest: Option<Duration>,
+    ) -> Result<Option<Arc<Backlog>>, StartError> {
+        let Some(options) = self.config.disk_queue.clone() else { return Ok(None) };
+        let (dir, resource) = (options.dir.clone(), envelope.resource().to_owned());
+        let backlog = Backlog::open(options, resource, Arc::clone(&self.health), rest);
+        backlog
+            .map(|backlog| Some(Arc::new(backlog)))
+            .map_err(|error| StartError::Disk { dir, error })
+    }
+
     fn senders(
         &self,
-        stop: &watch::Receiver<bool>,
+        envelope: &Envelope,
+        backlog: Option<&Arc<Backlog>>,
+        stop: &watch::Receiver<Stop>,
         pause: Duration,
     ) -> Result<Vec<Sender>, StartError> {
-        let envelope = Envelope::new(&self.config.resource.proto());
+        let config = &self.config;
         let signals = [
-            (Signal::Traces, &self.config.traces, &self.traces),
-            (Signal::Metrics, &self.config.metrics, &self.metrics),
-            (Signal::Logs, &self.config.logs, &self.logs),
+            (Signal::Traces, &config.traces, &self.traces, &config.trace_queue),
+            (Signal::Metrics, &config.metrics, &self.metrics, &config.metric_queue),
+            (Signal::Logs, &config.logs, &self.logs, &config.log_queue),
         ];
         let mut senders = Vec::new();
-        for (signal, target, queue) in signals {
+        for (signal, target, queue, options) in signals {
             let (Some(target), Some(queue)) = (target, queue) else { continue };
             let transport = Transport::new(signal, target.clone())
                 .map_err(|error| StartError::Tls { signal: signal.name(), error })?;
             senders.push(Sender {
                 queue: Arc::clone(queue),
+                backlog: backlog.cloned(),
+                spills: spills(config, signal),
+                most: Most { records: options.batch_pieces, bytes: options.batch_bytes },
                 transport,
                 envelope: envelope.clone(),
                 signal,
                 stop: stop.clone(),
                 pause,
-                told: News::default(),
+                course: Course::default(),
             });
         }
         Ok(senders)
@@ -183,18 +263,24 @@ impl Telemetry {
     fn spawn(
         self: &Arc<Self>,
         senders: Vec<Sender>,
-        stop: watch::Receiver<bool>,
+        backlog: Option<Arc<Backlog>>,
+        stop: watch::Receiver<Stop>,
     ) -> Result<(JoinHandle<()>, Receiver<()>), StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (finished, done) = sync_channel(1);
         // The thread must not keep the telemetry alive: whoever drops it ends the thread.
         let telemetry = Arc::downgrade(self);
         let (interval, health) = (self.config.metric_interval, Arc::clone(&self.health));
+        let sync_interval = backlog.as_ref().map(|disk| disk.sync_interval()).unwrap_or_default();
         let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
                 for sender in senders {
                     tasks.spawn(sender.run());
+                }
+                if let Some(backlog) = backlog.clone() {
+                    let sync = move || backlog.sync(Instant::now());
+                    tasks.spawn(tick(sync_interval, stop.clone(), sync));
                 }
                 tasks.spawn(tick(interval, stop, move || {
                     if let Some(telemetry) = telemetry.upgrade() {
@@ -209,6 +295,11 @@ impl Telemetry {
             });
             // A name look-up that hangs must not hold the thread, and through it the shutdown.
             runtime.shutdown_background();
+            if let Some(backlog) = &backlog {
+                backlog.flush();
+            }
+            // Whoever is told of the end may open the directory.
+            drop(backlog);
             let _ = finished.try_send(());
         })?;
         Ok((thread, done))
@@ -255,12 +346,17 @@ impl Sink for Telemetry {
 }
 
 impl Drop for Telemetry {
-    /// Tells the thread to end; it delivers nothing more.
+    /// Tells the thread to end; it delivers nothing more. With a disk queue what waits is written
+    /// there, as far as five seconds allow.
     fn drop(&mut self) {
+        if self.config.disk_queue.is_some() {
+            self.hurry();
+            return self.shutdown(LAST_WORDS);
+        }
         for queue in [&self.traces, &self.metrics, &self.logs].into_iter().flatten() {
             queue.close(Dropped::ShutdownDeadline);
         }
-        self.stop.send_replace(true);
+        self.advance(Stop::Flush);
     }
 }
 
@@ -268,6 +364,13 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Telemetry")
     }
+}
+
+/// Whether what nobody takes goes to the disk while we run. Cumulative sums do not: the next ones
+/// replace them, and only the last ones of a process are worth keeping.
+fn spills(config: &Config, signal: Signal) -> bool {
+    let replaced = signal == Signal::Metrics && config.sums == Sums::Cumulative;
+    config.disk_queue.is_some() && !replaced
 }
 
 /// One encoded span or log record.
@@ -284,11 +387,11 @@ fn temporality(sums: Sums) -> Temporality {
 }
 
 /// Calls `act` at every interval until shutdown.
-async fn tick(interval: Duration, mut stop: watch::Receiver<bool>, act: impl Fn()) {
+async fn tick(interval: Duration, mut stop: watch::Receiver<Stop>, act: impl Fn()) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(interval) => act(),
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Everything that waits does so on a thread of its own.
 
 mod attribute;
+mod backlog;
 mod cardinality;
 mod config;
 mod deliver;
@@ -30,6 +31,7 @@ mod transport;
 mod testing;
 
 pub use attribute::AttributeLimits;
+pub use backlog::DiskQueue;
 pub use config::{
     Compression, Config, ConfigError, Identity, Mistake, Protocol, QueueOptions, Sampler, Settings,
     Sums, Target,
@@ -42,7 +44,7 @@ pub use openmetrics::CONTENT_TYPE;
 pub use resource::ResourceAttributes;
 pub use span::{CacheWriteName, SpanOptions};
 pub use spool::{
-    Batch, Count, Counters, KINDS, PushError, Pushed, Recovery, Settings as SpoolSettings, Spool,
-    SpoolError, Stored, Tally,
+    Batch, Count, Counters, KINDS, Most, PushError, Pushed, Recovery, Settings as SpoolSettings,
+    Spool, SpoolError, Stored, Tally,
 };
 pub use transport::TlsError;

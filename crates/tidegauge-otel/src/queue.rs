@@ -27,6 +27,18 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
+    /// Every signal.
+    pub(crate) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// Its number in files; never to be changed.
+    pub(crate) fn kind(self) -> u8 {
+        match self {
+            Self::Traces => 0,
+            Self::Metrics => 1,
+            Self::Logs => 2,
+        }
+    }
+
     /// The word used in our own log lines.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,13 +54,15 @@ impl Signal {
         }
     }
 
-    fn acked(self, health: &Health, units: u64) {
+    /// Books units as delivered.
+    pub(crate) fn acked(self, health: &Health, units: u64) {
         if self == Self::Traces {
             health.spans_delivered(units);
         }
     }
 
-    fn dropped(self, health: &Health, reason: Dropped, units: u64) {
+    /// Books units as dropped.
+    pub(crate) fn dropped(self, health: &Health, reason: Dropped, units: u64) {
         match self {
             Self::Traces => health.span_dropped(reason, units),
             Self::Metrics => health.point_dropped(reason, units),
@@ -58,7 +72,7 @@ impl Signal {
 }
 
 /// One encoded span, metric or log record.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Piece {
     /// The scope it belongs to.
     pub(crate) scope: Scope,
@@ -123,11 +137,15 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 struct State {
     waiting: VecDeque<Piece>,
-    /// Bytes of `waiting` and `in_flight`.
+    /// Bytes of `waiting`, `in_flight` and `moving`.
     bytes: usize,
     /// Bytes of `waiting`, without overhead.
     message: usize,
     in_flight: Vec<Piece>,
+    /// On its way to the disk.
+    moving: Option<Piece>,
+    /// Why pieces go when there is no room: what keeps them from going to the disk, if anything.
+    overflow: Dropped,
     /// Pieces in the next batch at most; lowered when the collector says too large.
     batch: usize,
     closed: Option<Dropped>,
@@ -141,6 +159,8 @@ impl Queue {
             bytes: 0,
             message: 0,
             in_flight: Vec::new(),
+            moving: None,
+            overflow: Dropped::QueueFull,
             batch: options.batch_pieces,
             closed: None,
         };
@@ -151,12 +171,15 @@ impl Queue {
     pub(crate) fn push(&self, pieces: impl IntoIterator<Item = Piece>) {
         let mut state = self.lock();
         let (was_empty, was_full) = (state.waiting.is_empty(), self.is_full(&state));
+        let was_crowded = self.is_crowded(&state);
         for piece in pieces {
             self.admit(&mut state, piece);
         }
         self.make_room(&mut state);
         // Otherwise the sender already knows when to look again.
-        let news = was_empty && !state.waiting.is_empty() || !was_full && self.is_full(&state);
+        let news = was_empty && !state.waiting.is_empty()
+            || !was_full && self.is_full(&state)
+            || !was_crowded && self.is_crowded(&state);
         drop(state);
         if news {
             self.came.notify_one();
@@ -214,10 +237,10 @@ impl Queue {
             }
             Settled::TooLarge => {
                 state.batch = (state.in_flight.len() / 2).max(1);
-                put_back(&mut state);
+                put_batch_back(&mut state);
             }
             Settled::Retry { now } => {
-                put_back(&mut state);
+                put_batch_back(&mut state);
                 while state
                     .waiting
                     .front()
@@ -230,17 +253,73 @@ impl Queue {
         }
     }
 
+    /// Pieces that wait, without those on their way.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Whether half of the room is taken.
+    pub(crate) fn crowded(&self) -> bool {
+        self.is_crowded(&self.lock())
+    }
+
+    /// The oldest piece, to be kept elsewhere. It counts as queued here until one of the next three
+    /// says what became of it; there is one at a time.
+    pub(crate) fn begin_move(&self) -> Option<Piece> {
+        let mut state = self.lock();
+        let piece = state.waiting.pop_front()?;
+        state.message -= piece.bytes.len();
+        state.moving = Some(piece.clone());
+        Some(piece)
+    }
+
+    /// The piece is elsewhere. False if it was given up here in the meantime.
+    pub(crate) fn moved(&self) -> bool {
+        let mut state = self.lock();
+        state.overflow = Dropped::QueueFull;
+        self.forget_moving(&mut state).is_some()
+    }
+
+    /// There is no place elsewhere, for this reason; it stays here, at the front.
+    pub(crate) fn not_moved(&self, reason: Dropped) {
+        let mut state = self.lock();
+        put_back(&mut state);
+        state.overflow = reason;
+        self.make_room(&mut state);
+    }
+
+    /// It can be kept nowhere.
+    pub(crate) fn drop_moving(&self, reason: Dropped) {
+        let mut state = self.lock();
+        if let Some(units) = self.forget_moving(&mut state) {
+            self.signal.dropped(&self.health, reason, units);
+        }
+    }
+
+    fn forget_moving(&self, state: &mut State) -> Option<u64> {
+        let piece = state.moving.take()?;
+        state.bytes -= piece.size();
+        self.signal.queued(&self.health, -signed(piece.units));
+        Some(piece.units)
+    }
+
     /// Drops everything for `reason`, and whatever comes later. Done once; the first reason stays.
     pub(crate) fn close(&self, reason: Dropped) {
         let mut state = self.lock();
         state.closed.get_or_insert(reason);
         put_back(&mut state);
+        put_batch_back(&mut state);
         while self.drop_oldest(&mut state, reason) {}
     }
 
     /// Whether a whole batch waits.
     fn is_full(&self, state: &State) -> bool {
         state.waiting.len() >= state.batch || state.message >= self.options.batch_bytes
+    }
+
+    /// Whether half of the room is taken.
+    fn is_crowded(&self, state: &State) -> bool {
+        state.bytes > self.options.bytes / 2 || state.waiting.len() > self.options.pieces / 2
     }
 
     fn admit(&self, state: &mut State, piece: Piece) {
@@ -258,9 +337,10 @@ impl Queue {
 
     fn make_room(&self, state: &mut State) {
         while state.bytes > self.options.bytes
-            || state.waiting.len() + state.in_flight.len() > self.options.pieces
+            || state.waiting.len() + state.in_flight.len() + usize::from(state.moving.is_some())
+                > self.options.pieces
         {
-            if !self.drop_oldest(state, Dropped::QueueFull) {
+            if !self.drop_oldest(state, state.overflow) {
                 break;
             }
         }
@@ -305,8 +385,16 @@ impl Queue {
     }
 }
 
-/// Returns the batch to the front, in order.
+/// Returns the piece that was to go elsewhere to the front.
 fn put_back(state: &mut State) {
+    if let Some(piece) = state.moving.take() {
+        state.message += piece.bytes.len();
+        state.waiting.push_front(piece);
+    }
+}
+
+/// Returns the batch to the front, in order.
+fn put_batch_back(state: &mut State) {
     let batch = std::mem::take(&mut state.in_flight);
     for piece in batch.into_iter().rev() {
         state.message += piece.bytes.len();

@@ -267,7 +267,11 @@ metrics! {
     SPANS_DROPPED = Counter "tidegauge.spans.dropped" "{span}" &[],
         "Spans that were dropped.";
     SPANS_QUEUED = UpDownCounter "tidegauge.spans.queued" "{span}" &[],
-        "Spans that wait to be delivered.";
+        "Spans that wait in memory to be delivered.";
+    SPANS_QUEUED_DISK = UpDownCounter "tidegauge.spans.queued_disk" "{span}" &[],
+        "Spans that wait on disk to be delivered.";
+    SPANS_RECOVERED = Counter "tidegauge.spans.recovered" "{span}" &[],
+        "Spans that were found on disk, made before this process began.";
     POINTS_DROPPED = Counter "tidegauge.points.dropped" "{data_point}" &[],
         "Metric points that were dropped or replaced by newer ones.";
     LOGS_DROPPED = Counter "tidegauge.logs.dropped" "{log_record}" &[],

@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 mod disk;
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 mod header;
 mod ledger;
 mod segment;
@@ -105,7 +105,8 @@ pub enum PushError {
 }
 
 impl PushError {
-    fn of(error: io::Error) -> Self {
+    /// What a failed write was.
+    pub(crate) fn of(error: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match error.kind() {
             StorageFull | QuotaExceeded | FileTooLarge => Self::Full(error),
@@ -148,6 +149,15 @@ pub struct Stored {
     pub payload: Bytes,
     /// Records of its kind before it.
     number: u64,
+}
+
+/// Bounds of a [`Batch`] that has more than one record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Most {
+    /// Records in it.
+    pub records: usize,
+    /// Bytes of payload in it.
+    pub bytes: usize,
 }
 
 /// The oldest records of a kind. To be acknowledged, or let go: then they come again.
@@ -299,13 +309,18 @@ impl Spool {
     /// one. Kinds are read and acknowledged independently of each other. An error says that the
     /// process could not read (too many open files, say); no record is lost by it.
     pub fn peek(&mut self, kind: u8, max_bytes: usize) -> io::Result<Batch> {
+        self.peek_some(kind, Most { records: usize::MAX, bytes: max_bytes })
+    }
+
+    /// Like [`peek`](Self::peek), with at most so many records too.
+    pub fn peek_some(&mut self, kind: u8, most: Most) -> io::Result<Batch> {
         let next = self.places.get(usize::from(kind)).copied().unwrap_or_default();
         let upto = self.retired.of(kind);
         let mut batch = Batch { kind, records: Vec::new(), bytes: 0, upto, first: None, next };
         if self.queued().of(kind).records == 0 {
             return Ok(batch);
         }
-        let read = self.fill(&mut batch, max_bytes);
+        let read = self.fill(&mut batch, most);
         if let Some(place) = self.places.get_mut(usize::from(kind)) {
             *place = batch.first.unwrap_or(batch.next);
         }
@@ -509,11 +524,11 @@ impl Spool {
 /// Reading.
 impl Spool {
     /// Reads on from `batch.next` until the batch is full or there is no more.
-    fn fill(&mut self, batch: &mut Batch, max_bytes: usize) -> io::Result<()> {
+    fn fill(&mut self, batch: &mut Batch, most: Most) -> io::Result<()> {
         let after = |place: Place, segment: &Segment| segment.key() >= place.key;
         while let Some(index) = self.segments.iter().position(|segment| after(batch.next, segment))
         {
-            match self.read(index, batch, max_bytes) {
+            match self.read(index, batch, most) {
                 Ok(true) => return Ok(()),
                 // More may be added to the last one.
                 Ok(false) if index + 1 == self.segments.len() => return Ok(()),
@@ -534,7 +549,7 @@ impl Spool {
     }
 
     /// Reads on within a segment. Whether the batch is full.
-    fn read(&self, index: usize, batch: &mut Batch, max_bytes: usize) -> Result<bool, Trouble> {
+    fn read(&self, index: usize, batch: &mut Batch, most: Most) -> Result<bool, Trouble> {
         let Some(segment) = self.segments.get(index) else { return Ok(false) };
         if batch.next.key < segment.key() {
             batch.next = Place { key: segment.key(), at: 0 };
@@ -549,7 +564,8 @@ impl Spool {
             let number = found.header.before.of(batch.kind).records;
             if found.header.kind == batch.kind && number >= batch.upto.records {
                 let bytes = batch.bytes.saturating_add(found.header.length as usize);
-                if bytes > max_bytes && !batch.is_empty() {
+                let full = bytes > most.bytes || batch.records.len() >= most.records;
+                if full && !batch.is_empty() {
                     return Ok(true);
                 }
                 if let Some(payload) = walk.payload(&found).map_err(|_| Trouble::Unreadable)? {

@@ -205,7 +205,9 @@ impl Console {
             "spans": {
                 "made": health.spans(),
                 "delivered": health.spans_acked(),
+                "recovered": health.spans_recovered(),
                 "queued": health.spans_queued(),
+                "queued_disk": health.spans_queued_disk(),
                 "dropped": dropped(Health::spans_dropped),
             },
             "points_dropped": dropped(Health::points_dropped),

@@ -258,6 +258,7 @@ impl Parts {
     /// to be at once, what is here is still written down, but no collector is waited for.
     async fn settle(self, stopper: &Stopper) {
         let (done, settled) = oneshot::channel();
+        let telemetry = Arc::clone(&self.telemetry);
         let settle = move || {
             self.pipeline.shutdown(SETTLE);
             if let Some(recorder) = &self.recorder {
@@ -273,7 +274,11 @@ impl Parts {
         }
         tokio::select! {
             _ = settled => {}
-            () = async { stopper.aborted.cancelled().await; sleep(AT_ONCE).await } => {}
+            () = async {
+                stopper.aborted.cancelled().await;
+                telemetry.hurry();
+                sleep(AT_ONCE).await;
+            } => {}
         }
     }
 }

@@ -87,6 +87,7 @@ pub(super) fn resolve(
         // Sums are collected whole: there is nothing to wait for, and the next ones replace them.
         metric_queue: QueueOptions { bytes: total / 8, delay: Duration::ZERO, ..read.base_queue() },
         log_queue: read.queue("OTEL_BLRP", total / 8),
+        disk_queue: settings.disk_queue.clone(),
         spans: read.options("OTEL_SPAN_"),
         events: read.options("OTEL_LOGRECORD_"),
         metric: MetricOptions {

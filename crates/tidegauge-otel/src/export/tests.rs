@@ -14,6 +14,8 @@ use crate::config::{Compression, Config, Identity, Protocol, Settings, Sums};
 use crate::testing::collector::{Collector, Reply, Seen};
 use crate::testing::{records, shown};
 
+mod disk;
+
 const PAUSE: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
 
@@ -40,7 +42,7 @@ fn traces_only(collector: &Collector, protocol: Protocol) -> Config {
 
 fn start(config: Config) -> (Arc<Telemetry>, Arc<Health>) {
     let health = Arc::new(Health::default());
-    let telemetry = Telemetry::start_with(config, Arc::clone(&health), PAUSE).unwrap();
+    let telemetry = Telemetry::start_with(config, Arc::clone(&health), PAUSE, Some(PAUSE)).unwrap();
     (telemetry, health)
 }
 
@@ -51,7 +53,9 @@ fn dropped(health: &Health) -> u64 {
 #[track_caller]
 fn assert_books(health: &Health) {
     let queued = u64::try_from(health.spans_queued()).unwrap();
-    assert_eq!(health.spans(), health.spans_acked() + dropped(health) + queued);
+    let disk = u64::try_from(health.spans_queued_disk()).unwrap();
+    let out = health.spans_acked() + dropped(health) + queued + disk;
+    assert_eq!(health.spans() + health.spans_recovered(), out);
 }
 
 const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];

@@ -1,6 +1,7 @@
 //! What this process knows about itself, as metrics that are read when the sums are.
 //!
-//! Among them the books of the spans: created = acked + dropped + queued.
+//! Among them the books of the spans: created + recovered = acked + dropped + queued in
+//! memory and on disk.
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::RECORDS, Health::records),
     (name::SPANS_CREATED, Health::spans),
     (name::SPANS_ACKED, Health::spans_acked),
+    (name::SPANS_RECOVERED, Health::spans_recovered),
     (name::CLIENT_DISCONNECTS, Health::disconnects),
     (name::OBSERVATIONS_PARTIAL, Health::partial),
     (name::UNPRICED, Health::unpriced),
@@ -34,6 +36,7 @@ const TOTALS: &[(Metric, Total)] = &[
 
 const AMOUNTS: &[(Metric, Amount)] = &[
     (name::SPANS_QUEUED, Health::spans_queued),
+    (name::SPANS_QUEUED_DISK, Health::spans_queued_disk),
     (name::STREAMS_ACTIVE, Health::streams),
     (name::CONNECTIONS_ACTIVE, Health::connections),
 ];

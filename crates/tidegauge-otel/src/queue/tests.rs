@@ -165,3 +165,37 @@ fn a_closed_queue_drops_all_and_a_late_answer_changes_nothing() {
     assert_eq!(bench.books(), (0, 0, 8));
     assert_eq!(bench.due(Duration::from_secs(9)), Due::Never);
 }
+
+#[test]
+fn a_piece_on_its_way_elsewhere_is_queued_until_it_is_there() {
+    let bench = bench(options());
+    bench.push(0..3, Duration::ZERO);
+    assert_eq!(bench.queue.begin_move().unwrap().bytes[0], 0);
+    assert_eq!(bench.books(), (3, 0, 0));
+    bench.queue.not_moved(Dropped::DiskFull);
+    assert_eq!(bench.queue.begin_move().unwrap().bytes[0], 0);
+    assert!(bench.queue.moved());
+    // On disk now, where it is counted: these books end here.
+    assert_eq!((bench.health.spans_queued(), bench.queue.len()), (2, 2));
+    bench.queue.begin_move().unwrap();
+    bench.queue.drop_moving(Dropped::TooLarge);
+    bench.queue.begin_move().unwrap();
+    bench.queue.close(Dropped::ShutdownDeadline);
+    assert!(!bench.queue.moved(), "given up in the meantime");
+    assert_eq!(bench.health.spans_dropped(Dropped::TooLarge), 1);
+    assert_eq!(bench.health.spans_dropped(Dropped::ShutdownDeadline), 1);
+    assert_eq!(bench.health.spans_queued(), 0);
+}
+
+#[test]
+fn f40_what_memory_cannot_hold_is_counted_under_what_the_disk_did() {
+    let bench = bench(QueueOptions { pieces: 4, ..options() });
+    bench.push(0..6, Duration::ZERO);
+    assert_eq!(bench.health.spans_dropped(Dropped::QueueFull), 2);
+    bench.queue.begin_move().unwrap();
+    bench.queue.not_moved(Dropped::DiskFull);
+    bench.push(6..9, Duration::ZERO);
+    assert_eq!(bench.health.spans_dropped(Dropped::DiskFull), 3);
+    assert_eq!(bench.take(), [5, 6, 7, 8]);
+    assert_eq!(bench.books(), (4, 0, 5));
+}

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 
 /// What can fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Open,
     Create,
     Read,
@@ -22,12 +22,12 @@ type Plan = Box<dyn FnMut(Op) -> Option<io::ErrorKind>>;
 thread_local! { static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) } }
 
 /// From now on asks `plan` before each operation; until [`clear`].
-pub(super) fn plan(plan: impl FnMut(Op) -> Option<io::ErrorKind> + 'static) {
+pub(crate) fn plan(plan: impl FnMut(Op) -> Option<io::ErrorKind> + 'static) {
     PLAN.set(Some(Box::new(plan)));
 }
 
 /// Nothing fails any more.
-pub(super) fn clear() {
+pub(crate) fn clear() {
     PLAN.set(None);
 }
 

@@ -251,6 +251,28 @@ pub(crate) struct Telemetry {
     /// Attributes outside the semantic conventions, for backends that look for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,
+    /// Keep on disk what a receiver does not take, through its outages and our restarts; `{}` is
+    /// enough where `data_dir` is set. Default: nothing is kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_queue: Option<DiskQueueWord>,
+}
+
+/// Telemetry that waits on disk.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiskQueueWord {
+    /// Its directory, for one process at a time. Default: `queue` in `data_dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Bytes of all its files; past them the oldest file goes. Default 1GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Size>,
+    /// Bytes of one file. Default 16MiB, at least 4MiB, at most half of `max_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment_bytes: Option<Size>,
+    /// The time whose telemetry a power cut may take. Default 500ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsync: Option<Time>,
 }
 
 /// An OTLP receiver.

@@ -144,6 +144,21 @@ pub struct Telemetry {
     pub metric_tags: Vec<String>,
     /// Whether spans carry `gen_ai.usage.cost`.
     pub usage_cost: bool,
+    /// Where what a receiver does not take is kept; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+}
+
+/// Telemetry that waits on disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiskQueue {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Bytes of all its files.
+    pub max_bytes: u64,
+    /// Bytes of one file.
+    pub segment_bytes: u64,
+    /// The time whose telemetry a power cut may take.
+    pub fsync: Duration,
 }
 
 /// An OTLP receiver, as far as the file names one.

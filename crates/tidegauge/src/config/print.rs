@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
-    Compat, Console as ConsoleFile, ConsoleWord, File, Limits as LimitsFile, ListenTls as TlsFile,
-    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile,
-    SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
-    Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
+    Compat, Console as ConsoleFile, ConsoleWord, DiskQueueWord, File, Limits as LimitsFile,
+    ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord,
+    Sampling, SecretFile, SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord,
+    TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
@@ -138,6 +138,12 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         trace_header: Some(telemetry.trace_header),
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
         compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
+        disk_queue: telemetry.disk_queue.as_ref().map(|queue| DiskQueueWord {
+            path: Some(path(&queue.path)),
+            max_bytes: Some(Size(queue.max_bytes)),
+            segment_bytes: Some(Size(queue.segment_bytes)),
+            fsync: Some(Time(queue.fsync)),
+        }),
     }
 }
 

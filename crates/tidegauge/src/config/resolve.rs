@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tidegauge_core::Trust;
 use tidegauge_measure::{OwnPrice, Prices};
-use tidegauge_otel::MetricOptions;
+use tidegauge_otel::{MetricOptions, SpoolSettings};
 use tidegauge_wire::default_provider;
 
 use super::file::{
-    ConsoleWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord, LogFormat,
-    Telemetry as TelemetryWord, TrustWord,
+    ConsoleWord, DiskQueueWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord,
+    LogFormat, Telemetry as TelemetryWord, TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
@@ -24,11 +24,15 @@ use super::shape::{listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
-use super::{Config, Console, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
+use super::{Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
 use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
 const LEAST_HEAD: u64 = 8 << 10;
+
+/// The least that a file of the disk queue may be limited to, in bytes: it must take the largest
+/// span there can be.
+const LEAST_SEGMENT: u64 = 4 << 20;
 
 /// What was typed.
 #[derive(Clone, Copy)]
@@ -184,7 +188,8 @@ impl Resolver<'_> {
             listen,
             listen_tls: self.listen_tls(file),
             console: self.console(file, listen),
-            telemetry: self.telemetry(file.telemetry.clone().unwrap_or_default()),
+            telemetry: self
+                .telemetry(file.telemetry.clone().unwrap_or_default(), file.data_dir.as_deref()),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
             limits: self.limits(&file.limits.clone().unwrap_or_default()),
@@ -266,7 +271,7 @@ impl Resolver<'_> {
         Some(Console { listen, token })
     }
 
-    fn telemetry(&mut self, word: TelemetryWord) -> Telemetry {
+    fn telemetry(&mut self, word: TelemetryWord, data_dir: Option<&Path>) -> Telemetry {
         let sampling = word.sampling.unwrap_or_default();
         if let Some(ratio) = sampling.ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
             let message = format!("expected a number from 0 to 1, found `{ratio}`");
@@ -298,7 +303,45 @@ impl Resolver<'_> {
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
             usage_cost: word.compat.unwrap_or_default().usage_cost.unwrap_or(true),
+            disk_queue: word.disk_queue.and_then(|word| self.disk_queue(word, data_dir)),
         }
+    }
+
+    fn disk_queue(&mut self, word: DiskQueueWord, data_dir: Option<&Path>) -> Option<DiskQueue> {
+        let wrong = self.mistakes.len();
+        let path = word.path.filter(|path| !path.as_os_str().is_empty());
+        let path = path.or_else(|| Some(data_dir?.join("queue"))).unwrap_or_else(|| {
+            let message = "it has no directory: set its `path`, or `data_dir`";
+            self.wrong(&["telemetry", "disk_queue"], message.to_owned(), None);
+            PathBuf::new()
+        });
+        let default = SpoolSettings::default();
+        let max_bytes = word.max_bytes.map_or(default.cap_bytes, |size| size.0);
+        // What is not set follows what is.
+        let segment_bytes = default.segment_bytes.min(max_bytes / 2);
+        let segment_bytes = word.segment_bytes.map_or(segment_bytes, |size| size.0);
+        let fsync = word.fsync.map_or(default.fsync_every, |time| time.0);
+        let (at_least, at_most) = (Size(LEAST_SEGMENT), Size(max_bytes / 2));
+        let whole = Size(2 * LEAST_SEGMENT);
+        let mut check = |good: bool, key, message: String| {
+            if !good {
+                self.wrong(&["telemetry", "disk_queue", key], message, None);
+            }
+        };
+        check(max_bytes >= whole.0, "max_bytes", format!("expected {whole} or more"));
+        check(
+            max_bytes < whole.0 || (LEAST_SEGMENT..=at_most.0).contains(&segment_bytes),
+            "segment_bytes",
+            format!("expected {at_least} to {at_most}, half of `max_bytes`"),
+        );
+        let message = "expected more than nothing, found `0ms`".to_owned();
+        check(!fsync.is_zero(), "fsync", message);
+        (self.mistakes.len() == wrong).then_some(DiskQueue {
+            path,
+            max_bytes,
+            segment_bytes,
+            fsync,
+        })
     }
 
     /// What the exporter makes of it; its mistakes are ours.
@@ -417,7 +460,7 @@ impl Resolver<'_> {
         Secret::find(word, self.outside).map_err(|message| self.wrong(path, message, None)).ok()
     }
 
-    pub(super) fn readable_by_others(&mut self, file: &std::path::Path) {
+    pub(super) fn readable_by_others(&mut self, file: &Path) {
         let shown = file.display();
         self.warnings.push(Warning(format!(
             "{shown} can be read by others than its owner: chmod 600 {shown}"

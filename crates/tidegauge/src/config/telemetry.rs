@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidegauge_otel::{ConfigError, Histograms, Mistake, Settings, SpanOptions};
+use tidegauge_otel::{
+    ConfigError, DiskQueue, Histograms, Mistake, Settings, SpanOptions, SpoolSettings,
+};
 
 use super::file::{CompressionWord, HistogramsWord, ProtocolWord};
 use super::{Config, Outside};
@@ -78,6 +80,14 @@ fn settings(config: &Config) -> Settings {
         metric_tags: Some(telemetry.metric_tags.clone()),
         queue_bytes: usize::try_from(config.limits.telemetry_queue).ok(),
         max_retry_age: None,
+        disk_queue: telemetry.disk_queue.as_ref().map(|queue| DiskQueue {
+            dir: queue.path.clone(),
+            settings: SpoolSettings {
+                cap_bytes: queue.max_bytes,
+                segment_bytes: queue.segment_bytes,
+                fsync_every: queue.fsync,
+            },
+        }),
         spans: SpanOptions { usage_cost: telemetry.usage_cost, ..SpanOptions::default() },
         diagnostics: telemetry.diagnostics,
         secure: config.listen_tls.is_some(),

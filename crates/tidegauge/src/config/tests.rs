@@ -196,6 +196,22 @@ fn each_mistake_is_told_with_its_place() {
             "t.yaml:1:27: telemetry.trace_header: expected true or false, found `maybe`",
         ),
         (
+            "telemetry: {disk_queue: {}}",
+            "t.yaml:1:25: telemetry.disk_queue: it has no directory: set its `path`, or `data_dir`",
+        ),
+        (
+            "telemetry: {disk_queue: {path: q, max_bytes: 1MiB}}",
+            "t.yaml:1:46: telemetry.disk_queue.max_bytes: expected 8MiB or more",
+        ),
+        (
+            "telemetry: {disk_queue: {path: q, max_bytes: 16MiB, segment_bytes: 9MiB}}",
+            "t.yaml:1:68: telemetry.disk_queue.segment_bytes: expected 4MiB to 8MiB, half of `max_bytes`",
+        ),
+        (
+            "telemetry: {disk_queue: {path: q, fsync: 0s}}",
+            "t.yaml:1:42: telemetry.disk_queue.fsync: expected more than nothing, found `0ms`",
+        ),
+        (
             "telemetry: {otlp: {endpoint: localhost}}",
             "t.yaml:1:30: telemetry.otlp.endpoint: expected a URL with http:// or https:// and a host",
         ),
@@ -444,6 +460,27 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
+/// It is off unless it is asked for, and then it needs no more than a directory.
+#[test]
+fn the_disk_queue_is_where_it_is_said_to_be() {
+    let queue = |text: &str| config(text).telemetry.disk_queue;
+    assert_eq!(queue("data_dir: /d"), None);
+    let usual = DiskQueue {
+        path: "/d/queue".into(),
+        max_bytes: 1 << 30,
+        segment_bytes: 16 << 20,
+        fsync: Duration::from_millis(500),
+    };
+    assert_eq!(queue("{data_dir: /d, telemetry: {disk_queue: {}}}"), Some(usual.clone()));
+    let small = DiskQueue { max_bytes: 20 << 20, segment_bytes: 10 << 20, ..usual };
+    let text = "{data_dir: /d, telemetry: {disk_queue: {max_bytes: 20MiB}}}";
+    assert_eq!(queue(text), Some(small.clone()));
+    let text = "telemetry: {disk_queue: {path: /q, max_bytes: 20MiB}}";
+    assert_eq!(queue(text), Some(DiskQueue { path: "/q".into(), ..small }));
+    let exporter = resolved(text, &Overrides::default()).unwrap().exporter;
+    assert_eq!(exporter.disk_queue.unwrap().settings.cap_bytes, 20 << 20);
+}
+
 prop_compose! {
     fn any_config()(
         port in 1..u16::MAX,
@@ -459,6 +496,7 @@ prop_compose! {
         records in 1..u32::MAX,
         prefix in "(/[a-z]{1,5}){0,2}",
         texts in prop::collection::vec(word(), 8),
+        disk in "[a-z/$ {}]{1,8}",
         price in "[0-9]{1,5}(\\.[0-9]{1,12})?",
         json in prop::option::of(any::<bool>()),
         explicit in any::<bool>(),
@@ -490,6 +528,12 @@ prop_compose! {
         config.telemetry.histograms = if explicit { HistogramsWord::Explicit } else { HistogramsWord::Exponential };
         config.telemetry.otlp.timeout = head.map(ms);
         config.telemetry.otlp.endpoint = Some("http://localhost:4317".to_owned());
+        config.telemetry.disk_queue = parent_based.map(|_| DiskQueue {
+            path: PathBuf::from(disk),
+            max_bytes: 1 << 40,
+            segment_bytes: u64::from(records) + (4 << 20),
+            fsync: ms(connect),
+        });
         config.prices = vec![OwnPrice {
             upstream: explicit.then(|| "zz".to_owned()),
             model: format!("m{e}"),
