@@ -213,7 +213,9 @@ fn table(headers: &HeaderMap, table: &[(&str, Says)], told: &mut Told) {
             }
             continue;
         }
-        let Some(value) = headers.get(*name) else { continue };
+        // Comparing is cheaper here than hashing each name: few headers, and few of them as long.
+        let told_by = headers.iter().find(|(header, _)| header.as_str() == *name);
+        let Some((_, value)) = told_by else { continue };
         match says {
             Says::TagList => told.tag_list(&text(value)),
             Says::Metadata => told.metadata(&text(value)),

@@ -12,8 +12,6 @@ use crate::check::{ALLOW, Refusal};
 
 /// Upstreams that are named to somebody who asked for none.
 const NAMED: usize = 50;
-/// Bytes of a client's path that are repeated to it.
-const REPEATED: usize = 200;
 
 /// Answers for an upstream that did not, in a shape its clients can read.
 pub(crate) fn failed(failure: Failure, dialect: &dyn Dialect) -> Response<Reply> {
@@ -45,22 +43,17 @@ pub(crate) fn refused(refusal: Refusal) -> Response<Reply> {
 }
 
 /// Answers a request for which there is no upstream, and says how to ask for one.
-pub(crate) fn unrouted(
-    policy: &Policy,
-    listen: std::net::SocketAddr,
-    path: &str,
-) -> Response<Reply> {
+pub(crate) fn unrouted(policy: &Policy, listen: std::net::SocketAddr) -> Response<Reply> {
     let names = policy.upstreams.iter().map(|upstream| &*upstream.name).take(NAMED);
     let names = names.collect::<Vec<_>>();
-    let message = match names.first() {
+    let usual = policy.default_upstream.as_ref().map(|upstream| &*upstream.name);
+    let message = match usual.or_else(|| names.first().copied()) {
         None => "No upstream is configured.".to_owned(),
-        Some(first) => {
-            let path = path.get(..REPEATED).unwrap_or(path);
-            let path = if path.len() > REPEATED { "/" } else { path };
+        Some(usual) => {
             let known = names.join(", ");
             format!(
-                "No upstream for this path. Put the name of one before it, such as \
-                 http://{listen}/{first}{path}. Known upstreams: {known}."
+                "No upstream for this path. A path begins with the name of one, such as \
+                 http://{listen}/{usual}/... Known upstreams: {known}."
             )
         }
     };

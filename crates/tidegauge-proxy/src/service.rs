@@ -81,7 +81,7 @@ async fn answer(
     };
     let Some(route) = route::find(&policy, asked) else {
         shared.health.request_rejected(Rejected::Route, 1);
-        let response = rescue::unrouted(&policy, shared.local, parts.uri.path());
+        let response = rescue::unrouted(&policy, shared.local);
         return unread(response, &body, parts.version);
     };
     let accept = shared.config.clock.now().saturating_sub(began.since);
