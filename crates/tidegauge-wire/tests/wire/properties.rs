@@ -233,6 +233,8 @@ fn paths_are_named_after_their_ends() {
         ),
         ("openrouter", "GET", "/api/v1/models/a/b", "models", "/api/v1/models/{path}"),
         ("azure", "POST", "/models/chat/completions", "chat", "/models/chat/completions"),
+        // Azure's, behind a name that is also this provider's.
+        ("openai", "POST", "/deployments/d/chat/completions", "other", "/{path}"),
         (
             "azure",
             "POST",
