@@ -59,7 +59,9 @@ const LIMITS: &[(&str, &str, &str)] = &[
 
 /// Reads the headers that are known.
 pub(crate) fn read(headers: &HeaderMap, into: &mut Response) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // Comparing is cheaper here than hashing each name: few headers, and few of them as long.
+    let told = |name: &str| headers.iter().find(|(header, _)| header.as_str() == name);
+    let text = |name: &str| told(name).and_then(|(_, value)| value.to_str().ok());
     let number = |name: &str| text(name).and_then(|value| value.trim().parse::<u64>().ok());
     into.request_id = REQUEST_IDS
         .iter()

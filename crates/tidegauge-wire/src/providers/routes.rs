@@ -13,6 +13,9 @@ use crate::provider::Reader;
 /// How many segments a path may have and still be looked up.
 const MAX_SEGMENTS: usize = 16;
 
+/// Bytes that hold nearly every route.
+const ROUTE: usize = 48;
+
 /// Segments that may stand before a pattern and are named in a route; others are `{prefix}`.
 const PREFIXES: &[&str] = &[
     "v1",
@@ -49,11 +52,14 @@ pub(crate) struct Route {
 
 /// The row that a request head matches, and its low-cardinality route.
 pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static Route, Matched)> {
-    let segments: Vec<&str> = segments(head.path).take(MAX_SEGMENTS + 1).collect();
-    if segments.len() > MAX_SEGMENTS {
-        return None;
+    let mut room = [""; MAX_SEGMENTS];
+    let mut count = 0;
+    for segment in segments(head.path) {
+        *room.get_mut(count)? = segment;
+        count += 1;
     }
-    (0..segments.len()).find_map(|from| {
+    let segments = room.get(..count)?;
+    (0..count).find_map(|from| {
         let (prefix, rest) = segments.split_at_checked(from)?;
         let asked = |row: &&Route| row.method.as_ref().is_none_or(|method| method == head.method);
         let row = table.iter().filter(asked).find(|row| fits(row.pattern, rest))?;
@@ -86,7 +92,7 @@ fn fits(pattern: &str, path: &[&str]) -> bool {
 }
 
 fn route(prefix: &[&str], pattern: &str) -> String {
-    let mut route = String::new();
+    let mut route = String::with_capacity(ROUTE);
     let mut parameter = false;
     for segment in prefix {
         let name = match *segment {
@@ -99,6 +105,12 @@ fn route(prefix: &[&str], pattern: &str) -> String {
         route.push_str(name);
     }
     route.push('/');
-    route.push_str(&pattern.replace("{*}", "{path}"));
+    match pattern.strip_suffix("{*}") {
+        Some(pattern) => {
+            route.push_str(pattern);
+            route.push_str("{path}");
+        }
+        None => route.push_str(pattern),
+    }
     route
 }
