@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, OutputType, ProviderError, RateLimit,
-    Request, Response, Splice,
+    Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
+    Response,
 };
 
 use super::headers;
@@ -15,7 +15,7 @@ use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
-use crate::splice::{PassAll, quoted};
+use crate::splice::quoted;
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -42,22 +42,6 @@ impl Dialect for Cohere {
 
     fn matched(&self, head: Head<'_>) -> Matched {
         find(head).map_or_else(routes::unknown, |(matched, _)| matched)
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     /// `{"id", "message"}`
