@@ -1,7 +1,7 @@
 //! Cohere: two generations of chat, vectors, ranking, and a compatible API beside them.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
     Response,
@@ -10,7 +10,7 @@ use tidegauge_core::{
 use super::headers;
 use super::openai::{self, audio};
 use super::plain::{self, Found};
-use super::routes::{self, Route};
+use super::routes::{self, Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
@@ -109,14 +109,6 @@ static ROUTES: &[Route] = &[
     any("v1/datasets", Operation::Batch),
     any("v1/datasets/{id}", Operation::Batch),
 ];
-
-const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
-    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
-}
-
-const fn any(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: None, pattern, operation, reader: None }
-}
 
 /// `POST /v1/chat` and `/v2/chat`. Events of the first are told by `event_type`, of the second by
 /// `type`.
