@@ -67,20 +67,40 @@ pub trait Dialect: Send + Sync + Debug {
     /// What a request asks for. Total: the unknown is [`Operation::Other`].
     fn matched(&self, head: Head<'_>) -> Matched;
 
-    /// Whether asking for usage may need the body before it is forwarded.
-    fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool;
+    /// Whether asking for usage may need the body before it is forwarded. A protocol that never needs
+    /// to be asked says nothing here nor in the next three.
+    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
+        false
+    }
 
     /// Where to ask for usage in a complete request body; `None` when the body is to stay as it is
     /// (no stream, already asked, explicitly declined, not understood).
-    fn splice(&self, body: &[u8]) -> Option<Splice>;
+    fn splice(&self, _body: &[u8]) -> Option<Splice> {
+        None
+    }
 
     /// Whether an error answer says that it does not know the field we added.
-    fn refuses_splice(&self, status: StatusCode, body: &[u8]) -> bool;
+    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
+        false
+    }
 
     /// A filter for the response of a spliced request.
-    fn filter(&self) -> Box<dyn Filter>;
+    fn filter(&self) -> Box<dyn Filter> {
+        Box::new(Everything)
+    }
 
     /// The body of an error answer of ours, in the shape this provider's clients can read (JSON).
     /// `kind` is a low-cardinality identifier, `message` is for people.
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes;
+}
+
+/// A filter that removes nothing.
+struct Everything;
+
+impl Filter for Everything {
+    fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
+        out.push(bytes.clone());
+    }
+
+    fn finish(&mut self, _out: &mut Vec<Bytes>) {}
 }

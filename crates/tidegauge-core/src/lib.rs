@@ -16,6 +16,8 @@ mod observe;
 mod outcome;
 mod policy;
 mod sink;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trace;
 mod usage;
 

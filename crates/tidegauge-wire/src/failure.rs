@@ -37,15 +37,16 @@ fn nested(error: Json<'_>) -> ProviderError {
     let deeper = error.get("innererror").get("code").kept(64);
     let reason = error.get("details").items().find_map(|detail| detail.get("reason").kept(64));
     let message = error.get("message").kept(MAX_MESSAGE);
-    // A router wraps the error of the provider behind it.
-    let raw = error.get("metadata").get("raw").kept(MAX_MESSAGE);
+    // A router wraps the error of the provider behind it, and its own reasons to refuse.
+    let wrapped = error.get("metadata");
+    let flagged = wrapped.get("reasons").items().next().and_then(|reason| reason.kept(64));
+    let flagged = flagged.map(|reason| format!("flagged for {reason}"));
+    let told_by = [message, wrapped.get("raw").kept(MAX_MESSAGE), flagged];
+    let texts: Vec<String> = told_by.into_iter().flatten().collect();
     ProviderError {
         kind: deeper.or(reason).or(told.kind),
         code: told.code,
-        message: match (message, raw) {
-            (Some(message), Some(raw)) => Some(format!("{message} {raw}")),
-            (message, raw) => message.or(raw),
-        },
+        message: (!texts.is_empty()).then(|| texts.join(" ")),
     }
 }
 
@@ -196,7 +197,9 @@ fn context_overflow(status: u16, text: &Text) -> bool {
             "input tokens exceeded",
             "exceeds the available context size",
             "exceeds the context window",
-            "too many tokens: size limit exceeded",
+            "too many tokens:",
+            "exceeds max length",
+            "reduce the length of the messages",
         ]) || text.message_on("input token count", &["exceeds"]))
 }
 
@@ -207,6 +210,8 @@ fn quota(status: u16, text: &Text) -> bool {
             "billing",
             "servicequotaexceeded",
             "insufficient_credits",
+            "exceeded_current_quota",
+            "quota_exceeded",
         ])
         || text.message(&[
             "credit balance is too low",
@@ -215,6 +220,8 @@ fn quota(status: u16, text: &Text) -> bool {
             "requires more credits",
             "perday",
         ])
+        // Elsewhere the word also says that one has to wait a minute.
+        || status == 403 && text.message(&["call volume quota", "exceeded your", "quota exceeded"])
 }
 
 fn content_filter(_status: u16, text: &Text) -> bool {
@@ -223,12 +230,19 @@ fn content_filter(_status: u16, text: &Text) -> bool {
         "content_policy",
         "moderation_blocked",
         "responsibleaipolicyviolation",
-    ]) || text.message(&["content filtering policy", "content management policy"])
+        "content_blocked",
+        "bio_policy",
+    ]) || text.message(&[
+        "content filtering policy",
+        "content management policy",
+        "input was flagged",
+        "flagged for",
+    ])
 }
 
 fn overloaded(status: u16, text: &Text) -> bool {
     status == 529
-        || text.code(&["overloaded", "unavailable"])
+        || text.code(&["overloaded", "unavailable", "capacity_exceeded"])
         || matches!(status, 0 | 500..) && text.message(&["overloaded", "over capacity"])
 }
 
@@ -269,27 +283,44 @@ fn auth(status: u16, text: &Text) -> bool {
         "signature expired",
         "credentials",
     ]);
-    let wrong = ["incorrect api key", "invalid api key", "api key not valid", "invalid x-api-key"];
+    let wrong = [
+        "incorrect api key",
+        "invalid api key",
+        "api key not valid",
+        "api key expired",
+        "invalid x-api-key",
+    ];
     code || matches!(status, 401 | 403) && words || status == 400 && text.message(&wrong)
 }
 
 fn model_not_found(status: u16, text: &Text) -> bool {
     let missing = [
-        "does not exist",
         "not found",
         "is not a valid model",
         "is invalid",
+        "not exist",
         "end of its life",
         "no longer available",
+        "no longer supported",
+        "decommissioned",
     ];
     let refused = matches!(status, 0 | 400 | 404 | 422);
-    text.code(&["model_not_found", "deploymentnotfound", "invalid_model"])
+    let codes = [
+        "model_not_found",
+        "deploymentnotfound",
+        "invalid_model",
+        "model_not_supported",
+        "model_decommissioned",
+        "unknown_model",
+    ];
+    text.code(&codes)
         || refused
             && (text.message_on("model", &missing)
                 || text.message(&[
                     "not a valid model",
                     "supported api model names",
                     "invalid model",
+                    "unknown model",
                 ])
                 || text.message.starts_with("model:"))
 }
@@ -299,7 +330,7 @@ fn permission(_status: u16, text: &Text) -> bool {
 }
 
 fn timeout(_status: u16, text: &Text) -> bool {
-    text.code(&["timeout", "deadline_exceeded"])
+    text.code(&["timeout", "timed_out", "deadline_exceeded"])
 }
 
 fn not_found(_status: u16, text: &Text) -> bool {
@@ -312,11 +343,25 @@ fn request_too_large(_status: u16, text: &Text) -> bool {
 
 fn server_error(status: u16, text: &Text) -> bool {
     let words = ["server_error", "api_error", "internal", "server error", "bad_gateway"];
-    matches!(status, 0 | 500..) && text.code(&words)
+    // Some statuses say more than such a word does.
+    matches!(status, 0 | 500..) && !matches!(status, 503 | 504) && text.code(&words)
 }
 
 fn invalid_request(status: u16, text: &Text) -> bool {
-    let words = ["invalid", "bad_request", "badrequest", "validation", "unsupported", "user_error"];
+    let words = [
+        "invalid",
+        "bad_request",
+        "badrequest",
+        "validation",
+        "unsupported",
+        "user_error",
+        "mismatch",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_file",
+        "failed_to_download_image",
+    ];
     matches!(status, 0 | 400 | 405 | 415 | 422) && text.code(&words)
 }
 
@@ -329,7 +374,11 @@ fn by_status(status: u16) -> Category {
         404 | 410 => Category::NotFound,
         408 | 504 => Category::Timeout,
         413 => Category::RequestTooLarge,
-        429 | 498 => Category::RateLimit,
+        429 => Category::RateLimit,
+        // The client went away; the host tells whoever is left.
+        499 => Category::ClientCancelled,
+        // How one host says that it has no capacity for work that may wait.
+        498 => Category::Overloaded,
         503 | 529 => Category::Overloaded,
         400..=499 => Category::InvalidRequest,
         _ => Category::ServerError,

@@ -93,18 +93,6 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_else(|_| r#""""#.to_owned())
 }
 
-/// A filter that removes nothing.
-#[derive(Debug)]
-pub(crate) struct PassAll;
-
-impl Filter for PassAll {
-    fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
-        out.push(bytes.clone());
-    }
-
-    fn finish(&mut self, _out: &mut Vec<Bytes>) {}
-}
-
 /// What of an event is the client's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Part {

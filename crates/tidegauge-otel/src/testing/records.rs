@@ -3,52 +3,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
+use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{
-    Attempt, Category, Cost, CostStatus, Dialect, End, ErrorType, Exchange, ExchangeId, Failure,
-    Filter, Head, Labels, Matched, Measurement, Money, Observation, Operation, Origin, Outcome,
-    Overhead, Prompt, Propagate, Record, Request, Response, Source, SpanId, Splice, StreamTimes,
-    Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy,
+    Attempt, Category, Cost, End, ErrorType, Exchange, Failure, Labels, Measurement, Operation,
+    Origin, Outcome, Overhead, Prompt, Record, Request, Response, Source, SpanId, StreamTimes,
+    Times, Trace, TraceId, Upstream, Usage,
 };
 
-#[derive(Debug)]
-struct Known(&'static str);
-
-impl Dialect for Known {
-    fn kind(&self) -> &'static str {
-        self.0
-    }
-    fn provider(&self) -> &'static str {
-        self.0
-    }
-    fn claims(&self, _: Head<'_>) -> bool {
-        false
-    }
-    fn matched(&self, _: Head<'_>) -> Matched {
-        Matched { operation: Operation::Other, route: Cow::Borrowed("/{path}") }
-    }
-    fn may_splice(&self, _: Operation, _: Head<'_>) -> bool {
-        false
-    }
-    fn splice(&self, _: &[u8]) -> Option<Splice> {
-        None
-    }
-    fn refuses_splice(&self, _: StatusCode, _: &[u8]) -> bool {
-        false
-    }
-    fn filter(&self) -> Box<dyn Filter> {
-        panic!("no test filters")
-    }
-    fn error_body(&self, _: StatusCode, _: &str, _: &str) -> Bytes {
-        Bytes::new()
-    }
-}
-
-static OPENAI: Known = Known("openai");
-static ANTHROPIC: Known = Known("anthropic");
+static OPENAI: Mute = Mute("openai");
+static ANTHROPIC: Mute = Mute("anthropic");
 
 /// A fake key: it must never be found in anything that leaves.
 pub(crate) const KEY: &str = "sk-test-0123456789";
@@ -57,18 +23,9 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn upstream(dialect: &'static Known, host: &str) -> Arc<Upstream> {
-    Arc::new(Upstream {
-        name: dialect.0.into(),
-        dialect,
-        origin: Origin { secure: true, host: host.to_owned(), port: 443, prefix: String::new() },
-        usage: UsagePolicy::Inject,
-        timeouts: Timeouts { connect: ms(5000), head: None, idle: None },
-        headers: Vec::new(),
-        propagate: Propagate::None,
-        ca: None,
-        client_identity: None,
-    })
+fn upstream(dialect: &'static Mute, host: &str) -> Arc<Upstream> {
+    let origin = Origin { secure: true, host: host.to_owned(), port: 443, prefix: String::new() };
+    Arc::new(Upstream { origin, ..testing::upstream(dialect) })
 }
 
 fn attempt(id: u8, started: u64, ended: u64, status: u16) -> Attempt {
@@ -85,114 +42,60 @@ fn attempt(id: u8, started: u64, ended: u64, status: u16) -> Attempt {
 
 /// A plain chat call that went well.
 pub(crate) fn unary() -> Record {
-    Record {
-        exchange: Exchange {
-            id: ExchangeId::new(1_795_000_000_000, 7),
-            started: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
-            trace: Trace {
-                trace_id: TraceId([1; 16]),
-                parent: Some(SpanId([2; 8])),
-                link: None,
-                sampled: true,
-                state: "vendor=1".to_owned(),
-                server: SpanId([3; 8]),
-                inference: SpanId([4; 8]),
-            },
-            upstream: upstream(&OPENAI, "api.openai.com"),
-            operation: Operation::Chat,
-            route: Cow::Borrowed("/v1/chat/completions"),
-            method: Method::POST,
-            path: "/openai/v1/chat/completions".to_owned(),
-            query: None,
-            secure: false,
-            client: Some("127.0.0.1:50000".parse().expect("an address")),
-            host: Some("localhost:4310".to_owned()),
-            version: Version::HTTP_11,
-            user_agent: Some("test/1".to_owned()),
-            labels: Labels {
-                session: Some("s-1".to_owned()),
-                user: Some("u-1".to_owned()),
-                prompt: Some(Prompt { name: "greet".to_owned(), version: Some("3".to_owned()) }),
-                agent: Some("helper".to_owned()),
-                request_id: None,
-                tags: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
-            },
-            attempts: vec![attempt(5, 1, 400, 200)],
-            status: Some(StatusCode::OK),
-            request_bytes: 812,
-            upstream_bytes: 5120,
-            response_bytes: 5120,
-            times: Times {
-                sent: Some(ms(1)),
-                head: Some(ms(400)),
-                first_byte: Some(ms(401)),
-                last_byte: Some(ms(402)),
-                ended: ms(403),
-            },
-            overhead: Overhead {
-                accept: Duration::from_micros(40),
-                admission: Duration::from_micros(20),
-                connect: ms(30),
-                relay: Duration::from_micros(15),
-            },
-            end: End::Complete,
-            failure: None,
-            injected: false,
+    let mut record = testing::record(exchange());
+    let request = &mut record.observation.request;
+    request.api = Some("chat_completions");
+    request.temperature = Some(0.2);
+    request.labels.user = Some("weaker".to_owned());
+    request.labels.tags = BTreeMap::from([("plan".to_owned(), "pro".to_owned())]);
+    record.observation.response.request_id = Some("req_1".to_owned());
+    record.observation.response.output = true;
+    record.measurement = Measurement {
+        duration: ms(401),
+        total: ms(403),
+        ttfb: Some(ms(400)),
+        ..record.measurement
+    };
+    record
+}
+
+fn exchange() -> Exchange {
+    Exchange {
+        trace: Trace {
+            parent: Some(SpanId([2; 8])),
+            state: "vendor=1".to_owned(),
+            server: SpanId([3; 8]),
+            inference: SpanId([4; 8]),
+            ..testing::trace()
         },
-        observation: Observation {
-            request: Request {
-                model: Some("gpt-4o-mini".to_owned()),
-                api: Some("chat_completions"),
-                max_tokens: Some(256),
-                temperature: Some(0.2),
-                messages: Some(5),
-                tools: Some(2),
-                labels: Labels {
-                    user: Some("weaker".to_owned()),
-                    tags: BTreeMap::from([("plan".to_owned(), "pro".to_owned())]),
-                    ..Labels::default()
-                },
-                ..Request::default()
-            },
-            response: Response {
-                status: Some(StatusCode::OK),
-                id: Some("chatcmpl-1".to_owned()),
-                request_id: Some("req_1".to_owned()),
-                model: Some("gpt-4o-mini-2024-07-18".to_owned()),
-                finish_reasons: vec!["stop".to_owned()],
-                output: true,
-                ..Response::default()
-            },
-            usage: Usage {
-                source: Source::Provider,
-                input: Some(176),
-                cache_read: Some(1024),
-                cache_write_5m: Some(0),
-                output: Some(146),
-                reasoning: Some(64),
-                ..Usage::default()
-            },
-            ..Observation::default()
+        upstream: upstream(&OPENAI, "api.openai.com"),
+        path: "/openai/v1/chat/completions".to_owned(),
+        client: Some("127.0.0.1:50000".parse().expect("an address")),
+        host: Some("localhost:4310".to_owned()),
+        user_agent: Some("test/1".to_owned()),
+        labels: Labels {
+            session: Some("s-1".to_owned()),
+            user: Some("u-1".to_owned()),
+            prompt: Some(Prompt { name: "greet".to_owned(), version: Some("3".to_owned()) }),
+            agent: Some("helper".to_owned()),
+            request_id: None,
+            tags: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
         },
-        measurement: Measurement {
-            duration: ms(401),
-            total: ms(403),
-            ttfb: Some(ms(400)),
-            overhead: Overhead {
-                accept: Duration::from_micros(40),
-                admission: Duration::from_micros(20),
-                connect: ms(30),
-                relay: Duration::from_micros(15),
-            },
-            cost: Cost {
-                status: CostStatus::Priced,
-                amount: Some(Money::from_nanos(229_000)),
-                model: Some("gpt-4o-mini".to_owned()),
-                catalogue: Some("2026-10-30".into()),
-                ..Cost::default()
-            },
-            ..Measurement::default()
+        attempts: vec![attempt(5, 1, 400, 200)],
+        times: Times {
+            sent: Some(ms(1)),
+            head: Some(ms(400)),
+            first_byte: Some(ms(401)),
+            last_byte: Some(ms(402)),
+            ended: ms(403),
         },
+        overhead: Overhead {
+            accept: Duration::from_micros(40),
+            admission: Duration::from_micros(20),
+            connect: ms(30),
+            relay: Duration::from_micros(15),
+        },
+        ..testing::exchange(testing::upstream(&OPENAI))
     }
 }
 

@@ -22,12 +22,10 @@ fn lines(map: &HeaderMap) -> Vec<String> {
 fn trace() -> Trace {
     Trace {
         trace_id: TraceId([0xab; 16]),
-        parent: None,
-        link: None,
-        sampled: true,
         state: "a=1,b=2".to_owned(),
         server: SpanId([1; 8]),
         inference: SpanId([2; 8]),
+        ..tidegauge_core::testing::trace()
     }
 }
 

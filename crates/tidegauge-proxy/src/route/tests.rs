@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Policy, Splice, Upstream};
+use tidegauge_core::{Dialect, Head, Matched, Operation, Policy, Upstream};
 
 use super::{Asked, find};
 use crate::tests::fixture;
@@ -29,18 +29,6 @@ impl Dialect for Alpha {
         let known = head.path == "/known" || head.path.starts_with("/up/alpha/");
         let operation = if known { Operation::Embeddings } else { Operation::Other };
         Matched { operation, route: Cow::Borrowed("/{path}") }
-    }
-    fn may_splice(&self, _: Operation, _: Head<'_>) -> bool {
-        false
-    }
-    fn splice(&self, _: &[u8]) -> Option<Splice> {
-        None
-    }
-    fn refuses_splice(&self, _: StatusCode, _: &[u8]) -> bool {
-        false
-    }
-    fn filter(&self) -> Box<dyn Filter> {
-        unreachable!("nothing is spliced")
     }
     fn error_body(&self, _: StatusCode, _: &str, _: &str) -> Bytes {
         Bytes::new()

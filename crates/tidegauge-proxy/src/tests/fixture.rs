@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tidegauge_core::{
     Begin, Dialect, Exchange, Filter, Head, Health, Matched, Observe, Observers, Operation, Origin,
-    Policy, Propagate, Splice, Timeouts, Trust, Upstream, UsagePolicy,
+    Policy, Splice, Timeouts, Trust, Upstream, testing,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -171,21 +171,12 @@ pub(crate) struct Rig {
 
 /// An upstream named `up` there.
 pub(crate) fn upstream(addr: SocketAddr) -> Upstream {
+    let (host, port) = (addr.ip().to_string(), addr.port());
     Upstream {
         name: "up".into(),
-        dialect: &Fake,
-        origin: Origin {
-            secure: false,
-            host: addr.ip().to_string(),
-            port: addr.port(),
-            prefix: String::new(),
-        },
-        usage: UsagePolicy::Passthrough,
+        origin: Origin { secure: false, host, port, prefix: String::new() },
         timeouts: Timeouts { connect: LONG, head: None, idle: None },
-        headers: Vec::new(),
-        propagate: Propagate::None,
-        ca: None,
-        client_identity: None,
+        ..testing::upstream(&Fake)
     }
 }
 

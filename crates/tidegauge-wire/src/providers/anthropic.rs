@@ -1,11 +1,11 @@
 //! Anthropic: Messages and their stream, token counting, batches, and the legacy completions.
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
 
 use super::plain::{self, Found, Plain};
-use super::routes::Route;
+use super::routes::{Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
@@ -53,14 +53,6 @@ static ROUTES: &[Route] = &[
     any("models", Operation::Models),
     any("models/{id}", Operation::Models),
 ];
-
-const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
-    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
-}
-
-const fn any(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: None, pattern, operation, reader: None }
-}
 
 /// `POST /v1/messages`, also where other clouds serve it.
 pub(crate) struct Messages;

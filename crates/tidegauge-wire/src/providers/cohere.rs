@@ -1,21 +1,21 @@
 //! Cohere: two generations of chat, vectors, ranking, and a compatible API beside them.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, OutputType, ProviderError, RateLimit,
-    Request, Response, Splice,
+    Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
+    Response,
 };
 
 use super::headers;
 use super::openai::{self, audio};
 use super::plain::{self, Found};
-use super::routes::{self, Route};
+use super::routes::{self, Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
-use crate::splice::{PassAll, quoted};
+use crate::splice::quoted;
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -42,22 +42,6 @@ impl Dialect for Cohere {
 
     fn matched(&self, head: Head<'_>) -> Matched {
         find(head).map_or_else(routes::unknown, |(matched, _)| matched)
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     /// `{"id", "message"}`
@@ -125,14 +109,6 @@ static ROUTES: &[Route] = &[
     any("v1/datasets", Operation::Batch),
     any("v1/datasets/{id}", Operation::Batch),
 ];
-
-const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
-    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
-}
-
-const fn any(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: None, pattern, operation, reader: None }
-}
 
 /// `POST /v1/chat` and `/v2/chat`. Events of the first are told by `event_type`, of the second by
 /// `type`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tidegauge_core::{
     Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
 };
@@ -11,7 +11,7 @@ use tidegauge_core::{
 use super::anthropic;
 use super::openai::{self, OpenAi};
 use super::plain::{self, Found};
-use super::routes::{self, Route};
+use super::routes::{self, Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
@@ -103,14 +103,6 @@ static ROUTES: &[Route] = &[
     any("api/copy", Operation::Other),
     any("api/delete", Operation::Other),
 ];
-
-const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
-    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
-}
-
-const fn any(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: None, pattern, operation, reader: None }
-}
 
 /// `POST /api/chat` and `/api/generate`: they differ in where the text stands.
 struct Generate;

@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice};
+use tidegauge_core::{Dialect, Head, Matched};
 
 use super::headers;
 use super::routes::{self, Route};
 use crate::answer::Answer;
 use crate::provider::{Provider, Reader};
-use crate::splice::PassAll;
 
 /// What a request head asks for, and who reads it.
 pub(crate) type Found = (Matched, Option<&'static dyn Reader>);
@@ -51,22 +50,6 @@ impl Dialect for Plain {
 
     fn matched(&self, head: Head<'_>) -> Matched {
         (self.find)(head).map_or_else(routes::unknown, |(matched, _)| matched)
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {

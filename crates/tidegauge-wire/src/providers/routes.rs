@@ -50,6 +50,25 @@ pub(crate) struct Route {
     pub(crate) reader: Option<&'static dyn Reader>,
 }
 
+/// A row for what is read.
+pub(crate) const fn post(
+    pattern: &'static str,
+    operation: Operation,
+    reader: &'static dyn Reader,
+) -> Route {
+    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
+}
+
+/// A row for what is named but not read.
+pub(crate) const fn get(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: Some(Method::GET), pattern, operation, reader: None }
+}
+
+/// The same with any method.
+pub(crate) const fn any(pattern: &'static str, operation: Operation) -> Route {
+    Route { method: None, pattern, operation, reader: None }
+}
+
 /// The row that a request head matches, and its low-cardinality route.
 pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static Route, Matched)> {
     let mut room = [""; MAX_SEGMENTS];

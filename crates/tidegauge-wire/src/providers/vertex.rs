@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Request, Response, Splice,
+    Category, Dialect, Head, Matched, Operation, ProviderError, Request, Response,
 };
 
 use super::anthropic;
@@ -14,7 +14,6 @@ use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader};
-use crate::splice::PassAll;
 
 /// aiplatform.googleapis.com and its regional hosts.
 #[derive(Debug)]
@@ -44,22 +43,6 @@ impl Dialect for Vertex {
             _ => gemini::operation(&path, head.method),
         };
         Matched { operation, route: path.route() }
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {

@@ -1,14 +1,9 @@
 //! One exchange as data, and how to show it to an observer.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use tidegauge_core::{
-    Dialect, End, Exchange, ExchangeId, Head, Labels, Observation, Origin, Overhead, Propagate,
-    SpanId, Timeouts, Times, Trace, TraceId, Upstream, UsagePolicy,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tidegauge_core::{Dialect, Exchange, Head, Observation, testing};
 use tidegauge_wire::{Observer, provider};
 
 /// What was sent and answered.
@@ -84,60 +79,15 @@ fn pieces(body: &[u8], cut: &mut dyn FnMut(usize) -> usize, mut show: impl FnMut
     }
 }
 
-fn exchange(dialect: &'static dyn tidegauge_wire::Provider, case: &Case) -> Exchange {
-    let dialect: &'static dyn Dialect = dialect;
+fn exchange(dialect: &'static dyn Dialect, case: &Case) -> Exchange {
     Exchange {
-        id: ExchangeId::new(0, 0),
-        started: SystemTime::UNIX_EPOCH,
-        trace: Trace {
-            trace_id: TraceId([1; 16]),
-            parent: None,
-            link: None,
-            sampled: true,
-            state: String::new(),
-            server: SpanId([2; 8]),
-            inference: SpanId([3; 8]),
-        },
-        upstream: Arc::new(upstream(dialect)),
-        operation: tidegauge_core::Operation::Other,
-        route: Cow::Borrowed("/{path}"),
         method: case.method.clone(),
         path: case.path.clone(),
         query: case.query.clone(),
-        secure: false,
-        client: None,
-        host: None,
-        version: Version::HTTP_11,
-        user_agent: None,
-        labels: Labels::default(),
-        attempts: Vec::new(),
         status: Some(case.status),
         request_bytes: case.request.len() as u64,
         upstream_bytes: case.response.len() as u64,
         response_bytes: case.response.len() as u64,
-        times: Times::default(),
-        overhead: Overhead::default(),
-        end: End::Complete,
-        failure: None,
-        injected: false,
-    }
-}
-
-fn upstream(dialect: &'static dyn Dialect) -> Upstream {
-    Upstream {
-        name: Arc::from(dialect.kind()),
-        dialect,
-        origin: Origin {
-            secure: false,
-            host: "127.0.0.1".to_owned(),
-            port: 9,
-            prefix: String::new(),
-        },
-        usage: UsagePolicy::Passthrough,
-        timeouts: Timeouts { connect: Duration::from_secs(1), head: None, idle: None },
-        headers: Vec::new(),
-        propagate: Propagate::None,
-        ca: None,
-        client_identity: None,
+        ..testing::exchange(testing::upstream(dialect))
     }
 }

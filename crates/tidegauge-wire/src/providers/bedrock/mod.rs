@@ -10,9 +10,7 @@ mod usage;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
-};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
 
 use self::path::Path;
 use super::headers;
@@ -20,7 +18,6 @@ use super::openai::OpenAi;
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
-use crate::splice::PassAll;
 
 /// bedrock-runtime, in any region.
 #[derive(Debug)]
@@ -47,22 +44,6 @@ impl Dialect for Bedrock {
             }
             None => OpenAi.matched(head),
         }
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {

@@ -12,15 +12,12 @@ mod usage;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
-};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
 
 use self::path::Path;
 use super::openai::OpenAi;
 use crate::field::Json;
 use crate::provider::{Provider, Reader};
-use crate::splice::PassAll;
 
 /// generativelanguage.googleapis.com.
 #[derive(Debug)]
@@ -46,22 +43,6 @@ impl Dialect for Gemini {
         }
         let path = Path::of(head.path);
         Matched { operation: operation(&path, head.method), route: path.route() }
-    }
-
-    fn may_splice(&self, _operation: Operation, _head: Head<'_>) -> bool {
-        false
-    }
-
-    fn splice(&self, _body: &[u8]) -> Option<Splice> {
-        None
-    }
-
-    fn refuses_splice(&self, _status: StatusCode, _body: &[u8]) -> bool {
-        false
-    }
-
-    fn filter(&self) -> Box<dyn Filter> {
-        Box::new(PassAll)
     }
 
     fn error_body(&self, status: StatusCode, kind: &str, message: &str) -> Bytes {

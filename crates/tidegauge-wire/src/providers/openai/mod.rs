@@ -13,11 +13,11 @@ mod request;
 mod usage;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
 use super::plain::{self, Found};
-use super::routes::{self, Route};
+use super::routes::{self, Route, any, get, post};
 use crate::provider::{Provider, Reader};
 use crate::splice;
 
@@ -115,18 +115,6 @@ pub(crate) fn error_body(kind: &str, message: &str) -> Bytes {
 
 const CHAT: &str = "chat/completions";
 const COMPLETIONS: &str = "completions";
-
-const fn post(pattern: &'static str, operation: Operation, reader: &'static dyn Reader) -> Route {
-    Route { method: Some(Method::POST), pattern, operation, reader: Some(reader) }
-}
-
-const fn any(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: None, pattern, operation, reader: None }
-}
-
-const fn get(pattern: &'static str, operation: Operation) -> Route {
-    Route { method: Some(Method::GET), pattern, operation, reader: None }
-}
 
 /// Reading a stored response again tells its usage again, so it is named but not read.
 static ROUTES: &[Route] = &[
