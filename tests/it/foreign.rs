@@ -1,6 +1,7 @@
 //! Back ends that nobody of us wrote take what the program gives out, and tell through their own
 //! interfaces what they understood. Each is skipped, and says so, where its program is not installed.
 
+mod jaeger;
 mod phoenix;
 mod prometheus;
 mod rotel;
