@@ -26,12 +26,13 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `target` every second.
+    /// Scrapes `target` every few seconds: a machine may be busy, and a scrape that is late makes
+    /// all series stale.
     fn start(program: &str, target: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let addr = free_address();
         let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
+            "global: {{ scrape_interval: 3s, scrape_timeout: 3s }}\n\
              scrape_configs:\n\
              - job_name: tidegauge\n  static_configs: [{{ targets: [\"{target}\"] }}]\n"
         );
