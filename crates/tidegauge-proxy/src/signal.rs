@@ -54,6 +54,7 @@ impl Signal {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests wait for their tasks")]
 mod tests {
     use std::sync::Arc;
     use std::time::Duration;
