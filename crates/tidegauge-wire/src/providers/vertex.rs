@@ -15,6 +15,7 @@ use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader};
 use crate::splice::PassAll;
+use crate::transcript::{Prompt, Reply};
 
 /// aiplatform.googleapis.com and its regional hosts.
 #[derive(Debug)]
@@ -120,5 +121,13 @@ impl Reader for Messages {
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         anthropic::Messages.read_event(event, into);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        anthropic::Messages.write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        anthropic::Messages.write_reply(event, into);
     }
 }
