@@ -127,6 +127,7 @@ pub struct Health {
     unclassified: AtomicU64,
     splices_refused: AtomicU64,
     holds_exceeded: AtomicU64,
+    schemas_unusable: AtomicU64,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
 }
@@ -195,6 +196,8 @@ counters! {
     splice_refused, splices_refused => splices_refused;
     /// A request body was too large to hold back, so usage was not asked for.
     hold_exceeded, holds_exceeded => holds_exceeded;
+    /// The schema of a tool that was called could not be used, so its arguments were not checked.
+    schema_unusable, schemas_unusable => schemas_unusable;
 }
 
 counters_by! {

@@ -17,6 +17,7 @@ mod observe;
 mod outcome;
 mod policy;
 mod sink;
+mod texts;
 mod trace;
 mod usage;
 
@@ -36,5 +37,6 @@ pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
 pub use policy::{Origin, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
 pub use sink::{Record, Sink};
+pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};
-pub use usage::{Bucket, Source, Usage};
+pub use usage::{Bucket, Estimate, Estimator, Source, Usage};
