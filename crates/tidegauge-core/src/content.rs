@@ -223,26 +223,27 @@ impl Content {
     }
 
     /// Shows every text in it to `change`, names and keys included: there is none that is not shown.
-    /// Stops at the first error.
+    /// What stands in a value under a name comes with that name. Stops at the first error.
     ///
     /// # Errors
     /// What `change` gives back.
     pub fn each_text<E>(
         &mut self,
-        change: &mut impl FnMut(&mut String) -> Result<(), E>,
+        change: &mut impl FnMut(Option<&str>, &mut String) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self { system, input, output, tools, truncated: _ } = self;
         system.iter_mut().try_for_each(|part| part.each_text(change))?;
         for message in input.iter_mut().chain(output) {
             let Message { role, parts, name, finish_reason } = message;
-            change(role)?;
+            change(None, role)?;
             parts.iter_mut().try_for_each(|part| part.each_text(change))?;
-            name.iter_mut().chain(finish_reason).try_for_each(&mut *change)?;
+            name.iter_mut().chain(finish_reason).try_for_each(|text| change(None, text))?;
         }
         for tool in tools {
             let ToolDefinition { kind, name, description, parameters } = tool;
-            [kind, name].into_iter().chain(description).try_for_each(&mut *change)?;
-            parameters.iter_mut().try_for_each(|value| value.each_text(change))?;
+            let mut words = [kind, name].into_iter().chain(description);
+            words.try_for_each(|text| change(None, text))?;
+            parameters.iter_mut().try_for_each(|value| value.each_text(None, change))?;
         }
         Ok(())
     }
@@ -334,30 +335,31 @@ impl Part {
 
     fn each_text<E>(
         &mut self,
-        change: &mut impl FnMut(&mut String) -> Result<(), E>,
+        change: &mut impl FnMut(Option<&str>, &mut String) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut word = |text: &mut String| change(None, text);
         match self {
-            Self::Text { content } | Self::Reasoning { content } => change(content),
+            Self::Text { content } | Self::Reasoning { content } => word(content),
             Self::ToolCall { id, name, arguments } => {
-                id.iter_mut().chain([name]).try_for_each(&mut *change)?;
-                arguments.iter_mut().try_for_each(|value| value.each_text(change))
+                id.iter_mut().chain([name]).try_for_each(word)?;
+                arguments.iter_mut().try_for_each(|value| value.each_text(None, change))
             }
             Self::ToolCallResponse { id, response }
             | Self::ServerToolCallResponse { id, response } => {
-                id.iter_mut().try_for_each(&mut *change)?;
-                response.each_text(change)
+                id.iter_mut().try_for_each(word)?;
+                response.each_text(None, change)
             }
             Self::ServerToolCall { id, name, call } => {
-                id.iter_mut().chain([name]).try_for_each(&mut *change)?;
-                call.each_text(change)
+                id.iter_mut().chain([name]).try_for_each(word)?;
+                call.each_text(None, change)
             }
             Self::Blob { modality: _, mime_type, content: one }
             | Self::Uri { modality: _, mime_type, uri: one }
             | Self::File { modality: _, mime_type, file_id: one } => {
-                mime_type.iter_mut().chain([one]).try_for_each(change)
+                mime_type.iter_mut().chain([one]).try_for_each(word)
             }
-            Self::Compaction { id, content } => id.iter_mut().chain(content).try_for_each(change),
-            Self::Other { kind, content } => [kind].into_iter().chain(content).try_for_each(change),
+            Self::Compaction { id, content } => id.iter_mut().chain(content).try_for_each(word),
+            Self::Other { kind, content } => [kind].into_iter().chain(content).try_for_each(word),
         }
     }
 }
@@ -365,15 +367,18 @@ impl Part {
 impl Value {
     fn each_text<E>(
         &mut self,
-        change: &mut impl FnMut(&mut String) -> Result<(), E>,
+        of: Option<&str>,
+        change: &mut impl FnMut(Option<&str>, &mut String) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
             Self::Null | Self::Bool(_) | Self::Whole(_) | Self::Real(_) => Ok(()),
-            Self::Text(text) => change(text),
-            Self::List(values) => values.iter_mut().try_for_each(|value| value.each_text(change)),
+            Self::Text(text) => change(of, text),
+            Self::List(values) => {
+                values.iter_mut().try_for_each(|value| value.each_text(of, change))
+            }
             Self::Map(members) => members.iter_mut().try_for_each(|(name, value)| {
-                change(name)?;
-                value.each_text(change)
+                value.each_text(Some(name), change)?;
+                change(None, name)
             }),
         }
     }

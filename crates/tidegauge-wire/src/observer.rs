@@ -247,7 +247,13 @@ impl Observer {
         let Some(reader) = self.reading.reader else { return (request, false) };
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
-        reader.read_request(&self.asked, doc.root(&skimmed.json), &mut request);
+        let root = doc.root(&skimmed.json);
+        reader.read_request(&self.asked, root, &mut request);
+        // How the users of another proxy say that nothing is to be kept.
+        if self.words.is_some() && root.get("no-log").bool() == Some(true) {
+            self.words = None;
+            self.reading.reply = None;
+        }
         request.api = reader.api().filter(|_| self.provider.names_surfaces());
         (request, skimmed.lossy || !read && skimmed.bytes > 0)
     }

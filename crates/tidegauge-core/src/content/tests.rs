@@ -52,7 +52,7 @@ fn every_text_is_shown() {
     let mut content = everything();
     let texts = format!("{content:?}").matches('"').count() / 2;
     let mut seen = 0;
-    let visited: Result<(), ()> = content.each_text(&mut |text| {
+    let visited: Result<(), ()> = content.each_text(&mut |_, text| {
         seen += 1;
         text.clear();
         Ok(())
@@ -65,11 +65,28 @@ fn every_text_is_shown() {
 fn the_first_error_ends_it() {
     let mut left = 3;
     let mut content = everything();
-    let stopped = content.each_text(&mut |_| {
+    let stopped = content.each_text(&mut |_, _| {
         left -= 1;
         if left == 0 { Err("no") } else { Ok(()) }
     });
     assert_eq!((stopped, left), (Err("no"), 0));
+}
+
+/// Whoever looks for secrets must know what a value is called.
+#[test]
+fn values_come_with_their_names() {
+    let inner = Value::Map(vec![(owned("list"), Value::List(vec![Value::Text(owned("one"))]))]);
+    let arguments =
+        Some(Value::Map(vec![(owned("key"), Value::Text(owned("two"))), (owned("in"), inner)]));
+    let part = Part::ToolCall { id: None, name: owned("f"), arguments };
+    let mut content = Content { system: vec![part], ..Content::default() };
+    let mut seen = Vec::new();
+    let visited: Result<(), ()> = content.each_text(&mut |of, text| {
+        seen.extend(of.map(|of| (of.to_owned(), text.clone())));
+        Ok(())
+    });
+    let pair = |of: &str, text: &str| (owned(of), owned(text));
+    assert_eq!((visited, seen), (Ok(()), vec![pair("key", "two"), pair("list", "one")]));
 }
 
 #[test]

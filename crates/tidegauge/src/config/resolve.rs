@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use tidegauge_core::Trust;
+use tidegauge_measure::redact::Redactor;
 use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_otel::{MetricOptions, SpoolSettings};
 use tidegauge_wire::default_provider;
 
 use super::file::{
-    ConsoleWord, DiskQueueWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord,
-    LogFormat, Telemetry as TelemetryWord, TrustWord,
+    Capture as CaptureWords, CaptureSetting, ConsoleWord, DiskQueueWord, File, HistogramsWord,
+    Limits as LimitsWord, Log as LogWord, LogFormat, Telemetry as TelemetryWord, TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
@@ -24,7 +25,9 @@ use super::shape::{listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
-use super::{Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
+use super::{
+    CaptureSettings, Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry,
+};
 use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
@@ -190,6 +193,7 @@ impl Resolver<'_> {
             console: self.console(file, listen),
             telemetry: self
                 .telemetry(file.telemetry.clone().unwrap_or_default(), file.data_dir.as_deref()),
+            capture: self.capture(file),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
             limits: self.limits(&file.limits.clone().unwrap_or_default()),
@@ -363,6 +367,21 @@ impl Resolver<'_> {
             }
         }
         None
+    }
+
+    fn capture(&mut self, file: &File) -> CaptureSettings {
+        let map = match &file.capture {
+            Some(CaptureSetting::Map(map)) => map.clone(),
+            Some(CaptureSetting::Word(_)) | None => CaptureWords::default(),
+        };
+        let patterns = map.patterns.unwrap_or_default();
+        // Only to hear what is wrong with them: whoever redacts compiles them again.
+        for bad in Redactor::new(&patterns).err().unwrap_or_default() {
+            let index = bad.index.to_string();
+            self.wrong(&["capture", "patterns", &index], bad.reason.to_string(), None);
+        }
+        let tool_schemas = map.tool_schemas.unwrap_or(false);
+        CaptureSettings { level: upstream::level(file), patterns, tool_schemas }
     }
 
     fn prices(&mut self, file: &File, upstreams: &[Upstream]) -> Vec<OwnPrice> {

@@ -62,8 +62,8 @@ fn each_mistake_is_told_with_its_place() {
         ("limits: 5", "t.yaml:1:9: limits: expected a map, found `5`"),
         ("budgets: {}", "t.yaml:1:1: `budgets` is not yet available in this version"),
         (
-            "upstreams: {openai: {capture: full}}",
-            "t.yaml:1:22: upstreams.openai: `capture` is not yet available in this version",
+            "upstreams: {openai: {capture: some}}",
+            "t.yaml:1:31: upstreams.openai.capture: expected one of `off`, `redacted`, `full`, found `some`",
         ),
         (
             "upstreams: {openai: {headers: {X-A: b, x-a: c}}}",
