@@ -16,6 +16,9 @@ pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The value that stands for all values past a bound.
 pub(crate) const OTHER: &str = "_OTHER";
 
+/// The attribute of the one set that stands for all sets past a bound, as SDKs have it.
+pub(crate) const OVERFLOW: &str = "otel.metric.overflow";
+
 macro_rules! names {
     ($($constant:ident = $name:literal;)+) => {
         $(pub(crate) const $constant: &str = $name;)+

@@ -6,39 +6,25 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::{Status, span::SpanKind};
-use opentelemetry_sdk::metrics::Temporality;
 use tidegauge_core::{Health, Record};
 
 use super::{Output, Registry};
 use crate::attribute::pair;
-use crate::cardinality::Cardinality;
-use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, MetricOptions, Sample};
+use crate::metric::Histograms;
 use crate::semconv::{ATTRIBUTES, Kind, METRICS};
 use crate::span::SpanOptions;
-use crate::testing::records;
-use crate::{event, points, span};
+use crate::testing::{events, meter, metrics, records, spans};
 
 fn output(records: &[Record], histograms: Histograms) -> Output {
-    let options = MetricOptions::default();
-    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = Meter::new(
-        histograms,
-        Temporality::Cumulative,
-        &options,
-        &health,
-        &bound,
-        ExemplarFilter::Sampled,
-    );
+    let meter = meter(histograms, &Arc::new(Health::default()));
     let mut output = Output::default();
     for record in records {
-        meter.record(&Sample::new(record, &options, &bound));
-        let spans = span::spans(record, &SpanOptions::default());
+        meter.record(record);
+        let spans = spans(record, &SpanOptions::default());
         output.spans.extend(spans.into_iter().map(|(_, span)| span));
-        output.logs.extend(event::exception(record, &SpanOptions::default()));
+        output.logs.extend(events(record, &SpanOptions::default()));
     }
-    let metrics = points::metrics(&meter.collect(), meter.exemplars());
-    output.metrics = metrics.into_iter().map(|(_, metric)| metric).collect();
+    output.metrics = metrics(&meter);
     output
 }
 
