@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use prost::Message;
 
 use crate::protobuf::{length, varint, varint_len};
 
@@ -65,6 +66,25 @@ impl<'a> Attributes<'a> {
     pub(crate) fn text_under(&mut self, prefix: &str, name: &str, value: &str) {
         if !value.is_empty() {
             self.put_text([prefix, name], value);
+        }
+    }
+
+    /// A text that must stay whole: whoever writes it has bounded it.
+    pub(crate) fn text_uncut(&mut self, key: &str, value: &str) {
+        if self.admit() {
+            self.open([key, ""], 1 + varint_len(value.len()) + value.len());
+            self.out.push(TEXT);
+            varint(self.out, value.len() as u64);
+            self.out.extend_from_slice(value.as_bytes());
+        }
+    }
+
+    /// Any value, as it is.
+    pub(crate) fn any(&mut self, key: &str, value: &AnyValue) {
+        if self.admit() {
+            let value = value.encode_to_vec();
+            self.open([key, ""], value.len());
+            self.out.extend_from_slice(&value);
         }
     }
 

@@ -1,15 +1,15 @@
-//! One failed record into an encoded OTLP event.
+//! One record into encoded OTLP events.
 //!
 //! Pure. Says what kind of failure it was and never what the provider wrote: its texts may repeat
-//! what the client sent.
+//! what the client sent. What was said is told only where it was captured.
 
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
 use tidegauge_core::{Category, Domain, ErrorType, Record};
 
 use crate::attribute::Attributes;
 use crate::encoded::Encoded;
-use crate::span::{SAMPLED, Scope, SpanOptions, at, has_inference};
-use crate::{protobuf, semconv as name};
+use crate::span::{self, SAMPLED, Scope, SpanOptions, at, has_inference};
+use crate::{content, protobuf, semconv as name};
 
 /// The field of `LogRecord` that holds its attributes. Source of it and of the numbers below:
 /// opentelemetry-proto 1.10, `logs.proto`.
@@ -24,18 +24,43 @@ pub(crate) fn exception(record: &Record, options: &SpanOptions, out: &mut Encode
     }
 }
 
-fn failed(out: &mut Vec<u8>, record: &Record, error: &ErrorType, options: &SpanOptions) {
+/// Writes `gen_ai.client.inference.operation.details` for a model call: what its span says, and what
+/// was said in it. It belongs to the inference span.
+pub(crate) fn details(record: &Record, options: &SpanOptions, out: &mut Encoded) {
+    if !has_inference(record) {
+        return;
+    }
+    out.message(Scope::GenAi, |out| {
+        head(out, record, SeverityNumber::Info, name::EVENT_DETAILS);
+        let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
+        span::call(&mut list, record, options);
+        if options.content {
+            content::on_event(&mut list, record);
+        }
+        let (out, dropped) = list.finish();
+        protobuf::number(out, 7, dropped.into());
+    });
+}
+
+/// Everything of an event but its body and attributes.
+fn head(out: &mut Vec<u8>, record: &Record, severity: SeverityNumber, event: &str) {
     let exchange = &record.exchange;
     let time = at(exchange.started, exchange.times.ended);
     protobuf::fixed64(out, 1, time);
     protobuf::fixed64(out, 11, time);
-    protobuf::number(out, 2, SeverityNumber::Warn as u64);
-    protobuf::bytes(out, 3, b"WARN");
-    body(out, error.as_str());
+    protobuf::number(out, 2, severity as u64);
+    let word: &[u8] = if severity == SeverityNumber::Warn { b"WARN" } else { b"INFO" };
+    protobuf::bytes(out, 3, word);
     protobuf::fixed32(out, 8, if exchange.trace.sampled { SAMPLED } else { 0 });
     protobuf::bytes(out, 9, &exchange.trace.trace_id.0);
     protobuf::bytes(out, 10, &exchange.trace.inference.0);
-    protobuf::bytes(out, 12, name::EVENT_EXCEPTION.as_bytes());
+    protobuf::bytes(out, 12, event.as_bytes());
+}
+
+fn failed(out: &mut Vec<u8>, record: &Record, error: &ErrorType, options: &SpanOptions) {
+    let exchange = &record.exchange;
+    head(out, record, SeverityNumber::Warn, name::EVENT_EXCEPTION);
+    body(out, error.as_str());
 
     let category = record.observation.outcome.category;
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);

@@ -309,6 +309,9 @@ impl Telemetry {
     fn make_events(&self, record: &Record, out: &mut Encoded) {
         let Some(queue) = &self.logs else { return };
         event::exception(record, &self.config.events, out);
+        if self.config.details {
+            event::details(record, &self.config.events, out);
+        }
         if out.len() > 0 {
             queue.push(out.take(Instant::now()));
         }

@@ -9,6 +9,7 @@ mod attribute;
 mod backlog;
 mod cardinality;
 mod config;
+mod content;
 mod deliver;
 mod diagnostics;
 mod encoded;

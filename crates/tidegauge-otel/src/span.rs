@@ -22,7 +22,7 @@ use tidegauge_core::{
 
 use crate::attribute::{AttributeLimits, Attributes};
 use crate::encoded::Encoded;
-use crate::{protobuf, redact, semconv as name};
+use crate::{content, protobuf, redact, semconv as name};
 
 /// The instrumentation scope a span or event belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,16 +73,19 @@ pub struct SpanOptions {
     /// Whether audio and image tokens are given on their own. Some backends take every usage key for
     /// a further kind of token.
     pub modalities: bool,
+    /// Whether what was captured of the words goes with them.
+    pub content: bool,
 }
 
 impl Default for SpanOptions {
-    /// Cost on, new names, modalities on.
+    /// Cost on, new names, modalities on, words where they were captured.
     fn default() -> Self {
         Self {
             limits: AttributeLimits::default(),
             usage_cost: true,
             cache_write: CacheWriteName::New,
             modalities: true,
+            content: true,
         }
     }
 }
@@ -252,17 +255,27 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
-    let (request, response) = (&observation.request, &observation.response);
-    let operation = exchange.operation.name();
+    let (request, operation) = (&observation.request, exchange.operation.name());
     let trace = &exchange.trace;
     head(out, exchange, trace.inference, Some(trace.server), SpanKind::Client);
     title(out, operation, crate::attribute::cut(request.model.as_deref().unwrap_or_default(), 128));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
 
-    let streaming = request.stream || observation.stream;
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
-    list.text(name::OPERATION_NAME, operation);
+    call(&mut list, record, options);
+    if options.content {
+        content::on_span(&mut list, record);
+    }
+    close(list, observation.outcome.error.is_some());
+}
+
+/// What is told of a model call, but for what was said in it.
+pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
+    let Record { exchange, observation, measurement } = record;
+    let (request, response) = (&observation.request, &observation.response);
+    let streaming = request.stream || observation.stream;
+    list.text(name::OPERATION_NAME, exchange.operation.name());
     list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
     list.text(name::REQUEST_MODEL, request.model.as_deref());
     list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
@@ -270,15 +283,15 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let error = observation.outcome.error.as_ref();
     list.text(name::ERROR_TYPE, error.map(ErrorType::as_str));
     list.flag(name::REQUEST_STREAM, streaming);
-    asked_for(&mut list, request);
-    answered(&mut list, record);
+    asked_for(list, request);
+    answered(list, record);
     if streaming {
         list.seconds(name::RESPONSE_TIME_TO_FIRST_CHUNK, measurement.time_to_first_chunk);
         list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
         list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
     }
-    usage(&mut list, &observation.usage, options);
-    cost(&mut list, record, options);
+    usage(list, &observation.usage, options);
+    cost(list, record, options);
     let from = Caller::of(record);
     list.text(name::CONVERSATION_ID, from.text(|labels| &labels.session));
     list.text(name::AGENT_NAME, from.text(|labels| &labels.agent));
@@ -289,11 +302,10 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     list.show(name::EXCHANGE_ID, exchange.id);
     list.text(name::UPSTREAM, &*exchange.upstream.name);
     list.text(name::END, exchange.end.name());
-    category(&mut list, observation.outcome.category);
-    tools(&mut list, request, response);
+    category(list, observation.outcome.category);
+    tools(list, request, response);
     list.flag(name::PARTIAL, observation.partial);
-    caller(&mut list, from);
-    close(list, error.is_some());
+    caller(list, from);
 }
 
 fn client(

@@ -7,7 +7,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -31,6 +31,33 @@ pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)
 pub(crate) fn events(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
     let events = decoded(|out| event::exception(record, options, out));
     events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// The event with the details of a record, the same way.
+pub(crate) fn details(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
+    let events = decoded(|out| event::details(record, options, out));
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// A value as JSON.
+pub(crate) fn plain(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    let inner = |value: &AnyValue| value.value.as_ref().map_or(Json::Null, plain);
+    match value {
+        Value::StringValue(text) => text.as_str().into(),
+        Value::BoolValue(value) => (*value).into(),
+        Value::IntValue(value) => (*value).into(),
+        Value::DoubleValue(value) => (*value).into(),
+        Value::ArrayValue(list) => list.values.iter().map(inner).collect(),
+        Value::KvlistValue(map) => {
+            let member = |pair: &KeyValue| {
+                let value = pair.value.as_ref().map_or(Json::Null, inner);
+                (pair.key.clone(), value)
+            };
+            Json::Object(map.values.iter().map(member).collect())
+        }
+        other => panic!("no such value is made here: {other:?}"),
+    }
 }
 
 fn decoded<M: Message + Default>(write: impl FnOnce(&mut Encoded)) -> Vec<(Scope, M)> {

@@ -171,9 +171,10 @@ impl Rules {
             }
             // What a value is called may tell that it is secret.
             if let Some(of) = of.filter(|of| !of.is_empty() && !text.is_empty()) {
+                let of = self.redactor.redact(of)?;
                 let assigned = format!("{of}={text}");
                 if let Cow::Owned(clean) = self.redactor.redact(&assigned)? {
-                    let kept = clean.strip_prefix(of).and_then(|rest| rest.strip_prefix('='));
+                    let kept = clean.strip_prefix(&*of).and_then(|rest| rest.strip_prefix('='));
                     *text = kept.unwrap_or(&clean).to_owned();
                 }
             }

@@ -4,7 +4,7 @@
 //! memory and on disk.
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use tidegauge_core::{Dropped, Health, Rejected, Task};
+use tidegauge_core::{Dropped, Health, Rejected, Task, Withheld};
 
 use super::{Family, Point, Value};
 use crate::attribute::pair;
@@ -64,6 +64,8 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     families.push(counted(&name::REQUESTS_REJECTED, name::REASON, rejected));
     let panics = Task::ALL.iter().map(|task| (task.name(), health.panics(*task)));
     families.push(counted(&name::PANICS, name::TASK, panics));
+    let words = Withheld::ALL.iter().map(|why| (why.name(), health.contents_dropped(*why)));
+    families.push(counted(&name::CONTENT_DROPPED, name::REASON, words));
     families.push(family(&name::LABELS_FOLDED, vec![point(Vec::new(), Value::Count(folded))]));
     for (metric, read) in AMOUNTS {
         families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));

@@ -86,6 +86,14 @@ const THEIRS: &[Row] = &[
         &[CALL],
         "Form of output that the request asks for: text, json, image or speech.",
     ),
+    ("gen_ai.input.messages", &[CALL], "Messages of the request, if [captured](capture.md)."),
+    ("gen_ai.output.messages", &[CALL], "One message a choice, if [captured](capture.md)."),
+    (
+        "gen_ai.system_instructions",
+        &[CALL],
+        "Instructions apart from the messages, if [captured](capture.md).",
+    ),
+    ("gen_ai.tool.definitions", &[CALL], "Tools of the request, if [captured](capture.md)."),
     ("gen_ai.prompt.name", &[CALL], "Prompt that the caller tells."),
     ("gen_ai.prompt.version", &[CALL], "Version of that prompt."),
     ("gen_ai.provider.name", &[CALL, EVENT, METRIC], "Provider of the upstream, by configuration."),
@@ -175,6 +183,7 @@ const THEIRS: &[Row] = &[
 /// Where our own attributes stand; what they mean is in the registry.
 const OURS: &[(&str, &[&str])] = &[
     ("gen_ai.usage.cost", &[CALL]),
+    ("tidegauge.content.truncated", &[CALL]),
     ("tidegauge.cost.catalogue", &[CALL]),
     ("tidegauge.cost.model", &[CALL]),
     ("tidegauge.cost.status", &[CALL, METRIC]),

@@ -501,7 +501,7 @@ prop_compose! {
         json in prop::option::of(any::<bool>()),
         explicit in any::<bool>(),
     ) -> Config {
-        use tidegauge_core::{Origin, Propagate, Timeouts, UsagePolicy};
+        use tidegauge_core::{Capture, Origin, Propagate, Timeouts, UsagePolicy};
         let mut config = config("");
         let [a, b, c, d, e, f, g, h] = texts.try_into().unwrap();
         let ms = Duration::from_millis;
@@ -517,7 +517,11 @@ prop_compose! {
             headers: [("x-a".to_owned(), Secret::find(
                 &file::SecretWord::Text("pre ${KEY}".to_owned()), &outside()).unwrap())].into(),
             propagate: if usage { Propagate::Inject } else { Propagate::None },
+            capture: if usage { Capture::Full } else { Capture::Redacted },
         });
+        config.capture.level = if secure { Capture::Redacted } else { Capture::Off };
+        config.capture.tool_schemas = explicit;
+        config.capture.patterns = if usage { vec!["[${b}]$".to_owned()] } else { Vec::new() };
         config.default_upstream = "zz".to_owned();
         config.telemetry.service_name = Some(a);
         config.telemetry.resource = [(b, c)].into();
