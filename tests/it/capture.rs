@@ -47,11 +47,15 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(config: &str, env: &[(&str, &str)]) -> Self {
+    /// With two upstreams, of which the second is captured whole or not at all: see `own`.
+    async fn start(config: &str, own: &str, env: &[(&str, &str)]) -> Self {
         let collector = Collector::start().await;
         let upstream = Upstream::start(answer).await;
         let origin = upstream.origin();
-        let start = Start::upstreams(&[("openai", &origin), ("vllm", &origin)]).and(config);
+        let upstreams = format!(
+            "upstreams:\n  openai: {{ base_url: \"{origin}\" }}\n  vllm: {{ base_url: \"{origin}\", capture: {own} }}\n"
+        );
+        let start = Start::with(upstreams).and(config);
         let start = env.iter().fold(start, |start, (name, value)| start.env(name, *value));
         let program = start.export(&collector.origin(), "http/protobuf").run().await;
         Self { program, collector, _upstream: upstream }
@@ -91,7 +95,7 @@ async fn nothing_that_is_said_comes_out_unless_permitted() {
         ("TIDEGAUGE_LOG", "trace"),
     ];
     for env in [&[][..], &everywhere[..]] {
-        let scene = Scene::start("", env).await;
+        let scene = Scene::start("", "off", env).await;
         for stream in [false, true] {
             for headers in [&[][..], &[("x-tidegauge-capture", "full")][..]] {
                 let record = scene.call("openai", stream, headers).await;
@@ -109,9 +113,8 @@ async fn nothing_that_is_said_comes_out_unless_permitted() {
 #[tokio::test]
 async fn what_is_permitted_is_in_records_spans_and_events() {
     let config = "capture: { level: redacted, patterns: ['CUST-[0-9]{6}'], tool_schemas: true }\n";
-    let config = config.to_owned();
     let env = [("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")];
-    let scene = Scene::start(&config, &env).await;
+    let scene = Scene::start(config, "off", &env).await;
     let mut contents = Vec::new();
     for stream in [false, true] {
         contents.push(scene.call("openai", stream, &[]).await["content"].clone());
@@ -164,24 +167,26 @@ async fn what_is_permitted_is_in_records_spans_and_events() {
 
 #[tokio::test]
 async fn an_upstream_may_permit_more_and_a_request_takes_away() {
-    // The upstreams stand in the file already; this one is named again by its own key.
-    let scene = Scene::start("capture: full\n", &[]).await;
-    let whole = scene.call("openai", false, &[]).await;
+    let scene = Scene::start("capture: redacted\n", "full", &[]).await;
+    let whole = scene.call("vllm", false, &[]).await;
     let asked = format!("{CANARY} {EMAIL} {CUSTOMER}");
     let parts = &whole["content"]["input_messages"][1]["parts"];
     assert_eq!((&parts[0]["content"], &parts[1]["content"]), (&json!(asked), &json!("AAAAcanary")));
     assert_eq!(whole["content"]["tool_definitions"], json!([{"type": "function", "name": "mail"}]));
 
-    let content = |headers| async { scene.call("openai", true, headers).await["content"].clone() };
-    assert_eq!(content(&[("x-tidegauge-capture", "off")][..]).await, Value::Null);
-    assert_eq!(content(&[("x-portkey-debug", "false")][..]).await, Value::Null);
-    let redacted = content(&[("x-tidegauge-capture", "redacted")][..]).await.to_string();
+    let asked = &scene.call("openai", false, &[]).await["content"]["input_messages"][1]["parts"];
+    assert_eq!(asked[0]["content"], format!("{CANARY} [REDACTED:email] {CUSTOMER}"));
+
+    let content =
+        async |headers: &[(&str, &str)]| scene.call("vllm", true, headers).await["content"].clone();
+    assert_eq!(content(&[("x-tidegauge-capture", "off")]).await, Value::Null);
+    assert_eq!(content(&[("x-portkey-debug", "false")]).await, Value::Null);
+    let redacted = content(&[("x-tidegauge-capture", "redacted")]).await.to_string();
     assert!(redacted.contains(CANARY) && !redacted.contains(EMAIL));
-    let half = content(&[("helicone-omit-request", "true")][..]).await;
+    let half = content(&[("helicone-omit-request", "true")]).await;
     assert!(half["input_messages"].is_null() && half["tool_definitions"].is_null());
-    assert!(
-        half["output_messages"][0]["parts"][0]["content"] == json!(format!("{CANARY} and {EMAIL}"))
-    );
-    let half = content(&[("helicone-omit-response", "true")][..]).await;
+    let answered = &half["output_messages"][0]["parts"][0]["content"];
+    assert_eq!(*answered, format!("{CANARY} and {EMAIL}"));
+    let half = content(&[("helicone-omit-response", "true")]).await;
     assert!(half["output_messages"].is_null() && half["input_messages"].is_array());
 }
