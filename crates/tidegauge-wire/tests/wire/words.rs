@@ -208,6 +208,28 @@ fn nothing_is_said_in_an_error() {
     assert_eq!(written(&heard), json!({"input": [{"role": "user", "parts": [text("Hi")]}]}));
 }
 
+/// How the users of another proxy say that nothing is to be kept.
+#[test]
+fn a_body_may_decline() {
+    for (declines, stream) in [(true, false), (true, true), (false, false)] {
+        let answer = json!({"choices": [{"delta": {"content": "He"}, "finish_reason": "stop"}]});
+        let row = Row {
+            name: "no-log",
+            kind: "openai",
+            path: "/v1/chat/completions",
+            request: json!({"no-log": declines, "messages": [{"role": "user", "content": "Hi"}]}),
+            as_type: if stream { SSE } else { JSON },
+            response: if stream { data(&[answer]) } else { answer.to_string().into_bytes() },
+            want: json!({}),
+        };
+        let only = Wanted { request: false, response: true, schemas: false };
+        for wanted in [ALL, only] {
+            let words = row.case().overhear(wanted, &mut |left| left, |_| {}).1;
+            assert_eq!(words.is_none(), declines);
+        }
+    }
+}
+
 #[test]
 fn nothing_is_kept_where_nothing_is_said_in_words() {
     let rows = [

@@ -19,7 +19,8 @@ fn a_request_may_only_ask_for_less() {
     use Capture::{Full, Off, Redacted};
     let (both, none) = ((true, true), (false, false));
     let (only_request, only_response) = ((true, false), (false, true));
-    let rows: &[(Capture, &[(&str, &str)], Capture, (bool, bool))] = &[
+    type Row<'a> = (Capture, &'a [(&'a str, &'a str)], Capture, (bool, bool));
+    let rows: &[Row<'_>] = &[
         (Off, &[], Off, none),
         (Off, &[("x-tidegauge-capture", "full")], Off, none),
         (Redacted, &[], Redacted, both),
@@ -128,7 +129,8 @@ impl Redact for Broken {
 fn what_cannot_be_redacted_is_dropped_and_counted() {
     let mut late = said();
     late.tools[0].description = Some("the parameters".to_owned());
-    let rows: [(fn() -> Failed, Withheld, u64); 2] = [
+    type Row = (fn() -> Failed, Withheld, u64);
+    let rows: [Row; 2] = [
         (|| Failed::TooLong, Withheld::Redaction, 0),
         (|| panic!("a redactor breaks"), Withheld::Panic, 1),
     ];

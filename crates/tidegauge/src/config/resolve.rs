@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use tidegauge_core::Trust;
+use tidegauge_core::{Capture, Trust};
 use tidegauge_measure::redact::Redactor;
 use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_otel::{MetricOptions, SpoolSettings};
@@ -186,6 +186,7 @@ impl Resolver<'_> {
     fn config(&mut self, file: &File) -> Config {
         let upstreams = upstream::resolve(self, file);
         let default_upstream = self.default_upstream(file, &upstreams);
+        self.words_without_capture(&upstreams);
         let listen = self.address("listen", file.listen.as_deref(), 4310);
         Config {
             listen,
@@ -367,6 +368,17 @@ impl Resolver<'_> {
             }
         }
         None
+    }
+
+    /// Where the words of calls go says a standard variable; whether any are kept says `capture`.
+    fn words_without_capture(&mut self, upstreams: &[Upstream]) {
+        const WHERE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let told = (self.outside.env)(WHERE).unwrap_or_default().to_ascii_uppercase();
+        let wanted = !matches!(told.trim(), "" | "NO_CONTENT" | "FALSE");
+        if wanted && upstreams.iter().all(|upstream| upstream.capture == Capture::Off) {
+            let told = format!("{WHERE} has nothing to send: `capture` is off");
+            self.warnings.push(Warning(told));
+        }
     }
 
     fn capture(&mut self, file: &File) -> CaptureSettings {

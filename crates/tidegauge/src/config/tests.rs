@@ -563,3 +563,23 @@ proptest! {
         prop_assert_eq!(again.unwrap().config, config, "{}", text);
     }
 }
+
+/// Somebody who asks for words with the standard variable alone hears why there are none.
+#[test]
+fn words_that_are_wanted_and_not_captured_are_told() {
+    let told = |text: &str, value: &str| {
+        let env = |name: &str| name.ends_with("CAPTURE_MESSAGE_CONTENT").then(|| value.to_owned());
+        let outside = Outside { env: &env, ..Outside::real() };
+        let typed = Typed { file: Some(("t.yaml", text)), flags: &Overrides::default() };
+        resolve(typed, &outside).unwrap().warnings.len()
+    };
+    for (text, value, warnings) in [
+        ("", "SPAN_AND_EVENT", 1),
+        ("", "no_content", 0),
+        ("", "", 0),
+        ("capture: full", "SPAN_ONLY", 0),
+        ("upstreams: {groq: {capture: redacted}}", "EVENT_ONLY", 0),
+    ] {
+        assert_eq!(told(text, value), warnings, "{text} {value}");
+    }
+}
