@@ -11,6 +11,7 @@
 )]
 
 mod accounting;
+mod capture;
 mod cli;
 mod failure;
 mod foreign;

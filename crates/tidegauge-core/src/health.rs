@@ -71,6 +71,18 @@ words! {
 }
 
 words! {
+    /// Why what was said in an exchange was not kept although it was to be.
+    Withheld {
+        /// It could not be redacted.
+        Redaction "redaction",
+        /// Redacting it panicked.
+        Panic "panic",
+        /// Too much of it waited already.
+        Memory "memory",
+    }
+}
+
+words! {
     /// Code whose panic costs one record at most.
     Task {
         /// An observer on the data plane.
@@ -108,12 +120,14 @@ pub struct Health {
     logs_dropped: [AtomicU64; Dropped::ALL.len()],
     lines_dropped: [AtomicU64; Dropped::ALL.len()],
     panics: [AtomicU64; Task::ALL.len()],
+    content_withheld: [AtomicU64; Withheld::ALL.len()],
     disconnects: AtomicU64,
     partial: AtomicU64,
     unpriced: AtomicU64,
     unclassified: AtomicU64,
     splices_refused: AtomicU64,
     holds_exceeded: AtomicU64,
+    schemas_unusable: AtomicU64,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
 }
@@ -182,6 +196,8 @@ counters! {
     splice_refused, splices_refused => splices_refused;
     /// A request body was too large to hold back, so usage was not asked for.
     hold_exceeded, holds_exceeded => holds_exceeded;
+    /// The schema of a tool that was called could not be used, so its arguments were not checked.
+    schema_unusable, schemas_unusable => schemas_unusable;
 }
 
 counters_by! {
@@ -199,6 +215,8 @@ counters_by! {
     line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.
     panicked, panics => panics by Task;
+    /// What was said in an exchange was to be captured and was dropped.
+    content_dropped, contents_dropped => content_withheld by Withheld;
 }
 
 gauges! {

@@ -7,6 +7,7 @@
 //! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
+mod content;
 mod dialect;
 mod exchange;
 mod health;
@@ -18,14 +19,18 @@ mod policy;
 mod sink;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod texts;
 mod trace;
 mod usage;
 
+pub use content::{
+    Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
+};
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
 };
-pub use health::{Dropped, Health, Rejected, Task};
+pub use health::{Dropped, Health, Rejected, Task, Withheld};
 pub use measurement::{Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
     Observation, OutputType, ProviderError, RateLimit, Request, Response, StreamTimes,
@@ -34,5 +39,6 @@ pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
 pub use policy::{Origin, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
 pub use sink::{Record, Sink};
+pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};
-pub use usage::{Bucket, Source, Usage};
+pub use usage::{Bucket, Estimate, Estimator, Source, Usage};

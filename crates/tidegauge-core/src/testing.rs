@@ -11,9 +11,9 @@ use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 
 use crate::{
-    Cost, CostStatus, Dialect, End, Exchange, ExchangeId, Head, Labels, Matched, Measurement,
-    Money, Observation, Operation, Origin, Overhead, Propagate, Record, Request, Response, Source,
-    SpanId, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy,
+    Capture, Cost, CostStatus, Dialect, End, Exchange, ExchangeId, Head, Labels, Matched,
+    Measurement, Money, Observation, Operation, Origin, Overhead, Propagate, Record, Request,
+    Response, Source, SpanId, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy,
 };
 
 /// A protocol of that name which knows nothing: every path is [`Operation::Other`].
@@ -54,6 +54,7 @@ pub fn upstream(dialect: &'static dyn Dialect) -> Upstream {
         propagate: Propagate::None,
         ca: None,
         client_identity: None,
+        capture: Capture::Off,
     }
 }
 

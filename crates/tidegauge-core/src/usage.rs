@@ -7,7 +7,7 @@ pub enum Source {
     Provider,
     /// The provider's own count, because we asked for it.
     Injected,
-    /// Counted here with a tokenizer.
+    /// Counted here with a tokenizer, the prompt, the answer or both; see [`Estimate`].
     Estimated,
     /// The provider's count up to a break: the true figure is at least this.
     Partial,
@@ -90,6 +90,40 @@ impl Bucket {
     }
 }
 
+/// What counts tokens where the provider does not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Estimator {
+    /// The tokenizer that the model itself has.
+    O200k,
+    /// The same tokenizer, for a model whose own is another one or is not public.
+    O200kApproximate,
+}
+
+impl Estimator {
+    /// Every estimator.
+    pub const ALL: [Self; 2] = [Self::O200k, Self::O200kApproximate];
+
+    /// The word used in records and spans (`tidegauge.usage.estimator`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::O200k => "o200k",
+            Self::O200kApproximate => "o200k_approximate",
+        }
+    }
+}
+
+/// Which totals of a usage were counted here. They stand in [`Usage::input`] and [`Usage::output`]
+/// like told ones, so that they are priced and added up like them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Estimate {
+    /// What counted.
+    pub by: Estimator,
+    /// The prompt, if it was counted here.
+    pub input: Option<u64>,
+    /// The answer as far as it came, if it was counted here.
+    pub output: Option<u64>,
+}
+
 /// What was used, in buckets that do not overlap. `None` is "not told", which is not zero.
 ///
 /// The sum of the prompt buckets is the provider's stated input, the sum of the others its stated
@@ -136,6 +170,8 @@ pub struct Usage {
     pub reported_usd: Option<String>,
     /// A figure was not a whole number that fits, or the parts did not add up.
     pub odd: bool,
+    /// What of this is no figure of the provider's.
+    pub estimate: Option<Estimate>,
 }
 
 impl Usage {
@@ -164,6 +200,18 @@ impl Usage {
     /// All generated tokens, reasoning included; `None` when no output bucket is known.
     pub fn output_tokens(&self) -> Option<u64> {
         self.output_told.or_else(|| self.output_buckets())
+    }
+
+    /// The prompt tokens that the provider told.
+    pub fn told_input(&self) -> Option<u64> {
+        let counted = self.estimate.and_then(|estimate| estimate.input).is_some();
+        self.input_tokens().filter(|_| !counted)
+    }
+
+    /// The generated tokens that the provider told.
+    pub fn told_output(&self) -> Option<u64> {
+        let counted = self.estimate.and_then(|estimate| estimate.output).is_some();
+        self.output_tokens().filter(|_| !counted)
     }
 
     fn input_buckets(&self) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! Numbers: what an exchange cost and how long it took, one by one and over rolling windows.
 //!
 //! In: an exchange and its observation. Out: a [`tidegauge_core::Measurement`], and live percentiles
-//! of many. Pure: the clock is an argument, there is no IO. Must not know: bytes, formats, provider
-//! names, telemetry.
+//! of many. [`redact`] makes of a text one that may be shown. Pure: the clock is an argument, there is
+//! no IO. Must not know: bytes, formats, provider names, telemetry.
 
 mod catalogue;
 mod decimal;
@@ -13,6 +13,7 @@ mod histogram;
 mod measure;
 mod overlay;
 mod price;
+pub mod redact;
 mod window;
 
 pub use explain::{Listed, ListedRate, ListedRates, Tier};

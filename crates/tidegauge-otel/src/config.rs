@@ -102,6 +102,8 @@ pub struct Config {
     pub spans: SpanOptions,
     /// What is said in events.
     pub events: SpanOptions,
+    /// Whether every model call becomes an event with what its span says.
+    pub details: bool,
     /// What is said in metrics.
     pub metric: MetricOptions,
     /// How distributions are pushed. The text page always has fixed buckets.

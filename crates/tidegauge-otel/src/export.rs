@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use opentelemetry_sdk::metrics::Temporality;
 use prost::Message;
 use tidegauge_core::{Dropped, Health, Record, Sink, Task};
 use tokio::sync::watch;
@@ -19,12 +18,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backlog::Backlog;
-use crate::cardinality::Cardinality;
 use crate::config::{Config, QueueOptions, Sums, Target};
 use crate::deliver::{Course, Sender, Stop};
+use crate::encoded::Encoded;
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, Sample};
+use crate::metric::{Histograms, Meter, View};
 use crate::queue::{Piece, Queue, Signal};
 use crate::span::Scope;
 use crate::spool::{Most, SpoolError};
@@ -62,9 +61,9 @@ pub enum StartError {
 pub struct Telemetry {
     config: Config,
     health: Arc<Health>,
-    bound: Arc<Cardinality>,
-    page: Meter,
-    pushed: Option<Meter>,
+    meter: Meter,
+    /// Where messages are written.
+    scratch: Mutex<Encoded>,
     traces: Option<Arc<Queue>>,
     metrics: Option<Arc<Queue>>,
     pub(crate) logs: Option<Arc<Queue>>,
@@ -95,10 +94,6 @@ impl Telemetry {
         pause: Duration,
         rest: Option<Duration>,
     ) -> Result<Arc<Self>, StartError> {
-        let bound = Arc::new(Cardinality::new(config.metric.values));
-        let meter = |histograms, sums, exemplars| {
-            Meter::new(histograms, temporality(sums), &config.metric, &health, &bound, exemplars)
-        };
         let (stop, stopped) = watch::channel(Stop::Running);
         let queue = |target: &Option<Target>, signal, options: QueueOptions| {
             let mut options = options;
@@ -108,9 +103,7 @@ impl Telemetry {
             }
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&health))))
         };
-        let page = meter(Histograms::Explicit, Sums::Cumulative, ExemplarFilter::Off);
-        let push = || meter(config.histograms, config.sums, config.exemplars);
-        let pushed = config.metrics.is_some().then(push);
+        let meter = Meter::new(views(&config), &config.metric, &health);
         let traces = queue(&config.traces, Signal::Traces, config.trace_queue);
         let metrics = queue(&config.metrics, Signal::Metrics, config.metric_queue);
         let logs = queue(&config.logs, Signal::Logs, config.log_queue);
@@ -118,9 +111,8 @@ impl Telemetry {
         let telemetry = Arc::new(Self {
             config,
             health,
-            bound,
-            page,
-            pushed,
+            meter,
+            scratch: Mutex::default(),
             traces,
             metrics,
             logs,
@@ -142,7 +134,7 @@ impl Telemetry {
 
     /// All metrics as they are now, in the OpenMetrics text format ([`openmetrics::CONTENT_TYPE`]).
     pub fn openmetrics(&self) -> String {
-        openmetrics::render(&self.page.collect(), &self.config.resource)
+        openmetrics::render(&self.meter.collect(PAGE), &self.config.resource)
     }
 
     /// Delivers what waits, for at most `deadline`. What is left then is written to the disk queue,
@@ -197,10 +189,10 @@ impl Telemetry {
 
     /// Reads the sums and queues them for delivery.
     fn push_metrics(&self) {
-        let (Some(meter), Some(queue)) = (&self.pushed, &self.metrics) else { return };
+        let Some(queue) = &self.metrics else { return };
         let now = Instant::now();
-        let metrics = points::encode(&meter.collect(), meter.exemplars());
-        let pieces = metrics.into_iter().map(|(scope, points, bytes)| Piece {
+        let metrics = points::encode(self.meter.collect(PUSHED));
+        let pieces = metrics.map(|(scope, points, bytes)| Piece {
             scope,
             bytes: bytes.into(),
             units: points,
@@ -305,20 +297,23 @@ impl Telemetry {
         Ok((thread, done))
     }
 
-    fn make_spans(&self, record: &Record) {
+    fn make_spans(&self, record: &Record, out: &mut Encoded) {
         let Some(queue) = self.traces.as_ref().filter(|_| record.exchange.trace.sampled) else {
             return;
         };
-        let now = Instant::now();
-        let spans = span::spans(record, &self.config.spans);
-        self.health.spans_made(u64::try_from(spans.len()).unwrap_or(u64::MAX));
-        queue.push(spans.into_iter().map(|(scope, span)| piece(scope, &span, now)));
+        span::encode(record, &self.config.spans, out);
+        self.health.spans_made(u64::try_from(out.len()).unwrap_or(u64::MAX));
+        queue.push(out.take(Instant::now()));
     }
 
-    fn make_events(&self, record: &Record) {
+    fn make_events(&self, record: &Record, out: &mut Encoded) {
         let Some(queue) = &self.logs else { return };
-        if let Some(event) = event::exception(record, &self.config.events) {
-            queue.push([piece(Scope::GenAi, &event, Instant::now())]);
+        event::exception(record, &self.config.events, out);
+        if self.config.details {
+            event::details(record, &self.config.events, out);
+        }
+        if out.len() > 0 {
+            queue.push(out.take(Instant::now()));
         }
     }
 
@@ -335,13 +330,16 @@ impl Telemetry {
 
 impl Sink for Telemetry {
     fn record(&self, record: &Record) {
-        let sample = Sample::new(record, &self.config.metric, &self.bound);
-        self.page.record(&sample);
-        if let Some(pushed) = &self.pushed {
-            pushed.record(&sample);
-        }
-        self.make_spans(record);
-        self.make_events(record);
+        self.meter.record(record);
+        // After a panic there may be half a message in it.
+        let mut scratch = self.scratch.lock().unwrap_or_else(|poisoned| {
+            self.scratch.clear_poison();
+            let mut scratch = poisoned.into_inner();
+            *scratch = Encoded::default();
+            scratch
+        });
+        self.make_spans(record, &mut scratch);
+        self.make_events(record, &mut scratch);
     }
 }
 
@@ -378,12 +376,21 @@ pub(crate) fn piece(scope: Scope, message: &impl Message, now: Instant) -> Piece
     Piece { scope, bytes: message.encode_to_vec().into(), units: 1, born: now }
 }
 
-fn temporality(sums: Sums) -> Temporality {
-    match sums {
-        Sums::Cumulative => Temporality::Cumulative,
-        Sums::Delta => Temporality::Delta,
-        Sums::LowMemory => Temporality::LowMemory,
-    }
+/// The place of the text page among the views.
+const PAGE: usize = 0;
+/// The place of what is pushed.
+const PUSHED: usize = 1;
+
+/// Who reads the metrics.
+fn views(config: &Config) -> Vec<View> {
+    let page = View {
+        histograms: Histograms::Explicit,
+        sums: Sums::Cumulative,
+        exemplars: ExemplarFilter::Off,
+    };
+    let Config { histograms, sums, exemplars, .. } = *config;
+    let pushed = config.metrics.is_some().then_some(View { histograms, sums, exemplars });
+    [page].into_iter().chain(pushed).collect()
 }
 
 /// Calls `act` at every interval until shutdown.

@@ -1,37 +1,36 @@
-//! One record into measurements of the OpenTelemetry SDK, and the SDK's sums back into data.
+//! One record into sums and distributions, and those into data that can be shown.
 //!
-//! The SDK aggregates; nothing here is sent. There is one [`Meter`] for each reader of the numbers,
-//! because the text page needs fixed buckets and cumulative sums whatever is pushed. Money goes in as
-//! whole billionths and becomes dollars only on the way out, so that sums stay exact.
+//! One registry for everybody who reads: each reader is a [`View`] with its own kind of buckets and
+//! its own meaning of a sum. Money goes in as whole billionths and becomes dollars only on the way
+//! out, so that sums stay exact. Nothing here is sent.
 
+mod exponential;
 mod health;
-mod sample;
+mod histogram;
+mod registry;
+mod set;
+mod slot;
 
-use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::metrics::{Counter, Histogram, Meter as Instruments, MeterProvider};
-use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    Aggregation, Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream,
-    Temporality,
-};
-use tidegauge_core::{Bucket, Cost, CostStatus, Health, Record};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record};
 
 use crate::cardinality::Cardinality;
-use crate::exemplar::{ExemplarFilter, Exemplars, Taken};
-use crate::semconv::{self as name, Metric};
-use crate::span::has_inference;
+use crate::config::Sums;
+use crate::exemplar::{Example, ExemplarFilter};
+use crate::semconv::Metric;
+use crate::span::{Scope, has_inference};
 
-pub(crate) use sample::Sample;
-use sample::{text, with};
+pub(crate) use exponential::Exponential;
+pub(crate) use histogram::{Buckets, Histogram};
+use registry::{Group, Registry};
+use set::Sets;
+use slot::{Phase, Side, Slot};
 
 /// The most one record adds to a sum: a million dollars, or a quadrillion tokens. An upstream can
-/// claim any figure, and the SDK's sums wrap around; this fits in thousands of times.
+/// claim any figure, and a sum must not overflow; this fits in thousands of times.
 const MOST: u64 = 1 << 50;
 
 /// How distributions are kept.
@@ -51,254 +50,291 @@ pub struct MetricOptions {
     pub tags: Vec<String>,
     /// How many distinct values of one attribute are taken from clients and upstreams.
     pub values: usize,
-    /// How many attribute sets a metric may have before the SDK folds the rest into one.
+    /// How many attribute sets a group of metrics may have before the rest is folded into one.
     pub sets: usize,
     /// Whether our own listener speaks TLS.
     pub secure: bool,
 }
 
 impl Default for MetricOptions {
-    /// `team`, 200 values, 7000 sets (what fits the SDK's table of 8192), no TLS.
+    /// `team`, 200 values, 7000 sets, no TLS.
     fn default() -> Self {
         Self { tags: vec!["team".to_owned()], values: 200, sets: 7000, secure: false }
     }
 }
 
-/// Instruments with one reader.
+/// How one reader wants the numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct View {
+    /// How distributions are kept.
+    pub(crate) histograms: Histograms,
+    /// What a sum means.
+    pub(crate) sums: Sums,
+    /// Which exchanges become examples.
+    pub(crate) exemplars: ExemplarFilter,
+}
+
+/// A metric with its points.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Family {
+    /// Whose it is.
+    pub(crate) scope: Scope,
+    /// Everything about it but values.
+    pub(crate) metric: &'static Metric,
+    /// Whether sums are those since the last reading. Levels never are.
+    pub(crate) delta: bool,
+    /// Nanoseconds since the Unix epoch that sums began at.
+    pub(crate) since: u64,
+    /// Nanoseconds since the Unix epoch that they are of.
+    pub(crate) now: u64,
+    /// One for each attribute set.
+    pub(crate) points: Vec<Point>,
+}
+
+/// The value of one attribute set.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Point {
+    /// The set.
+    pub(crate) attributes: Vec<KeyValue>,
+    /// The value.
+    pub(crate) value: Value,
+}
+
+/// What a point holds.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Value {
+    /// Of a counter.
+    Count(u64),
+    /// Of a counter of money.
+    Money(Money),
+    /// Of something that goes up and down.
+    Level(i64),
+    /// Of a histogram.
+    Distribution(Histogram),
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
 pub(crate) struct Meter {
-    reader: Reader,
-    /// Keeps the instruments' sums alive.
-    _provider: SdkMeterProvider,
-    client_duration: Histogram<f64>,
-    first_chunk: Histogram<f64>,
-    chunk_gap: Histogram<f64>,
-    token_usage: Histogram<u64>,
-    http_server: Histogram<f64>,
-    http_client: Histogram<f64>,
-    first_token: Histogram<f64>,
-    per_token: Histogram<f64>,
-    overhead: Histogram<f64>,
-    overhead_total: Histogram<f64>,
-    requests: Counter<u64>,
-    tokens: Counter<u64>,
-    cost: Counter<u64>,
-    exemplars: Exemplars,
+    health: Arc<Health>,
+    options: MetricOptions,
+    sets: Sets,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    registry: Registry,
+    bound: Cardinality,
+    /// Values that found no room.
+    folded: u64,
+    /// Holds one attribute set at a time.
+    scratch: Vec<u8>,
+    /// When counting began.
+    began: u64,
+    /// What each view was told last: when, and the counts of [`health`], in their order.
+    told: Vec<(u64, Vec<u64>)>,
 }
 
 impl Meter {
-    /// Fresh instruments. `health` is read whenever the sums are. `exemplars` are kept only for
-    /// readers that take them.
-    pub(crate) fn new(
-        histograms: Histograms,
-        temporality: Temporality,
-        options: &MetricOptions,
-        health: &Arc<Health>,
-        bound: &Arc<Cardinality>,
-        exemplars: ExemplarFilter,
-    ) -> Self {
-        let reader =
-            Reader(Arc::new(ManualReader::builder().with_temporality(temporality).build()));
-        let sets = options.sets;
-        let provider = SdkMeterProvider::builder()
-            .with_reader(reader.clone())
-            .with_view(move |instrument: &Instrument| stream(instrument, histograms, sets))
-            .build();
-        let http = provider.meter_with_scope(scope(name::SCOPE_HTTP));
-        let genai = provider.meter_with_scope(scope(name::SCOPE_GENAI));
-        let own = provider.meter_with_scope(scope(name::SCOPE_SELF));
-        health::observe(&own, health, bound);
-        health::observe_active(&http, health, options.secure);
+    /// Nothing counted yet. `health` is read whenever the sums are.
+    pub(crate) fn new(views: Vec<View>, options: &MetricOptions, health: &Arc<Health>) -> Self {
+        let began = unix_nanos();
+        let state = State {
+            told: views.iter().map(|_| (began, Vec::new())).collect(),
+            registry: Registry::new(views, options.sets),
+            bound: Cardinality::new(options.values),
+            folded: 0,
+            scratch: Vec::new(),
+            began,
+        };
         Self {
-            reader,
-            client_duration: seconds(&genai, &name::CLIENT_OPERATION_DURATION),
-            first_chunk: seconds(&genai, &name::CLIENT_TIME_TO_FIRST_CHUNK),
-            chunk_gap: seconds(&genai, &name::CLIENT_TIME_PER_OUTPUT_CHUNK),
-            token_usage: amounts(&genai, &name::CLIENT_TOKEN_USAGE),
-            http_server: seconds(&http, &name::HTTP_SERVER_DURATION),
-            http_client: seconds(&http, &name::HTTP_CLIENT_DURATION),
-            first_token: seconds(&genai, &name::TIME_TO_FIRST_TOKEN),
-            per_token: seconds(&genai, &name::TIME_PER_OUTPUT_TOKEN),
-            overhead: seconds(&own, &name::OVERHEAD_DURATION),
-            overhead_total: seconds(&own, &name::OVERHEAD_SUM),
-            requests: counter(&own, &name::REQUESTS),
-            tokens: counter(&genai, &name::TOKENS_USED),
-            cost: counter(&genai, &name::COST),
-            exemplars: Exemplars::new(exemplars, options.sets),
-            _provider: provider,
+            health: Arc::clone(health),
+            options: options.clone(),
+            sets: Sets::new(&options.tags),
+            state: Mutex::new(state),
         }
     }
 
-    /// The sums as they are now.
-    pub(crate) fn collect(&self) -> ResourceMetrics {
-        let mut sums = ResourceMetrics::default();
-        // It fails only before it is registered and after shutdown: then there is nothing to tell.
-        let _ = self.reader.0.collect(&mut sums);
-        sums
-    }
-
-    /// The examples since this was last asked.
-    pub(crate) fn exemplars(&self) -> Taken {
-        self.exemplars.take()
+    /// The sums as they are now, for the view of that position.
+    pub(crate) fn collect(&self, view: usize) -> Vec<Family> {
+        let mut state = self.lock();
+        let State { registry, folded, began, told, .. } = &mut *state;
+        let Some(sums) = registry.views().get(view).map(|view| view.sums) else {
+            return Vec::new();
+        };
+        let Some((last, counts)) = told.get_mut(view) else { return Vec::new() };
+        let now = unix_nanos();
+        let mut families = health::read(&self.health, *folded, self.options.secure);
+        if sums == Sums::Delta {
+            health::since(&mut families, counts);
+        }
+        families.extend(registry.collect(view));
+        for family in &mut families {
+            family.now = now;
+            family.since = if family.delta { *last } else { *began };
+        }
+        *last = now;
+        families
     }
 
     /// Adds one record.
-    pub(crate) fn record(&self, sample: &Sample<'_>) {
-        self.record_http(sample);
-        self.record_overhead(sample);
-        if has_inference(sample.record) {
-            self.record_call(sample);
-            self.record_tokens(sample);
-            self.record_cost(sample);
+    pub(crate) fn record(&self, record: &Record) {
+        let example = Example::of(record);
+        let mut state = self.lock();
+        self.record_http(&mut state, record, &example);
+        self.record_overhead(&mut state, record, &example);
+        if has_inference(record) {
+            self.record_call(&mut state, record, &example);
         }
     }
 
-    fn record_http(&self, sample: &Sample<'_>) {
-        let exchange = &sample.record.exchange;
-        self.requests.add(1, &sample.requests);
-        let server = (&self.http_server, &name::HTTP_SERVER_DURATION);
-        self.exemplify(server, exchange.times.ended, &sample.server, sample.record);
-        for (attempt, set) in exchange.attempts.iter().zip(&sample.attempts) {
+    fn record_http(&self, state: &mut State, record: &Record, example: &Example) {
+        let exchange = &record.exchange;
+        state.with(
+            (Group::Requests, !has_inference(record)),
+            |list, bound| self.sets.requests(list, record, bound),
+            |series| series.add(Slot::Requests, 1),
+        );
+        state.with(
+            (Group::Server, false),
+            |list, _| set::server(list, record),
+            |series| {
+                let time = exchange.times.ended.as_secs_f64();
+                series.record(Slot::HttpServer, time, Some(example));
+            },
+        );
+        for attempt in &exchange.attempts {
             let duration = attempt.ended.saturating_sub(attempt.started);
-            self.http_client.record(duration.as_secs_f64(), set);
+            state.with(
+                (Group::Attempt, false),
+                |list, _| set::attempt(list, exchange, attempt),
+                |series| series.record(Slot::HttpClient, duration.as_secs_f64(), None),
+            );
         }
     }
 
-    fn record_overhead(&self, sample: &Sample<'_>) {
-        let overhead = &sample.record.measurement.overhead;
+    fn record_overhead(&self, state: &mut State, record: &Record, example: &Example) {
+        let overhead = &record.measurement.overhead;
         let phases = [
-            ("accept", overhead.accept),
-            ("admission", overhead.admission),
-            ("connect", overhead.connect),
-            ("relay", overhead.relay),
+            (Phase::Accept, overhead.accept),
+            (Phase::Admission, overhead.admission),
+            (Phase::Connect, overhead.connect),
+            (Phase::Relay, overhead.relay),
         ];
-        for (phase, time) in phases {
-            let set = with(&sample.overhead, [text(name::PHASE, phase)]);
-            self.overhead.record(time.as_secs_f64(), &set);
-        }
-        let total = (&self.overhead_total, &name::OVERHEAD_SUM);
-        self.exemplify(total, overhead.total(), &sample.overhead, sample.record);
+        state.with(
+            (Group::Overhead, false),
+            |list, _| set::overhead(list, record),
+            |series| {
+                for (phase, time) in phases {
+                    series.record(Slot::Overhead(phase), time.as_secs_f64(), None);
+                }
+                let total = overhead.total().as_secs_f64();
+                series.record(Slot::OverheadTotal, total, Some(example));
+            },
+        );
     }
 
-    fn record_call(&self, sample: &Sample<'_>) {
-        let Record { observation, measurement, .. } = sample.record;
-        let duration = (&self.client_duration, &name::CLIENT_OPERATION_DURATION);
-        self.exemplify(duration, measurement.duration, &sample.duration, sample.record);
-        if !(observation.stream || observation.request.stream) {
-            return;
-        }
-        let first_chunk = (&self.first_chunk, &name::CLIENT_TIME_TO_FIRST_CHUNK);
-        let first_token = (&self.first_token, &name::TIME_TO_FIRST_TOKEN);
-        let per_token = (&self.per_token, &name::TIME_PER_OUTPUT_TOKEN);
-        for (histogram, time) in [
-            (first_chunk, measurement.time_to_first_chunk),
-            (first_token, measurement.ttft),
-            (per_token, measurement.tpot),
-        ] {
-            if let Some(time) = time {
-                self.exemplify(histogram, time, &sample.call, sample.record);
-            }
-        }
-        for gap in &observation.times.gaps {
-            self.chunk_gap.record(gap.as_secs_f64(), &sample.call);
-        }
+    fn record_call(&self, state: &mut State, record: &Record, example: &Example) {
+        let Record { observation, measurement, .. } = record;
+        state.with(
+            (Group::Duration, true),
+            |list, bound| self.sets.duration(list, record, bound),
+            |series| {
+                let time = measurement.duration.as_secs_f64();
+                series.record(Slot::Duration, time, Some(example));
+            },
+        );
+        state.with(
+            (Group::Call, false),
+            |list, bound| self.sets.call(list, record, bound),
+            |series| {
+                if observation.stream || observation.request.stream {
+                    for (slot, time) in [
+                        (Slot::FirstChunk, measurement.time_to_first_chunk),
+                        (Slot::FirstToken, measurement.ttft),
+                        (Slot::PerToken, measurement.tpot),
+                    ] {
+                        if let Some(time) = time {
+                            series.record(slot, time.as_secs_f64(), Some(example));
+                        }
+                    }
+                    series.record_all(Slot::ChunkGap, &observation.times.gaps);
+                }
+                record_tokens(series, record);
+                record_cost(series, &measurement.cost);
+            },
+        );
     }
 
-    /// Adds a time that leads back to its trace.
-    fn exemplify(
-        &self,
-        (histogram, metric): (&Histogram<f64>, &Metric),
-        time: Duration,
-        set: &[KeyValue],
-        record: &Record,
+    /// A panic under this lock can only come from allocation; the sums are still whole then.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Finds the series of a set and lets `act` add to it; with `counts`, values that are folded are
+    /// counted. A set that is known as it was given needs no look at its values: they were admitted
+    /// when it was new.
+    fn with(
+        &mut self,
+        (group, counts): (Group, bool),
+        write: impl Fn(&mut set::List<'_>, &mut set::Bound<'_>),
+        act: impl FnOnce(&mut registry::Series<'_>),
     ) {
-        let seconds = time.as_secs_f64();
-        histogram.record(seconds, set);
-        self.exemplars.offer(metric.name, set, seconds, record);
-    }
-
-    fn record_tokens(&self, sample: &Sample<'_>) {
-        let usage = &sample.record.observation.usage;
-        for (kind, count) in [("input", usage.input_tokens()), ("output", usage.output_tokens())] {
-            if let Some(count) = count {
-                let set = with(&sample.call, [text(name::TOKEN_TYPE, kind)]);
-                self.token_usage.record(count.min(MOST), &set);
+        self.scratch.clear();
+        write(&mut set::list(&mut self.scratch), &mut set::Bound::Any);
+        let known = self.registry.find(group, &self.scratch);
+        let place = known.or_else(|| {
+            self.scratch.clear();
+            let mut bound = set::Bound::Checked { bound: &mut self.bound, folded: 0 };
+            write(&mut set::list(&mut self.scratch), &mut bound);
+            // A value may stand in several sets of a record; it is counted in one.
+            if counts && let set::Bound::Checked { folded, .. } = bound {
+                self.folded += folded;
             }
-        }
-        for bucket in Bucket::ALL {
-            if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
-                let source = text(name::USAGE_SOURCE, usage.source.name());
-                let set = with(&sample.call, [text(name::BUCKET, bucket.name()), source]);
-                self.tokens.add(count.min(MOST), &set);
-            }
-        }
-    }
-
-    fn record_cost(&self, sample: &Sample<'_>) {
-        let Cost { status, amount, .. } = &sample.record.measurement.cost;
-        if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
-            let set = with(&sample.call, [text(name::COST_STATUS, status.name())]);
-            self.cost.add(amount.nanos().min(MOST), &set);
+            self.registry.place(group, &self.scratch)
+        });
+        if let Some(mut series) = place.and_then(|place| self.registry.series(group, place)) {
+            act(&mut series);
         }
     }
 }
 
-fn scope(name: &'static str) -> InstrumentationScope {
-    InstrumentationScope::builder(name).with_version(name::SCOPE_VERSION).build()
-}
-
-fn stream(instrument: &Instrument, histograms: Histograms, sets: usize) -> Option<Stream> {
-    let builder = match (instrument.kind(), histograms) {
-        (InstrumentKind::Histogram, Histograms::Exponential) => {
-            Stream::builder().with_aggregation(Aggregation::Base2ExponentialHistogram {
-                max_size: 160,
-                max_scale: 20,
-                record_min_max: true,
-            })
+fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
+    let usage = &record.observation.usage;
+    for (side, count) in
+        [(Side::Input, usage.input_tokens()), (Side::Output, usage.output_tokens())]
+    {
+        if let Some(count) = count {
+            series.record(Slot::TokenUsage(side), real(count.min(MOST)), None);
         }
-        (InstrumentKind::Histogram | InstrumentKind::Counter, _) => Stream::builder(),
-        _ => return None,
-    };
-    builder.with_cardinality_limit(sets).build().ok()
-}
-
-fn seconds(meter: &Instruments, metric: &Metric) -> Histogram<f64> {
-    let builder = meter.f64_histogram(metric.name).with_unit(metric.unit);
-    builder.with_description(metric.about).with_boundaries(metric.bounds.to_vec()).build()
-}
-
-fn amounts(meter: &Instruments, metric: &Metric) -> Histogram<u64> {
-    let builder = meter.u64_histogram(metric.name).with_unit(metric.unit);
-    builder.with_description(metric.about).with_boundaries(metric.bounds.to_vec()).build()
-}
-
-fn counter(meter: &Instruments, metric: &Metric) -> Counter<u64> {
-    meter.u64_counter(metric.name).with_unit(metric.unit).with_description(metric.about).build()
-}
-
-/// A handle on the SDK's own manual reader, which a provider wants to own.
-#[derive(Clone, Debug)]
-struct Reader(Arc<ManualReader>);
-
-impl MetricReader for Reader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
     }
-    fn collect(&self, sums: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(sums)
-    }
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
+    for bucket in Bucket::ALL {
+        if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
+            series.add(Slot::Tokens(bucket, usage.source), count.min(MOST));
+        }
     }
 }
 
-impl fmt::Debug for Meter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Meter")
+fn record_cost(series: &mut registry::Series<'_>, cost: &Cost) {
+    let Cost { status, amount, .. } = cost;
+    if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
+        series.add(Slot::Cost(*status), amount.nanos().min(MOST));
     }
 }
+
+#[expect(clippy::cast_precision_loss, reason = "at most 2^50")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::disallowed_methods, reason = "points say which wall time they are of")]
+fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Sums of the OpenTelemetry SDK into the OpenMetrics text format.
+//! Sums and distributions into the OpenMetrics text format.
 //!
 //! Names are translated as Prometheus does for OTLP (`UnderscoreEscapingWithSuffixes`), so that a
 //! query works on scraped and on pushed data. Expects fixed buckets: exponential ones have no text
@@ -7,24 +7,21 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use opentelemetry::KeyValue;
-use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics,
-};
-use tidegauge_core::Money;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 
+use crate::metric::{Buckets, Family, Histogram, Value};
 use crate::resource::ResourceAttributes;
-use crate::semconv;
+use crate::semconv::{Kind, Metric};
 
 /// The content type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The whole page.
-pub(crate) fn render(sums: &ResourceMetrics, resource: &ResourceAttributes) -> String {
+pub(crate) fn render(families: &[Family], resource: &ResourceAttributes) -> String {
     let mut page = String::with_capacity(16 << 10);
     target(&mut page, resource);
-    for metric in sums.scope_metrics().flat_map(|group| group.metrics()) {
-        family(&mut page, metric);
+    for family in families {
+        write_family(&mut page, family);
     }
     page.push_str("# EOF\n");
     page
@@ -36,77 +33,45 @@ fn target(page: &mut String, resource: &ResourceAttributes) {
     line(page, "target_info", &labels, None, 1);
 }
 
-fn family(page: &mut String, metric: &Metric) {
-    match metric.data() {
-        AggregatedMetrics::U64(data) if metric.name() == semconv::COST.name => {
-            numbers(page, metric, data, &Money::from_nanos);
+fn write_family(page: &mut String, family: &Family) {
+    let metric = family.metric;
+    let (name, suffix) = match metric.kind {
+        Kind::Counter => (head(page, metric, "counter"), "_total"),
+        Kind::UpDownCounter | Kind::Gauge => (head(page, metric, "gauge"), ""),
+        Kind::Histogram => (head(page, metric, "histogram"), ""),
+    };
+    let sample = format!("{name}{suffix}");
+    for point in &family.points {
+        let labels = Labels::of(&point.attributes);
+        match &point.value {
+            Value::Count(count) => line(page, &sample, &labels, None, count),
+            Value::Money(amount) => line(page, &sample, &labels, None, amount),
+            Value::Level(level) => line(page, &sample, &labels, None, level),
+            Value::Distribution(histogram) => distribution(page, &name, &labels, histogram),
         }
-        AggregatedMetrics::U64(data) => numbers(page, metric, data, &|value| value),
-        AggregatedMetrics::I64(data) => numbers(page, metric, data, &|value| value),
-        AggregatedMetrics::F64(data) => numbers(page, metric, data, &|value| Real(value)),
     }
 }
 
-/// One family; `show` turns a value into what is printed.
-fn numbers<T: Copy, S: fmt::Display>(
-    page: &mut String,
-    metric: &Metric,
-    data: &MetricData<T>,
-    show: &impl Fn(T) -> S,
-) {
-    match data {
-        MetricData::Gauge(gauge) => {
-            let name = head(page, metric, "gauge");
-            for point in gauge.data_points() {
-                line(page, &name, &Labels::of(point.attributes()), None, show(point.value()));
-            }
-        }
-        MetricData::Sum(sum) if sum.is_monotonic() => {
-            let name = head(page, metric, "counter") + "_total";
-            for point in sum.data_points() {
-                line(page, &name, &Labels::of(point.attributes()), None, show(point.value()));
-            }
-        }
-        MetricData::Sum(sum) => {
-            let name = head(page, metric, "gauge");
-            for point in sum.data_points() {
-                line(page, &name, &Labels::of(point.attributes()), None, show(point.value()));
-            }
-        }
-        MetricData::Histogram(histogram) => distribution(page, metric, histogram, show),
-        MetricData::ExponentialHistogram(_) => {}
-    }
-}
-
-fn distribution<T: Copy, S: fmt::Display>(
-    page: &mut String,
-    metric: &Metric,
-    histogram: &Histogram<T>,
-    show: &impl Fn(T) -> S,
-) {
-    let name = head(page, metric, "histogram");
+fn distribution(page: &mut String, name: &str, labels: &Labels, histogram: &Histogram) {
+    let Buckets::Explicit { bounds, counts } = &histogram.buckets else { return };
     let bucket = format!("{name}_bucket");
-    for point in histogram.data_points() {
-        let labels = Labels::of(point.attributes());
-        let bounds = point.bounds().chain([f64::INFINITY]);
-        let mut total = 0;
-        for (bound, count) in bounds.zip(point.bucket_counts()) {
-            total += count;
-            line(page, &bucket, &labels, Some(bound), total);
-        }
-        line(page, &format!("{name}_count"), &labels, None, point.count());
-        line(page, &format!("{name}_sum"), &labels, None, show(point.sum()));
+    let mut total = 0;
+    for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {
+        total += count;
+        line(page, &bucket, labels, Some(bound), total);
     }
+    line(page, &format!("{name}_count"), labels, None, histogram.count);
+    line(page, &format!("{name}_sum"), labels, None, Real(histogram.sum));
 }
 
 /// Type, unit and help; returns the name without the suffixes of samples.
 fn head(page: &mut String, metric: &Metric, kind: &str) -> String {
-    let name = family_name(metric.name(), metric.unit(), kind);
+    let name = family_name(metric.name, metric.unit, kind);
     let _ = writeln!(page, "# TYPE {name} {kind}");
-    if metric.unit() == "s" {
+    if metric.unit == "s" {
         let _ = writeln!(page, "# UNIT {name} seconds");
     }
-    let _ = writeln!(page, "# HELP {name} {}", Escaped(metric.description()));
+    let _ = writeln!(page, "# HELP {name} {}", Escaped(metric.about));
     name
 }
 
@@ -151,9 +116,8 @@ fn line(
 struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    fn of<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Self {
-        let text = |pair: &'a KeyValue| (pair.key.as_str(), pair.value.as_str().into_owned());
-        Self::new(attributes.map(text))
+    fn of(attributes: &[KeyValue]) -> Self {
+        Self::new(attributes.iter().map(|pair| (pair.key.as_str(), shown(pair))))
     }
 
     fn new<'a>(attributes: impl Iterator<Item = (&'a str, String)>) -> Self {
@@ -165,6 +129,16 @@ impl Labels {
                 .or_insert(value);
         }
         Self(labels)
+    }
+}
+
+/// The kinds of value that sets have.
+fn shown(pair: &KeyValue) -> String {
+    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Any::StringValue(text)) => text.clone(),
+        Some(Any::IntValue(number)) => number.to_string(),
+        Some(Any::BoolValue(flag)) => flag.to_string(),
+        _ => String::new(),
     }
 }
 

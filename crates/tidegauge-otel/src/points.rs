@@ -1,117 +1,146 @@
-//! Sums of the OpenTelemetry SDK into encoded OTLP metrics.
+//! Sums and distributions into encoded OTLP metrics.
 //!
-//! Money leaves here as dollars: inside it is a whole number of billionths. A metric with very many
-//! points becomes several messages, so that no message is over what a collector takes.
+//! Money leaves here as dollars. A metric with very many points becomes several messages, so that no
+//! message is over what a collector takes.
 
 use opentelemetry_proto::tonic::metrics::v1::{
-    Metric, NumberDataPoint, metric::Data, number_data_point::Value,
-};
-use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, Metric as SdkMetric, MetricData, ResourceMetrics,
+    AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
+    Histogram as Explicit, HistogramDataPoint, Metric, NumberDataPoint, Sum,
+    exponential_histogram_data_point::Buckets as Range, metric::Data,
+    number_data_point::Value as Number,
 };
 use prost::Message;
-use tidegauge_core::Money;
 
-use crate::exemplar::Taken;
-use crate::semconv;
+use crate::metric::{Buckets, Family, Histogram, Point, Value};
+use crate::semconv::Kind;
 use crate::span::{Scope, dollars};
 
 /// Most points in one message.
 const POINTS: usize = 1000;
 
 /// Every metric with a point in it: its scope, the number of points, the encoded message.
-pub(crate) fn encode(sums: &ResourceMetrics, exemplars: Taken) -> Vec<(Scope, u64, Vec<u8>)> {
-    let encoded = |(scope, metric): (Scope, Metric)| {
-        let points = u64::try_from(count(&metric)).unwrap_or(u64::MAX);
-        (scope, points, metric.encode_to_vec())
-    };
-    metrics(sums, exemplars).into_iter().map(encoded).collect()
+pub(crate) fn encode(families: Vec<Family>) -> impl Iterator<Item = (Scope, u64, Vec<u8>)> {
+    metrics(families).map(|(scope, points, metric)| {
+        (scope, u64::try_from(points).unwrap_or(u64::MAX), metric.encode_to_vec())
+    })
 }
 
 /// The same before it is encoded.
-pub(crate) fn metrics(sums: &ResourceMetrics, mut exemplars: Taken) -> Vec<(Scope, Metric)> {
-    let mut metrics = Vec::new();
-    for group in sums.scope_metrics() {
-        let named = |scope: &Scope| scope.name() == group.scope().name();
-        let scope = Scope::ALL.into_iter().find(named).unwrap_or(Scope::Own);
-        for sum in group.metrics() {
-            let mut metric = Metric::from(sum);
-            exemplify(&mut metric, sum, &mut exemplars);
-            if metric.name == semconv::COST.name {
-                in_dollars(&mut metric);
-            }
-            split(metric, &mut |part| metrics.push((scope, part)));
+pub(crate) fn metrics(families: Vec<Family>) -> impl Iterator<Item = (Scope, usize, Metric)> {
+    families.into_iter().flat_map(|mut family| {
+        let points = std::mem::take(&mut family.points);
+        let mut points = points.into_iter().peekable();
+        std::iter::from_fn(move || {
+            points.peek()?;
+            let part: Vec<Point> = points.by_ref().take(POINTS).collect();
+            Some((family.scope, part.len(), metric(&family, part)))
+        })
+    })
+}
+
+fn metric(family: &Family, points: Vec<Point>) -> Metric {
+    let about = family.metric;
+    Metric {
+        name: about.name.to_owned(),
+        description: about.about.to_owned(),
+        unit: about.unit.to_owned(),
+        data: Some(data(family, points)),
+        ..Metric::default()
+    }
+}
+
+fn data(family: &Family, points: Vec<Point>) -> Data {
+    let aggregation_temporality = if family.delta {
+        AggregationTemporality::Delta.into()
+    } else {
+        AggregationTemporality::Cumulative.into()
+    };
+    let numbers = |points: Vec<Point>| points.into_iter().filter_map(|point| number(family, point));
+    match family.metric.kind {
+        Kind::Counter | Kind::UpDownCounter => Data::Sum(Sum {
+            data_points: numbers(points).collect(),
+            aggregation_temporality,
+            is_monotonic: family.metric.kind == Kind::Counter,
+        }),
+        Kind::Gauge => Data::Gauge(Gauge { data_points: numbers(points).collect() }),
+        Kind::Histogram if points.first().is_some_and(is_exponential) => {
+            let points = points.into_iter().filter_map(|point| exponential(family, point));
+            Data::ExponentialHistogram(ExponentialHistogram {
+                data_points: points.collect(),
+                aggregation_temporality,
+            })
+        }
+        Kind::Histogram => {
+            let points = points.into_iter().filter_map(|point| explicit(family, point));
+            let data_points = points.collect();
+            Data::Histogram(Explicit { data_points, aggregation_temporality })
         }
     }
-    metrics
 }
 
-/// Adds the examples. Points keep their order on the way out of the SDK's types.
-fn exemplify(metric: &mut Metric, sum: &SdkMetric, exemplars: &mut Taken) {
-    let AggregatedMetrics::F64(sums) = sum.data() else { return };
-    match (&mut metric.data, sums) {
-        (Some(Data::Histogram(data)), MetricData::Histogram(sums)) => {
-            for (point, sum) in data.data_points.iter_mut().zip(sums.data_points()) {
-                point.exemplars = exemplars.of(&metric.name, sum.attributes().cloned().collect());
-            }
-        }
-        (Some(Data::ExponentialHistogram(data)), MetricData::ExponentialHistogram(sums)) => {
-            for (point, sum) in data.data_points.iter_mut().zip(sums.data_points()) {
-                point.exemplars = exemplars.of(&metric.name, sum.attributes().cloned().collect());
-            }
-        }
-        _ => {}
-    }
+fn is_exponential(point: &Point) -> bool {
+    let Value::Distribution(histogram) = &point.value else { return false };
+    matches!(histogram.buckets, Buckets::Exponential(_))
 }
 
-fn in_dollars(metric: &mut Metric) {
-    let Some(Data::Sum(sum)) = &mut metric.data else { return };
-    for NumberDataPoint { value, .. } in &mut sum.data_points {
-        if let Some(Value::AsInt(nanos)) = value {
-            let nanos = u64::try_from(*nanos).unwrap_or(0);
-            *value = Some(Value::AsDouble(dollars(Money::from_nanos(nanos))));
-        }
-    }
+fn number(family: &Family, point: Point) -> Option<NumberDataPoint> {
+    let value = match point.value {
+        Value::Count(count) => Number::AsInt(i64::try_from(count).unwrap_or(i64::MAX)),
+        Value::Level(level) => Number::AsInt(level),
+        Value::Money(amount) => Number::AsDouble(dollars(amount)),
+        Value::Distribution(_) => return None,
+    };
+    Some(NumberDataPoint {
+        attributes: point.attributes,
+        start_time_unix_nano: family.since,
+        time_unix_nano: family.now,
+        value: Some(value),
+        ..NumberDataPoint::default()
+    })
 }
 
-fn count(metric: &Metric) -> usize {
-    match &metric.data {
-        Some(Data::Gauge(data)) => data.data_points.len(),
-        Some(Data::Sum(data)) => data.data_points.len(),
-        Some(Data::Histogram(data)) => data.data_points.len(),
-        Some(Data::ExponentialHistogram(data)) => data.data_points.len(),
-        Some(Data::Summary(data)) => data.data_points.len(),
-        None => 0,
-    }
+fn explicit(family: &Family, point: Point) -> Option<HistogramDataPoint> {
+    let Value::Distribution(told) = point.value else { return None };
+    let Buckets::Explicit { bounds, counts } = &told.buckets else { return None };
+    Some(HistogramDataPoint {
+        attributes: point.attributes,
+        start_time_unix_nano: family.since,
+        time_unix_nano: family.now,
+        count: told.count,
+        sum: Some(told.sum),
+        bucket_counts: counts.to_vec(),
+        explicit_bounds: bounds.to_vec(),
+        exemplars: exemplars(&told),
+        min: Some(told.min).filter(|min| min.is_finite()),
+        max: Some(told.max).filter(|max| max.is_finite()),
+        ..HistogramDataPoint::default()
+    })
 }
 
-/// Hands out the metric in parts of at most [`POINTS`] points, nothing when it has none.
-fn split(mut metric: Metric, part: &mut impl FnMut(Metric)) {
-    while count(&metric) > POINTS {
-        let mut rest = Metric { data: None, ..metric.clone() };
-        rest.data = metric.data.as_mut().map(halve);
-        part(metric);
-        metric = rest;
-    }
-    if count(&metric) > 0 {
-        part(metric);
-    }
+fn exponential(family: &Family, point: Point) -> Option<ExponentialHistogramDataPoint> {
+    let Value::Distribution(mut told) = point.value else { return None };
+    let exemplars = exemplars(&told);
+    let Buckets::Exponential(buckets) = &mut told.buckets else { return None };
+    let bucket_counts = std::mem::take(&mut buckets.counts);
+    Some(ExponentialHistogramDataPoint {
+        attributes: point.attributes,
+        start_time_unix_nano: family.since,
+        time_unix_nano: family.now,
+        count: told.count,
+        sum: Some(told.sum),
+        scale: buckets.scale,
+        zero_count: buckets.zeros,
+        positive: Some(Range { offset: buckets.first, bucket_counts }),
+        exemplars,
+        min: Some(told.min).filter(|min| min.is_finite()),
+        max: Some(told.max).filter(|max| max.is_finite()),
+        ..ExponentialHistogramDataPoint::default()
+    })
 }
 
-/// Leaves the first [`POINTS`] points and returns the same kind of data with the others.
-fn halve(data: &mut Data) -> Data {
-    macro_rules! cut {
-        ($variant:ident, $data:ident) => {{
-            let mut rest = $data.clone();
-            rest.data_points = $data.data_points.split_off(POINTS);
-            Data::$variant(rest)
-        }};
-    }
-    match data {
-        Data::Gauge(data) => cut!(Gauge, data),
-        Data::Sum(data) => cut!(Sum, data),
-        Data::Histogram(data) => cut!(Histogram, data),
-        Data::ExponentialHistogram(data) => cut!(ExponentialHistogram, data),
-        Data::Summary(data) => cut!(Summary, data),
-    }
+fn exemplars(told: &Histogram) -> Vec<opentelemetry_proto::tonic::metrics::v1::Exemplar> {
+    let Some(kept) = &told.exemplars else { return Vec::new() };
+    let [largest, latest] = &**kept;
+    let same = largest == latest;
+    [largest, latest].into_iter().skip(usize::from(same)).map(|one| one.proto()).collect()
 }

@@ -16,6 +16,9 @@ pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The value that stands for all values past a bound.
 pub(crate) const OTHER: &str = "_OTHER";
 
+/// The attribute of the one set that stands for all sets past a bound, as SDKs have it.
+pub(crate) const OVERFLOW: &str = "otel.metric.overflow";
+
 macro_rules! names {
     ($($constant:ident = $name:literal;)+) => {
         $(pub(crate) const $constant: &str = $name;)+
@@ -52,9 +55,11 @@ names! {
     // GenAI (development)
     AGENT_NAME = "gen_ai.agent.name";
     CONVERSATION_ID = "gen_ai.conversation.id";
+    INPUT_MESSAGES = "gen_ai.input.messages";
     DIMENSION_COUNT = "gen_ai.embeddings.dimension.count";
     OPERATION_NAME = "gen_ai.operation.name";
     OUTPUT_TYPE = "gen_ai.output.type";
+    OUTPUT_MESSAGES = "gen_ai.output.messages";
     PROMPT_NAME = "gen_ai.prompt.name";
     PROMPT_VERSION = "gen_ai.prompt.version";
     PROVIDER_NAME = "gen_ai.provider.name";
@@ -76,7 +81,9 @@ names! {
     RESPONSE_ID = "gen_ai.response.id";
     RESPONSE_MODEL = "gen_ai.response.model";
     RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk";
+    SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions";
     TOKEN_TYPE = "gen_ai.token.type";
+    TOOL_DEFINITIONS = "gen_ai.tool.definitions";
     USAGE_CACHE_READ = "gen_ai.usage.cache_read.input_tokens";
     USAGE_CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens";
     USAGE_CACHE_WRITE_OLD = "gen_ai.usage.cache_creation.input_tokens";
@@ -98,6 +105,7 @@ names! {
     // ours
     BUCKET = "tidegauge.token.bucket";
     CATEGORY = "tidegauge.error.category";
+    CONTENT_TRUNCATED = "tidegauge.content.truncated";
     COST_CATALOGUE = "tidegauge.cost.catalogue";
     COST_MODEL = "tidegauge.cost.model";
     COST_STATUS = "tidegauge.cost.status";
@@ -148,6 +156,9 @@ pub(crate) const TAG_PREFIX: &str = "tidegauge.tag.";
 
 /// The event for a failed operation.
 pub(crate) const EVENT_EXCEPTION: &str = "gen_ai.client.operation.exception";
+
+/// The event for what a model call says and was told.
+pub(crate) const EVENT_DETAILS: &str = "gen_ai.client.inference.operation.details";
 
 /// What an instrument does with what it is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -278,6 +289,8 @@ metrics! {
         "Events and log records that were dropped.";
     PANICS = Counter "tidegauge.panics" "{panic}" &[],
         "Panics that were caught.";
+    CONTENT_DROPPED = Counter "tidegauge.content.dropped" "{record}" &[],
+        "Records without the words that were to be captured.";
     OBSERVATIONS_PARTIAL = Counter "tidegauge.observations.partial" "{record}" &[],
         "Records that are incomplete because a bound was hit or bytes made no sense.";
     UNPRICED = Counter "tidegauge.usage.unpriced" "{record}" &[],

@@ -1,4 +1,4 @@
-//! One record into OTLP spans, with explicit times.
+//! One record into encoded OTLP spans, with explicit times.
 //!
 //! ```text
 //! SERVER  "POST /v1/chat/completions"     tidegauge.http
@@ -10,21 +10,19 @@
 //! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
 //! because the two have opposite rules of what an error is.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Version};
-use opentelemetry_proto::tonic::trace::v1::{
-    Span, Status,
-    span::{Link, SpanKind},
-    status::StatusCode,
-};
+use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tidegauge_core::{
-    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Record, Request, Response,
-    SpanId, Usage,
+    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Prompt, Record, Request,
+    Response, SpanId, TraceId, Usage,
 };
 
 use crate::attribute::{AttributeLimits, Attributes};
-use crate::{redact, semconv as name};
+use crate::encoded::Encoded;
+use crate::{content, protobuf, redact, semconv as name};
 
 /// The instrumentation scope a span or event belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,34 +73,35 @@ pub struct SpanOptions {
     /// Whether audio and image tokens are given on their own. Some backends take every usage key for
     /// a further kind of token.
     pub modalities: bool,
+    /// Whether what was captured of the words goes with them.
+    pub content: bool,
 }
 
 impl Default for SpanOptions {
-    /// Cost on, new names, modalities on.
+    /// Cost on, new names, modalities on, words where they were captured.
     fn default() -> Self {
         Self {
             limits: AttributeLimits::default(),
             usage_cost: true,
             cache_write: CacheWriteName::New,
             modalities: true,
+            content: true,
         }
     }
 }
 
-/// The spans of one exchange, parents first. Whether it is sampled is the caller's question.
-pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)> {
+/// Writes the spans of one exchange, parents first. Whether it is sampled is the caller's question.
+pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) {
     let exchange = &record.exchange;
-    let mut spans = Vec::with_capacity(exchange.attempts.len() + 2);
-    spans.push((Scope::Http, server(record, options)));
+    out.message(Scope::Http, |out| server(out, record, options));
     let mut parent = exchange.trace.server;
     if has_inference(record) {
-        spans.push((Scope::GenAi, inference(record, options)));
+        out.message(Scope::GenAi, |out| inference(out, record, options));
         parent = exchange.trace.inference;
     }
     for (index, attempt) in exchange.attempts.iter().enumerate() {
-        spans.push((Scope::Http, client(exchange, attempt, index, parent, options)));
+        out.message(Scope::Http, |out| client(out, exchange, attempt, index, parent, options));
     }
-    spans
 }
 
 /// Whether a model was really asked: only then is there an inference span and are there GenAI metrics.
@@ -111,33 +110,60 @@ pub(crate) fn has_inference(record: &Record) -> bool {
 }
 
 /// Who is calling: what headers say, then what the body says.
-pub(crate) fn labels(record: &Record) -> Labels {
-    let mut labels = record.exchange.labels.clone();
-    labels.or(record.observation.request.labels.clone());
-    labels
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    told: &'a Labels,
+    weaker: &'a Labels,
+}
+
+impl<'a> Caller<'a> {
+    /// The caller of a record.
+    pub(crate) fn of(record: &'a Record) -> Self {
+        Self { told: &record.exchange.labels, weaker: &record.observation.request.labels }
+    }
+
+    /// The value of one tag.
+    pub(crate) fn tag(self, name: &str) -> Option<&'a str> {
+        let value = self.told.tags.get(name).or_else(|| self.weaker.tags.get(name));
+        value.map(String::as_str)
+    }
+
+    fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
+        of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
+    }
+
+    fn prompt(self) -> Option<&'a Prompt> {
+        self.told.prompt.as_ref().or(self.weaker.prompt.as_ref())
+    }
+
+    fn tags(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let more =
+            self.weaker.tags.iter().filter(move |(tag, _)| !self.told.tags.contains_key(*tag));
+        self.told.tags.iter().chain(more).map(|(tag, value)| (tag.as_str(), value.as_str()))
+    }
 }
 
 /// The value of `error.type` on the SERVER span and metric; `None` when the server side went well.
-pub(crate) fn server_error(record: &Record) -> Option<String> {
+pub(crate) fn server_error(record: &Record) -> Option<Cow<'_, str>> {
     let exchange = &record.exchange;
-    let status = exchange.status.filter(|status| status.is_server_error());
+    let status = exchange.status.as_ref().filter(|status| status.is_server_error());
     if let Some(status) = status {
-        return Some(status.as_u16().to_string());
+        return Some(status.as_str().into());
     }
     if exchange.end != End::Failed {
         return None;
     }
     let failure = exchange.failure.map(tidegauge_core::Failure::error_type);
     let error = failure.or_else(|| record.observation.outcome.error.clone());
-    Some(error.unwrap_or(ErrorType::OTHER).as_str().to_owned())
+    Some(error.unwrap_or(ErrorType::OTHER).as_str().to_owned().into())
 }
 
 /// The value of `error.type` of one attempt.
-pub(crate) fn attempt_error(attempt: &Attempt) -> Option<String> {
-    let refused = attempt.status.filter(|status| status.as_u16() >= 400);
+pub(crate) fn attempt_error(attempt: &Attempt) -> Option<Cow<'_, str>> {
+    let refused = attempt.status.as_ref().filter(|status| status.as_u16() >= 400);
     match (refused, attempt.failure) {
-        (Some(status), _) => Some(status.as_u16().to_string()),
-        (None, Some(failure)) => Some(failure.error_type().as_str().to_owned()),
+        (Some(status), _) => Some(status.as_str().into()),
+        (None, Some(failure)) => Some(failure.error_type().as_str().to_owned().into()),
         (None, None) => None,
     }
 }
@@ -173,11 +199,19 @@ pub(crate) fn at(started: SystemTime, offset: Duration) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn server(record: &Record, options: &SpanOptions) -> Span {
+fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let exchange = &record.exchange;
-    let outcome = &record.observation.outcome;
-    let mut list = Attributes::new(options.limits);
+    let trace = &exchange.trace;
     let (known, original) = method(&exchange.method);
+    head(out, exchange, trace.server, trace.parent, SpanKind::Server);
+    title(out, if original.is_some() { "HTTP" } else { known }, &exchange.route);
+    lasting(out, exchange.started, Duration::ZERO, exchange.times.ended);
+    if let Some((trace_id, span_id)) = trace.link {
+        link(out, trace_id, span_id);
+    }
+
+    let outcome = &record.observation.outcome;
+    let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     list.text(name::HTTP_METHOD, known);
     list.text(name::HTTP_METHOD_ORIGINAL, original);
     list.text(name::URL_PATH, path_or_root(&exchange.path));
@@ -194,15 +228,14 @@ fn server(record: &Record, options: &SpanOptions) -> Span {
         list.whole(name::SERVER_PORT, port);
     }
     if let Some(client) = exchange.client {
-        let address = client.ip().to_string();
-        list.text(name::CLIENT_ADDRESS, &*address);
-        list.text(name::NETWORK_PEER_ADDRESS, &*address);
+        list.show(name::CLIENT_ADDRESS, client.ip());
+        list.show(name::NETWORK_PEER_ADDRESS, client.ip());
         list.whole(name::NETWORK_PEER_PORT, client.port());
     }
     list.text(name::NETWORK_PROTOCOL_VERSION, protocol(exchange.version));
     list.text(name::USER_AGENT, exchange.user_agent.as_deref());
 
-    list.text(name::EXCHANGE_ID, &*exchange.id.to_string());
+    list.show(name::EXCHANGE_ID, exchange.id);
     list.text(name::UPSTREAM, &*exchange.upstream.name);
     list.text(name::OPERATION, exchange.operation.name());
     list.text(name::END, exchange.end.name());
@@ -214,33 +247,35 @@ fn server(record: &Record, options: &SpanOptions) -> Span {
     list.seconds(name::OVERHEAD_CONNECT, overhead.connect);
     list.seconds(name::OVERHEAD_RELAY, overhead.relay);
     list.seconds(name::OVERHEAD_TOTAL, overhead.total());
-    let labels = labels(record);
-    list.text(name::REQUEST_ID, labels.request_id.as_deref());
-    caller(&mut list, &labels);
-
-    let verb = if original.is_some() { "HTTP" } else { known };
-    let title = if exchange.route.is_empty() {
-        verb.to_owned()
-    } else {
-        format!("{verb} {}", exchange.route)
-    };
-    let trace = &exchange.trace;
-    Span {
-        links: trace.link.iter().map(link).collect(),
-        ..span(exchange, trace.server, trace.parent, SpanKind::Server, title)
-            .lasting(exchange.started, Duration::ZERO, exchange.times.ended)
-            .telling(list, error.is_some())
-            .0
-    }
+    let from = Caller::of(record);
+    list.text(name::REQUEST_ID, from.text(|labels| &labels.request_id));
+    caller(&mut list, from);
+    close(list, error.is_some());
 }
 
-fn inference(record: &Record, options: &SpanOptions) -> Span {
+fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
+    let Record { exchange, observation, measurement } = record;
+    let (request, operation) = (&observation.request, exchange.operation.name());
+    let trace = &exchange.trace;
+    head(out, exchange, trace.inference, Some(trace.server), SpanKind::Client);
+    title(out, operation, crate::attribute::cut(request.model.as_deref().unwrap_or_default(), 128));
+    let sent = exchange.times.sent.unwrap_or_default();
+    lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
+
+    let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
+    call(&mut list, record, options);
+    if options.content {
+        content::on_span(&mut list, record);
+    }
+    close(list, observation.outcome.error.is_some());
+}
+
+/// What is told of a model call, but for what was said in it.
+pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
     let (request, response) = (&observation.request, &observation.response);
-    let operation = exchange.operation.name();
     let streaming = request.stream || observation.stream;
-    let mut list = Attributes::new(options.limits);
-    list.text(name::OPERATION_NAME, operation);
+    list.text(name::OPERATION_NAME, exchange.operation.name());
     list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
     list.text(name::REQUEST_MODEL, request.model.as_deref());
     list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
@@ -248,55 +283,50 @@ fn inference(record: &Record, options: &SpanOptions) -> Span {
     let error = observation.outcome.error.as_ref();
     list.text(name::ERROR_TYPE, error.map(ErrorType::as_str));
     list.flag(name::REQUEST_STREAM, streaming);
-    asked_for(&mut list, request);
-    answered(&mut list, record);
+    asked_for(list, request);
+    answered(list, record);
     if streaming {
         list.seconds(name::RESPONSE_TIME_TO_FIRST_CHUNK, measurement.time_to_first_chunk);
         list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
         list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
     }
-    usage(&mut list, &observation.usage, options);
-    cost(&mut list, record, options);
-    let labels = labels(record);
-    list.text(name::CONVERSATION_ID, labels.session.as_deref());
-    list.text(name::AGENT_NAME, labels.agent.as_deref());
-    if let Some(prompt) = &labels.prompt {
+    usage(list, &observation.usage, options);
+    cost(list, record, options);
+    let from = Caller::of(record);
+    list.text(name::CONVERSATION_ID, from.text(|labels| &labels.session));
+    list.text(name::AGENT_NAME, from.text(|labels| &labels.agent));
+    if let Some(prompt) = from.prompt() {
         list.text(name::PROMPT_NAME, &*prompt.name);
         list.text(name::PROMPT_VERSION, prompt.version.as_deref());
     }
-    list.text(name::EXCHANGE_ID, &*exchange.id.to_string());
+    list.show(name::EXCHANGE_ID, exchange.id);
     list.text(name::UPSTREAM, &*exchange.upstream.name);
     list.text(name::END, exchange.end.name());
-    category(&mut list, observation.outcome.category);
-    tools(&mut list, request, response);
+    category(list, observation.outcome.category);
+    tools(list, request, response);
     list.flag(name::PARTIAL, observation.partial);
-    caller(&mut list, &labels);
-
-    let title = match request.model.as_deref().filter(|model| !model.is_empty()) {
-        Some(model) => format!("{operation} {}", crate::attribute::cut(model, 128)),
-        None => operation.to_owned(),
-    };
-    let sent = exchange.times.sent.unwrap_or_default();
-    span(exchange, exchange.trace.inference, Some(exchange.trace.server), SpanKind::Client, title)
-        .lasting(exchange.started, sent, sent.saturating_add(measurement.duration))
-        .telling(list, error.is_some())
-        .0
+    caller(list, from);
 }
 
 fn client(
+    out: &mut Vec<u8>,
     exchange: &Exchange,
     attempt: &Attempt,
     index: usize,
     parent: SpanId,
     options: &SpanOptions,
-) -> Span {
-    let mut list = Attributes::new(options.limits);
+) {
     let (known, original) = method(&exchange.method);
+    head(out, exchange, attempt.span, Some(parent), SpanKind::Client);
+    title(out, if original.is_some() { "HTTP" } else { known }, "");
+    lasting(out, exchange.started, attempt.started, attempt.ended);
+
+    let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     list.text(name::HTTP_METHOD, known);
     list.text(name::HTTP_METHOD_ORIGINAL, original);
     list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
     list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
-    list.text(name::URL_FULL, &*url(exchange));
+    url(&mut list, exchange);
     status_code(&mut list, attempt.status);
     let error = attempt_error(attempt);
     list.text(name::ERROR_TYPE, error.as_deref());
@@ -304,21 +334,17 @@ fn client(
         list.whole(name::HTTP_RESEND_COUNT, i64::try_from(index).unwrap_or(i64::MAX));
     }
     if let Some(peer) = attempt.peer {
-        list.text(name::NETWORK_PEER_ADDRESS, &*peer.ip().to_string());
+        list.show(name::NETWORK_PEER_ADDRESS, peer.ip());
         list.whole(name::NETWORK_PEER_PORT, peer.port());
     }
     list.text(name::NETWORK_PROTOCOL_VERSION, attempt.version.and_then(protocol));
     list.text(name::UPSTREAM, &*exchange.upstream.name);
 
-    let title = if original.is_some() { "HTTP" } else { known }.to_owned();
-    span(exchange, attempt.span, Some(parent), SpanKind::Client, title)
-        .lasting(exchange.started, attempt.started, attempt.ended)
-        .telling(list, error.is_some())
-        .0
+    close(list, error.is_some());
 }
 
 /// What the request says about the generation it wants.
-fn asked_for(list: &mut Attributes, request: &Request) {
+fn asked_for(list: &mut Attributes<'_>, request: &Request) {
     list.count(name::REQUEST_MAX_TOKENS, request.max_tokens);
     list.real(name::REQUEST_TEMPERATURE, request.temperature);
     list.real(name::REQUEST_TOP_P, request.top_p);
@@ -342,11 +368,11 @@ fn asked_for(list: &mut Attributes, request: &Request) {
 }
 
 /// What the response says about itself.
-fn answered(list: &mut Attributes, record: &Record) {
+fn answered(list: &mut Attributes<'_>, record: &Record) {
     let (request, response) = (&record.observation.request, &record.observation.response);
     list.text(name::RESPONSE_ID, response.id.as_deref());
     list.text(name::RESPONSE_MODEL, response.model.as_deref());
-    list.texts(name::RESPONSE_FINISH_REASONS, &finish_reasons(record));
+    finish_reasons(list, record);
     list.count(name::DIMENSION_COUNT, response.dimensions.or(request.dimensions));
     list.text(name::RESPONSE_REQUEST_ID, response.request_id.as_deref());
     if request.api.is_some() {
@@ -356,18 +382,19 @@ fn answered(list: &mut Attributes, record: &Record) {
 }
 
 /// The provider's reasons; `error` where a reason was due and the answer broke off before it.
-fn finish_reasons(record: &Record) -> Vec<String> {
+fn finish_reasons(list: &mut Attributes<'_>, record: &Record) {
     let response = &record.observation.response;
     let due = record.observation.outcome.error.is_some()
         && response.status.is_some_and(|status| status.is_success());
     if response.finish_reasons.is_empty() && due {
-        return vec!["error".to_owned()];
+        list.texts(name::RESPONSE_FINISH_REASONS, &["error"]);
+    } else {
+        list.texts(name::RESPONSE_FINISH_REASONS, &response.finish_reasons);
     }
-    response.finish_reasons.clone()
 }
 
 /// Totals that include their details; nothing for what nobody counted.
-fn usage(list: &mut Attributes, usage: &Usage, options: &SpanOptions) {
+fn usage(list: &mut Attributes<'_>, usage: &Usage, options: &SpanOptions) {
     list.count(name::USAGE_INPUT, usage.input_tokens());
     list.count(name::USAGE_CACHE_READ, usage.cache_read_tokens());
     let write = usage.cache_write_tokens();
@@ -391,7 +418,7 @@ fn usage(list: &mut Attributes, usage: &Usage, options: &SpanOptions) {
 }
 
 /// What it cost and which price says so. An amount only where one is known: unpriced is not zero.
-fn cost(list: &mut Attributes, record: &Record, options: &SpanOptions) {
+fn cost(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
     let cost = &record.measurement.cost;
     list.text(name::COST_STATUS, cost.status.name());
     if matches!(cost.status, CostStatus::Priced | CostStatus::Reported) {
@@ -414,7 +441,7 @@ pub(crate) fn dollars(amount: tidegauge_core::Money) -> f64 {
     amount.nanos() as f64 / 1e9
 }
 
-fn tools(list: &mut Attributes, request: &Request, response: &Response) {
+fn tools(list: &mut Attributes<'_>, request: &Request, response: &Response) {
     list.count(name::REQUEST_MESSAGES, request.messages);
     list.count(name::REQUEST_TOOLS, request.tools);
     let some = |count: u64| Some(count).filter(|count| *count > 0);
@@ -424,20 +451,20 @@ fn tools(list: &mut Attributes, request: &Request, response: &Response) {
 }
 
 /// Session, user and tags. No name of the GenAI conventions is among them.
-fn caller(list: &mut Attributes, labels: &Labels) {
-    list.text(name::SESSION_ID, labels.session.as_deref());
-    list.text(name::USER_ID, labels.user.as_deref());
-    for (tag, value) in &labels.tags {
-        list.text(&format!("{}{tag}", name::TAG_PREFIX), value.as_str());
+fn caller(list: &mut Attributes<'_>, from: Caller<'_>) {
+    list.text(name::SESSION_ID, from.text(|labels| &labels.session));
+    list.text(name::USER_ID, from.text(|labels| &labels.user));
+    for (tag, value) in from.tags() {
+        list.text_under(name::TAG_PREFIX, tag, value);
     }
 }
 
-fn category(list: &mut Attributes, category: Option<Category>) {
+fn category(list: &mut Attributes<'_>, category: Option<Category>) {
     list.text(name::CATEGORY, category.map(Category::name));
     list.text(name::DOMAIN, category.and_then(Category::domain).map(tidegauge_core::Domain::name));
 }
 
-fn status_code(list: &mut Attributes, status: Option<http::StatusCode>) {
+fn status_code(list: &mut Attributes<'_>, status: Option<http::StatusCode>) {
     if let Some(status) = status {
         list.whole(name::HTTP_STATUS_CODE, status.as_u16());
     }
@@ -465,23 +492,17 @@ fn asked(host: &str, secure: bool) -> Option<(&str, u16)> {
 
 /// The URL of an upstream request: origin, the path without our own first segment, and the query
 /// without secrets.
-fn url(exchange: &Exchange) -> String {
+fn url(list: &mut Attributes<'_>, exchange: &Exchange) {
     let upstream = &exchange.upstream;
     let ours = exchange.path.strip_prefix('/').and_then(|path| path.strip_prefix(&*upstream.name));
     let rest = ours.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let path = path_or_root(rest.unwrap_or(&exchange.path));
     match &exchange.query {
-        Some(query) => format!("{}{path}?{}", upstream.origin, redact::query(query)),
-        None => format!("{}{path}", upstream.origin),
-    }
-}
-
-fn link((trace_id, span_id): &(tidegauge_core::TraceId, SpanId)) -> Link {
-    Link {
-        trace_id: trace_id.0.to_vec(),
-        span_id: span_id.0.to_vec(),
-        flags: HAS_IS_REMOTE | IS_REMOTE,
-        ..Link::default()
+        Some(query) => list.show(
+            name::URL_FULL,
+            format_args!("{}{path}?{}", upstream.origin, redact::query(query)),
+        ),
+        None => list.show(name::URL_FULL, format_args!("{}{path}", upstream.origin)),
     }
 }
 
@@ -492,46 +513,63 @@ const IS_REMOTE: u32 = 0x200;
 /// W3C flag of a sampled trace.
 pub(crate) const SAMPLED: u32 = 1;
 
-/// A span in the making.
-struct Draft(Span);
+/// The field of `Span` that holds its attributes. Source of it and of the numbers below:
+/// opentelemetry-proto 1.10, `trace.proto`.
+const ATTRIBUTES: u32 = 9;
 
-fn span(
+/// Who a span is.
+fn head(
+    out: &mut Vec<u8>,
     exchange: &Exchange,
     id: SpanId,
     parent: Option<SpanId>,
     kind: SpanKind,
-    name: String,
-) -> Draft {
+) {
     let trace = &exchange.trace;
     let remote = kind == SpanKind::Server && parent.is_some();
     let sampled = if trace.sampled { SAMPLED } else { 0 };
-    Draft(Span {
-        trace_id: trace.trace_id.0.to_vec(),
-        span_id: id.0.to_vec(),
-        parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
-        trace_state: trace.state.clone(),
-        flags: sampled | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 },
-        name,
-        kind: kind.into(),
-        ..Span::default()
-    })
+    protobuf::bytes(out, 1, &trace.trace_id.0);
+    protobuf::bytes(out, 2, &id.0);
+    protobuf::bytes(out, 3, trace.state.as_bytes());
+    if let Some(parent) = parent {
+        protobuf::bytes(out, 4, &parent.0);
+    }
+    protobuf::number(out, 6, kind as u64);
+    let flags = sampled | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 };
+    protobuf::fixed32(out, 16, flags);
 }
 
-impl Draft {
-    fn lasting(mut self, started: SystemTime, from: Duration, to: Duration) -> Self {
-        self.0.start_time_unix_nano = at(started, from);
-        self.0.end_time_unix_nano = at(started, to.max(from));
-        self
+/// What a span is called: the second word may be empty.
+fn title(out: &mut Vec<u8>, first: &str, second: &str) {
+    let more = if second.is_empty() { 0 } else { 1 + second.len() };
+    protobuf::length(out, 5, first.len() + more);
+    out.extend_from_slice(first.as_bytes());
+    if more > 0 {
+        out.push(b' ');
+        out.extend_from_slice(second.as_bytes());
     }
+}
 
-    /// Attributes and status. `Ok` is never set: that is for the application to say.
-    fn telling(mut self, list: Attributes, failed: bool) -> Self {
-        let (attributes, dropped) = list.finish();
-        self.0.attributes = attributes;
-        self.0.dropped_attributes_count = dropped;
-        self.0.status =
-            failed.then(|| Status { code: StatusCode::Error.into(), message: String::new() });
-        self
+fn lasting(out: &mut Vec<u8>, started: SystemTime, from: Duration, to: Duration) {
+    protobuf::fixed64(out, 7, at(started, from));
+    protobuf::fixed64(out, 8, at(started, to.max(from)));
+}
+
+fn link(out: &mut Vec<u8>, trace_id: TraceId, span_id: SpanId) {
+    // Both ids with their heads, and the flags with theirs.
+    protobuf::length(out, 13, 18 + 10 + 5);
+    protobuf::bytes(out, 1, &trace_id.0);
+    protobuf::bytes(out, 2, &span_id.0);
+    protobuf::fixed32(out, 6, HAS_IS_REMOTE | IS_REMOTE);
+}
+
+/// What found no room, and the status. `Ok` is never set: that is for the application to say.
+fn close(list: Attributes<'_>, failed: bool) {
+    let (out, dropped) = list.finish();
+    protobuf::number(out, 10, dropped.into());
+    if failed {
+        protobuf::length(out, 15, 2);
+        protobuf::number(out, 3, StatusCode::Error as u64);
     }
 }
 

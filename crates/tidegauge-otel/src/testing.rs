@@ -5,7 +5,78 @@ pub(crate) mod conformance;
 pub(crate) mod records;
 mod reference;
 
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tidegauge_core::{Health, Record};
+use tokio::time::Instant;
+
+use crate::config::Sums;
+use crate::encoded::Encoded;
+use crate::exemplar::ExemplarFilter;
+use crate::metric::{Histograms, Meter, MetricOptions, View};
+use crate::span::{Scope, SpanOptions};
+use crate::{event, points, span};
+
+/// The spans of a record, read back from what goes over the wire.
+pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)> {
+    decoded(|out| span::encode(record, options, out))
+}
+
+/// The events of a record, the same way.
+pub(crate) fn events(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
+    let events = decoded(|out| event::exception(record, options, out));
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// The event with the details of a record, the same way.
+pub(crate) fn details(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
+    let events = decoded(|out| event::details(record, options, out));
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// A value as JSON.
+pub(crate) fn plain(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    let inner = |value: &AnyValue| value.value.as_ref().map_or(Json::Null, plain);
+    match value {
+        Value::StringValue(text) => text.as_str().into(),
+        Value::BoolValue(value) => (*value).into(),
+        Value::IntValue(value) => (*value).into(),
+        Value::DoubleValue(value) => (*value).into(),
+        Value::ArrayValue(list) => list.values.iter().map(inner).collect(),
+        Value::KvlistValue(map) => {
+            let member = |pair: &KeyValue| {
+                let value = pair.value.as_ref().map_or(Json::Null, inner);
+                (pair.key.clone(), value)
+            };
+            Json::Object(map.values.iter().map(member).collect())
+        }
+        other => panic!("no such value is made here: {other:?}"),
+    }
+}
+
+fn decoded<M: Message + Default>(write: impl FnOnce(&mut Encoded)) -> Vec<(Scope, M)> {
+    let mut out = Encoded::default();
+    write(&mut out);
+    let read = |bytes| M::decode(bytes).expect("a whole message");
+    out.take(Instant::now()).map(|piece| (piece.scope, read(piece.bytes))).collect()
+}
+
+/// A meter with one view: cumulative sums, and examples of what is sampled.
+pub(crate) fn meter(histograms: Histograms, health: &Arc<Health>) -> Meter {
+    let view = View { histograms, sums: Sums::Cumulative, exemplars: ExemplarFilter::Sampled };
+    Meter::new(vec![view], &MetricOptions::default(), health)
+}
+
+/// What a meter's first view is told.
+pub(crate) fn metrics(meter: &Meter) -> Vec<Metric> {
+    points::metrics(meter.collect(0)).map(|(_, _, metric)| metric).collect()
+}
 
 /// An attribute as one line of text; `None` when it is absent.
 pub(crate) fn shown(list: &[KeyValue], key: &str) -> Option<String> {

@@ -304,6 +304,12 @@ impl<'a> Json<'a> {
         self.inner().is_some_and(|inner| inner.ends_with(CUT.as_bytes()))
     }
 
+    /// Whether this is a list of which elements were left out.
+    pub(crate) fn is_shortened(self) -> bool {
+        let mut all = Elements { of: self, next: self.is_array().then(|| self.at + 1) };
+        all.any(|item| item.left_out().is_some())
+    }
+
     /// Whether this is exactly that string.
     pub fn is(self, word: &str) -> bool {
         match self.kind() {

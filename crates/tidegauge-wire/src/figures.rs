@@ -62,6 +62,7 @@ impl Figures {
             audio_seconds: usage.audio_seconds,
             searches: usage.searches,
             reported_usd: usage.reported_usd.take(),
+            estimate: None,
         };
     }
 

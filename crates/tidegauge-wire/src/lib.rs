@@ -23,6 +23,8 @@ mod providers;
 mod skim;
 mod splice;
 mod sse;
+mod transcript;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use transcript::Wanted;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
+    Content as Words, End, Exchange, Head, Observation, Operation, Request, Response, Source,
+    StreamTimes, Usage,
 };
 
 use crate::answer::Answer;
@@ -21,6 +22,7 @@ use crate::outcome::{self, Facts};
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
+use crate::transcript::{Ended, Prompt, Reply, Wanted};
 
 /// How much of a path is kept for the readers.
 const MAX_PATH: usize = 1024;
@@ -29,6 +31,7 @@ const MAX_PATH: usize = 1024;
 /// ordinary ones.
 pub struct Observer {
     provider: &'static dyn Provider,
+    operation: Operation,
     asked: Asked,
     request: RequestBody,
     request_content: Content,
@@ -37,6 +40,8 @@ pub struct Observer {
     /// The answer calls itself JSON.
     json: bool,
     reading: Reading,
+    /// Only there if the words are wanted.
+    words: Option<Box<Keeping>>,
 }
 
 impl fmt::Debug for Observer {
@@ -49,6 +54,15 @@ impl fmt::Debug for Observer {
 enum RequestBody {
     Json(Box<Skim>),
     Form(Box<Form>),
+}
+
+/// What is kept for the words: more of the bodies than is read otherwise, so that what is observed
+/// is the same with and without.
+#[derive(Debug)]
+struct Keeping {
+    wanted: Wanted,
+    request: Skim,
+    response: Skim,
 }
 
 /// What is known of the answer while it comes.
@@ -66,12 +80,16 @@ struct Reading {
     /// The answer calls itself JSON and is not.
     malformed: bool,
     doc: Doc,
+    /// What the answer says, if that is wanted.
+    reply: Option<Box<Reply>>,
+    /// Parts of that could not be read.
+    words_lossy: bool,
 }
 
 impl Observer {
     /// An observer for a request with that head, as the provider sees it. Nothing of the head's
     /// credentials is kept.
-    pub fn new(provider: &'static dyn Provider, _operation: Operation, head: Head<'_>) -> Self {
+    pub fn new(provider: &'static dyn Provider, operation: Operation, head: Head<'_>) -> Self {
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let request = match kind.and_then(Form::new) {
             Some(form) => RequestBody::Form(Box::new(form)),
@@ -79,6 +97,7 @@ impl Observer {
         };
         Self {
             provider,
+            operation,
             asked: Asked { path: clip(head.path, MAX_PATH).to_owned() },
             request,
             request_content: Content::new(head.headers),
@@ -86,15 +105,48 @@ impl Observer {
             framing: None,
             json: false,
             reading: Reading::new(provider, head),
+            words: None,
         }
+    }
+
+    /// From now on also keeps what is said, as far as it is wanted: for [`Observer::conclude`]. Only
+    /// what is said in words: vectors, pictures made and the like are not.
+    pub fn keep_words(&mut self, wanted: Wanted) {
+        use Operation::{Chat, GenerateContent, TextCompletion};
+        let in_words = matches!(self.operation, Chat | GenerateContent | TextCompletion);
+        if wanted.any() && in_words && self.reading.reader.is_some() {
+            let skim = || Skim::new(Limits::WORDS);
+            self.words = Some(Box::new(Keeping { wanted, request: skim(), response: skim() }));
+            self.reading.reply = wanted.response.then(|| Box::new(Reply::new()));
+        }
+    }
+
+    /// How many bytes are held for the words.
+    pub fn words(&self) -> usize {
+        let bodies =
+            self.words.as_ref().map(|keeping| keeping.request.len() + keeping.response.len());
+        let reply = self.reading.reply.as_ref().map(|reply| reply.len());
+        bodies.unwrap_or(0) + reply.unwrap_or(0)
+    }
+
+    /// Lets go of the words; the observation stays what it is.
+    pub fn forget_words(&mut self) {
+        self.words = None;
+        self.reading.reply = None;
     }
 
     /// A piece of the request body, as the client sent it.
     pub fn request(&mut self, _at: Duration, bytes: &[u8]) {
         let request = &mut self.request;
-        self.request_content.push(bytes, |decoded| match request {
-            RequestBody::Json(skim) => skim.push(decoded),
-            RequestBody::Form(form) => form.push(decoded),
+        let words = &mut self.words;
+        self.request_content.push(bytes, |decoded| {
+            if let Some(words) = words.as_mut().filter(|words| words.wanted.request) {
+                words.request.push(decoded);
+            }
+            match request {
+                RequestBody::Json(skim) => skim.push(decoded),
+                RequestBody::Form(form) => form.push(decoded),
+            }
         });
     }
 
@@ -117,17 +169,31 @@ impl Observer {
     pub fn response(&mut self, at: Duration, bytes: &[u8]) {
         let (Some(content), Some(framing)) = (&mut self.content, &mut self.framing) else { return };
         let reading = &mut self.reading;
+        let words = &mut self.words;
         reading.last_piece = at;
         content.push(bytes, |decoded| {
+            if let Some(words) = words.as_mut().filter(|words| words.wanted.response)
+                && !framing.is_stream()
+            {
+                words.response.push(decoded);
+            }
             framing.push(decoded, &mut |event| reading.event(at, event));
         });
     }
 
     /// The exchange is over: reads what was kept and concludes.
-    pub fn finish(mut self, exchange: &Exchange) -> Observation {
+    pub fn finish(self, exchange: &Exchange) -> Observation {
+        self.conclude(exchange).0
+    }
+
+    /// The same, and what was said, if that was kept. It is as it was said: what must not be known
+    /// has to be taken out of it before it may go into the observation.
+    pub fn conclude(mut self, exchange: &Exchange) -> (Observation, Option<Box<Words>>) {
         let (request, request_lossy) = self.read_request();
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
+        let prompt = self.write_prompt();
         self.finish_answer();
+        let reply = self.reading.settle_reply(exchange);
         let decoded = !self.content.is_some_and(|content| content.has_failed());
         let readable = decoded && self.reading.reader.is_some();
         let facts = Facts {
@@ -152,7 +218,19 @@ impl Observer {
         };
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
-        seen
+        (seen, joined(prompt, reply))
+    }
+
+    /// What is asked, if that is wanted.
+    fn write_prompt(&mut self) -> Option<Words> {
+        let keeping = self.words.as_mut()?;
+        let body = std::mem::replace(&mut keeping.request, Skim::new(Limits::WORDS)).finish();
+        let reader = self.reading.reader.filter(|_| keeping.wanted.request)?;
+        let doc = &mut self.reading.doc;
+        let mut prompt = Prompt::new(keeping.wanted);
+        doc.parse(&body.json);
+        reader.write_prompt(doc.root(&body.json), &mut prompt);
+        Some(prompt.settle(body.lossy || self.request_content.has_failed()))
     }
 
     /// The request, and whether parts of it could not be read.
@@ -169,7 +247,13 @@ impl Observer {
         let Some(reader) = self.reading.reader else { return (request, false) };
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
-        reader.read_request(&self.asked, doc.root(&skimmed.json), &mut request);
+        let root = doc.root(&skimmed.json);
+        reader.read_request(&self.asked, root, &mut request);
+        // How the users of another proxy say that nothing is to be kept.
+        if self.words.is_some() && root.get("no-log").bool() == Some(true) {
+            self.words = None;
+            self.reading.reply = None;
+        }
         request.api = reader.api().filter(|_| self.provider.names_surfaces());
         (request, skimmed.lossy || !read && skimmed.bytes > 0)
     }
@@ -181,8 +265,19 @@ impl Observer {
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
             reading.malformed = self.json && body.bytes > 0 && body.json.is_empty();
             reading.body(&body);
+            if let Some(words) = self.words.take() {
+                reading.write_body(&words.response.finish());
+            }
         }
     }
+}
+
+/// What was said on both sides, if anything was.
+fn joined(prompt: Option<Words>, reply: Option<Words>) -> Option<Box<Words>> {
+    let (mut words, reply) = (prompt.unwrap_or_default(), reply.unwrap_or_default());
+    words.output = reply.output;
+    words.truncated |= reply.truncated;
+    (!words.is_empty()).then(|| Box::new(words))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -204,13 +299,16 @@ impl Reading {
             lossy: false,
             malformed: false,
             doc: Doc::default(),
+            reply: None,
+            words_lossy: false,
         }
     }
 
     /// One event of a stream.
     fn event(&mut self, at: Duration, event: sse::Event<'_>) {
         let data = event.data.trim_ascii();
-        self.lossy |= event.lossy;
+        let event_lossy = event.lossy;
+        self.lossy |= event_lossy;
         if data.is_empty() {
             return;
         }
@@ -224,7 +322,7 @@ impl Reading {
             self.lossy = true;
             return;
         }
-        let Self { provider, reader, answer, doc, .. } = self;
+        let Self { provider, reader, answer, doc, reply, .. } = self;
         let root = doc.root(data);
         answer.token = false;
         if failure::is_told(root) {
@@ -233,7 +331,12 @@ impl Reading {
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
-            reader.read_event(Event { name, data: root, stream: true }, answer);
+            let event = Event { name, data: root, stream: true };
+            reader.read_event(event, answer);
+            if let Some(reply) = reply {
+                reader.write_reply(event, reply);
+                self.words_lossy |= event_lossy;
+            }
         }
         if self.answer.token {
             self.times.first_token.get_or_insert(at);
@@ -274,6 +377,29 @@ impl Reading {
         if let Some(reader) = reader.filter(|_| !failed) {
             reader.read_event(Event { name: None, data: root, stream: false }, answer);
         }
+    }
+
+    /// What the whole of a unary body says. An error says nothing that was asked for.
+    fn write_body(&mut self, body: &Skimmed) {
+        let failed = self.answer.response.status.is_some_and(failure::is_failure);
+        let Self { reader: Some(reader), reply: Some(reply), doc, .. } = self else { return };
+        if !failed && doc.parse(&body.json) {
+            let data = doc.root(&body.json);
+            reader.write_reply(Event { name: None, data, stream: false }, reply);
+        }
+        self.words_lossy |= body.lossy;
+    }
+
+    /// What was answered, if that is wanted.
+    fn settle_reply(&mut self, exchange: &Exchange) -> Option<Words> {
+        let reply = self.reply.take()?;
+        let failed = self.answer.response.error.is_some();
+        let ended = match exchange.end {
+            End::Complete if !failed => Ended::Well,
+            End::Complete | End::Failed => Ended::Broken,
+            End::Cancelled => Ended::Cancelled,
+        };
+        Some(reply.settle(ended, self.words_lossy))
     }
 
     fn settle(self, stream: bool) -> (Response, Usage, StreamTimes) {

@@ -9,6 +9,7 @@ use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, 
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::providers::{self, headers};
+use crate::transcript::{Prompt, Reply};
 
 /// Everything known about one provider.
 pub trait Provider: Dialect {
@@ -82,6 +83,13 @@ pub trait Reader: Sync {
 
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
+
+    /// Writes down what is asked, for those who want the words. What is not written down by any
+    /// reader is never captured.
+    fn write_prompt(&self, _body: Json<'_>, _into: &mut Prompt) {}
+
+    /// Writes down what one event of a stream says, or the whole body of a unary answer.
+    fn write_reply(&self, _event: Event<'_>, _into: &mut Reply) {}
 }
 
 /// How a stream is framed.

@@ -11,10 +11,6 @@ use crate::field::{CUT, MAX_DEPTH};
 
 /// How much of a text is kept as it came, for errors that are not JSON.
 const MAX_HEAD: usize = 4096;
-/// How many numbers, booleans and nulls of one list are kept.
-const MAX_SCALARS: u64 = 8;
-/// How many strings of one list are kept.
-const MAX_STRINGS: u64 = 64;
 /// The longest number that is kept; a longer one becomes null.
 const MAX_SCALAR: usize = 64;
 /// How much of a name is kept.
@@ -23,6 +19,8 @@ const MAX_KEY: usize = 256;
 const MAX_LATE_STRING: usize = 256;
 /// How much room is made for what is kept, at most, when the first piece comes.
 const FIRST_PIECE: usize = 4096;
+/// How much is kept of a string that is data: enough for what a data URL says of itself.
+const MAX_DATA: usize = 64;
 /// What an escape may add to a string that is full, so that a surrogate pair stays whole.
 const PAIR: usize = 12;
 /// Stands for an escape of which not even the letter has come.
@@ -39,14 +37,38 @@ pub(crate) struct Limits {
     pub(crate) hard: usize,
     /// How deep objects and lists may nest; deeper ones become null.
     pub(crate) depth: usize,
+    /// How many numbers, booleans and nulls of one list.
+    pub(crate) scalars: u64,
+    /// How many strings of one list.
+    pub(crate) strings: u64,
+    /// From how many bytes on a string that looks like base64 is taken for data, of which only the
+    /// beginning is kept.
+    pub(crate) data: usize,
 }
 
 impl Limits {
     /// For answers: tool arguments must stay whole.
-    pub(crate) const ANSWER: Self =
-        Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20, depth: MAX_DEPTH };
+    pub(crate) const ANSWER: Self = Self {
+        string: 16 << 10,
+        soft: 256 << 10,
+        hard: 1 << 20,
+        depth: MAX_DEPTH,
+        scalars: 8,
+        strings: 64,
+        data: usize::MAX,
+    };
     /// For requests, of which neither long strings nor the schemas of tools are read.
-    pub(crate) const REQUEST: Self = Self { string: 512, soft: 256 << 10, hard: 1 << 20, depth: 7 };
+    pub(crate) const REQUEST: Self = Self { string: 512, depth: 7, ..Self::ANSWER };
+    /// For bodies whose words are to be kept: texts stay whole, pictures and the like do not.
+    pub(crate) const WORDS: Self = Self {
+        string: 256 << 10,
+        soft: 1 << 20,
+        hard: 5 << 18,
+        depth: MAX_DEPTH,
+        scalars: 256,
+        strings: 4096,
+        data: 16 << 10,
+    };
 }
 
 /// What is left of a text.
@@ -128,6 +150,8 @@ struct Text {
     from: usize,
     limit: usize,
     cut: bool,
+    /// It was looked at whether this is data.
+    looked_at: bool,
     /// Ends with the first half of a surrogate pair.
     half_pair: bool,
     keep_escape: bool,
@@ -180,6 +204,11 @@ impl Skim {
                 _ => self.structure(*first, rest, tail),
             };
         }
+    }
+
+    /// How many bytes are kept so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len() + self.head.len()
     }
 
     /// The text is over.
@@ -243,7 +272,7 @@ impl Skim {
     }
 
     fn begin_string(&mut self) {
-        self.begin_element(MAX_STRINGS);
+        self.begin_element(self.limits.strings);
         let spent = self.out.len() >= self.limits.soft;
         self.begin_text(false, if spent { MAX_LATE_STRING } else { self.limits.string });
     }
@@ -257,7 +286,7 @@ impl Skim {
     }
 
     fn begin_scalar(&mut self) {
-        self.begin_element(MAX_SCALARS);
+        self.begin_element(self.limits.scalars);
         self.scalar = self.out.len();
         self.state = State::Scalar;
     }
@@ -359,6 +388,22 @@ impl Skim {
                 self.cut_text();
             }
             None => self.out.extend_from_slice(run),
+        }
+        self.look_for_data();
+    }
+
+    /// Once a string is long enough to tell: whether it is data, by its beginning.
+    fn look_for_data(&mut self) {
+        let Text { from, looked_at, key, .. } = self.string;
+        let told = self.out.get(from..).and_then(|text| text.get(..self.limits.data));
+        let Some(told) = told.filter(|_| !looked_at && !key) else { return };
+        self.string.looked_at = true;
+        if told.iter().all(is_data) {
+            self.string.cut = true;
+            self.out.truncate(from + MAX_DATA);
+            while self.out.last() == Some(&b'\\') {
+                self.out.pop();
+            }
         }
     }
 
@@ -518,6 +563,11 @@ impl Skim {
 
 fn is_numeric(byte: &u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// Base64, plain or for URLs, or what stands before it in a data URL; slashes may be escaped.
+fn is_data(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=-_:;,.\\".contains(byte)
 }
 
 fn is_space(byte: u8) -> bool {

@@ -4,6 +4,7 @@
 //! exchanges into records for the `sinks`, `console` answers on the second listener. The only crate
 //! that may know all others; it must not know what any provider or telemetry format looks like.
 
+mod capture;
 mod cli;
 mod cmd;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod sinks;
 mod testing;
 mod welcome;
 
+pub use capture::Rules;
 pub use cli::{Cli, run};
 pub use cmd::Exit;
 pub use log::log_panics;

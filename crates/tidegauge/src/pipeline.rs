@@ -15,11 +15,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, CostStatus, Dropped, Exchange, Health, Observation, Observe, Observers, Record, Sink,
-    Task,
+    Begin, Capture, CostStatus, Dropped, Exchange, Health, Observation, Observe, Observers, Record,
+    Sink, Task, Withheld,
 };
 use tidegauge_measure::{Prices, measure};
 use tidegauge_wire::{Observer, Provider, provider};
+
+use crate::capture::{Permit, Room, Rules, Waiting};
 
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);
@@ -30,6 +32,8 @@ pub struct Pipeline {
     entry: ArcSwapOption<SyncSender<Finished>>,
     late: Arc<AtomicBool>,
     done: std::sync::Mutex<Option<Receiver<()>>>,
+    rules: Arc<ArcSwap<Rules>>,
+    waiting: Waiting,
     health: Arc<Health>,
 }
 
@@ -38,12 +42,20 @@ struct Finished {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
     exchange: Exchange,
+    /// How much of what was said may be kept.
+    capture: Capture,
+    /// Where its words wait, if it has some.
+    _room: Option<Room>,
 }
+
+/// Makes a record of a finished exchange.
+type Make = fn(Finished, &Prices, &Rules, &Health) -> Record;
 
 /// What the thread works with.
 struct Worker {
     /// [`record`], but for a test.
-    make: fn(Finished, &Prices) -> Record,
+    make: Make,
+    rules: Arc<ArcSwap<Rules>>,
     prices: Arc<ArcSwap<Prices>>,
     sinks: Vec<Arc<dyn Sink>>,
     late: Arc<AtomicBool>,
@@ -58,23 +70,32 @@ impl Pipeline {
     pub fn start(
         capacity: usize,
         prices: Arc<ArcSwap<Prices>>,
+        rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(record, capacity, prices, sinks, health)
+        Self::start_with(record, capacity, prices, rules, sinks, health)
     }
 
     fn start_with(
-        make: fn(Finished, &Prices) -> Record,
+        make: Make,
         capacity: usize,
         prices: Arc<ArcSwap<Prices>>,
+        rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
         let (entry, exit) = sync_channel(capacity);
         let (finished, done) = sync_channel(1);
         let (late, counted) = (Arc::new(AtomicBool::new(false)), Arc::clone(&health));
-        let worker = Worker { make, prices, sinks, late: Arc::clone(&late), health: counted };
+        let worker = Worker {
+            make,
+            rules: Arc::clone(&rules),
+            prices,
+            sinks,
+            late: Arc::clone(&late),
+            health: counted,
+        };
         thread::Builder::new().name("records".to_owned()).spawn(move || {
             worker.run(&exit);
             // Nobody may be waiting any more.
@@ -84,6 +105,8 @@ impl Pipeline {
             entry: ArcSwapOption::from_pointee(entry),
             late,
             done: std::sync::Mutex::new(Some(done)),
+            rules,
+            waiting: Waiting::default(),
             health,
         }))
     }
@@ -105,9 +128,20 @@ impl Pipeline {
 impl Observers for Pipeline {
     fn begin(&self, begin: Begin<'_>) -> Box<dyn Observe> {
         let provider = provider(begin.upstream.dialect.kind());
-        let observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
-        let entry = self.entry.load_full();
-        Box::new(Watching { observer, provider, entry, health: Arc::clone(&self.health) })
+        let mut observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        let permit = Permit::of(begin.upstream.capture, begin.head.headers);
+        let words = permit.level != Capture::Off;
+        if let Some(observer) = observer.as_mut().filter(|_| words) {
+            observer.keep_words(permit.wanted(&self.rules.load()));
+        }
+        Box::new(Watching {
+            observer,
+            provider,
+            capture: permit.level,
+            waiting: words.then(|| self.waiting.clone()),
+            entry: self.entry.load_full(),
+            health: Arc::clone(&self.health),
+        })
     }
 }
 
@@ -115,6 +149,9 @@ impl Observers for Pipeline {
 struct Watching {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
+    capture: Capture,
+    /// Where its words are to wait, if it has some.
+    waiting: Option<Waiting>,
     entry: Option<Arc<SyncSender<Finished>>>,
     health: Arc<Health>,
 }
@@ -139,11 +176,20 @@ impl Observe for Watching {
     }
 
     fn end(self: Box<Self>, exchange: Exchange) {
-        let Self { observer, provider, entry, health } = *self;
+        let Self { mut observer, provider, capture, waiting, entry, health } = *self;
         let Some(entry) = entry else {
             return health.record_lost(Dropped::ShutdownDeadline, 1);
         };
-        match entry.try_send(Finished { observer, provider, exchange }) {
+        let words = observer.as_mut().zip(waiting);
+        let room = words.and_then(|(observer, waiting)| {
+            let room = waiting.room(observer.words());
+            if room.is_none() {
+                observer.forget_words();
+                health.content_dropped(Withheld::Memory, 1);
+            }
+            room
+        });
+        match entry.try_send(Finished { observer, provider, exchange, capture, _room: room }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => health.record_lost(Dropped::QueueFull, 1),
             Err(TrySendError::Disconnected(_)) => health.record_lost(Dropped::ShutdownDeadline, 1),
@@ -179,8 +225,9 @@ impl Worker {
 
     /// One exchange into one record, or into a counted loss.
     fn settle(&self, finished: Finished) {
-        let prices = self.prices.load();
-        let Ok(record) = catch_unwind(AssertUnwindSafe(|| (self.make)(finished, &prices))) else {
+        let (prices, rules) = (self.prices.load(), self.rules.load());
+        let make = || (self.make)(finished, &prices, &rules, &self.health);
+        let Ok(record) = catch_unwind(AssertUnwindSafe(make)) else {
             self.health.panicked(Task::Pipeline, 1);
             return self.health.record_lost(Dropped::Panic, 1);
         };
@@ -208,10 +255,13 @@ impl Worker {
 
 /// Reads what was held back, adds what the bodies tell about the caller to what the headers told,
 /// and measures.
-fn record(finished: Finished, prices: &Prices) -> Record {
-    let Finished { observer, provider, mut exchange } = finished;
-    let observation =
-        observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
+fn record(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) -> Record {
+    let Finished { observer, provider, mut exchange, capture, _room } = finished;
+    let mut observation = Observation::default();
+    if let Some(observer) = observer {
+        let (seen, said) = observer.conclude(&exchange);
+        observation = Observation { content: rules.admit(said, capture, health), ..seen };
+    }
     exchange.labels.or(observation.request.labels.clone());
     // What somebody runs themselves does not cost what a model of that name is sold for.
     let price_id = provider.and_then(|one| one.price_id().or((!one.public()).then_some("")));

@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tidegauge_core::{CostStatus, Money, Record};
+use tidegauge_core::{
+    Content, CostStatus, Field, Fields, Message, Money, Part, Record, ToolDefinition, Value,
+};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -45,6 +48,9 @@ pub struct RecordJson<'a> {
     tags: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<PromptJson<'a>>,
+    /// What was said; only where it was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<ContentJson<'a>>,
     /// Parts of it were not read: too large, too deep or not understood.
     #[serde(skip_serializing_if = "is_false")]
     partial: bool,
@@ -135,6 +141,73 @@ struct PromptJson<'a> {
     version: Option<&'a str>,
 }
 
+/// In the shape of the GenAI conventions.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct ContentJson<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    system_instructions: Vec<Written<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    input_messages: Vec<Written<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    output_messages: Vec<Written<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_definitions: Vec<Written<'a>>,
+    /// Something was shortened or left out.
+    #[serde(skip_serializing_if = "is_false")]
+    truncated: bool,
+}
+
+/// A message, part or tool.
+#[derive(Clone, PartialEq, Debug)]
+struct Written<'a>(Fields<'a>);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        for (name, field) in &self.0 {
+            match field {
+                Field::Text(text) => map.serialize_entry(name, text)?,
+                Field::Value(value) => map.serialize_entry(name, &Plain(value))?,
+                Field::Parts(parts) => map.serialize_entry(name, &written(parts, Part::fields))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// A value as it stood in the body.
+struct Plain<'a>(&'a Value);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => to.serialize_unit(),
+            Value::Bool(truth) => to.serialize_bool(*truth),
+            Value::Whole(whole) => to.serialize_i64(*whole),
+            Value::Real(real) => to.serialize_f64(*real),
+            Value::Text(text) => to.serialize_str(text),
+            Value::List(values) => to.collect_seq(values.iter().map(Plain)),
+            Value::Map(members) => {
+                to.collect_map(members.iter().map(|(name, value)| (name, Plain(value))))
+            }
+        }
+    }
+}
+
+fn written<'a, T>(all: &'a [T], fields: fn(&'a T) -> Fields<'a>) -> Vec<Written<'a>> {
+    all.iter().map(|one| Written(fields(one))).collect()
+}
+
+fn content(said: &Content) -> ContentJson<'_> {
+    ContentJson {
+        system_instructions: written(&said.system, Part::fields),
+        input_messages: written(&said.input, Message::fields),
+        output_messages: written(&said.output, Message::fields),
+        tool_definitions: written(&said.tools, ToolDefinition::fields),
+        truncated: said.truncated,
+    }
+}
+
 impl<'a> RecordJson<'a> {
     /// The record in its written form. `span_id` is the span that stands for the call: the inference
     /// span, or the server span where no model was asked.
@@ -173,6 +246,7 @@ impl<'a> RecordJson<'a> {
                 name: &prompt.name,
                 version: prompt.version.as_deref(),
             }),
+            content: seen.content.as_deref().map(content),
             partial: seen.partial,
             scores: [],
         }

@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::capture::Rules;
 use crate::config::{Config, Resolved};
 use crate::console;
 use crate::pipeline::Pipeline;
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The price list.
     #[error("pricing: an entry of `models` cannot be used")]
     Prices,
+    /// What is to be taken out of what is captured.
+    #[error("capture: an entry of `patterns` cannot be used")]
+    Patterns,
     /// The system is out of threads.
     #[error("cannot start a thread: {}", .0.kind())]
     Thread(#[from] io::Error),
@@ -86,6 +90,7 @@ pub struct Running {
     tasks: TaskTracker,
     policy: Arc<ArcSwap<Policy>>,
     prices: Arc<ArcSwap<Prices>>,
+    rules: Arc<ArcSwap<Rules>>,
     parts: Parts,
 }
 
@@ -128,13 +133,15 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let Resolved { config, exporter, .. } = resolved;
     let Plane { health, telemetry } = plane;
     let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
+    let rules = Arc::new(ArcSwap::from_pointee(rules(config)?));
     let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
     let live = Arc::new(Live::new(clock));
     let recorder = recorder(config, &health)?;
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
     let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
-    let pipeline = Pipeline::start(capacity, Arc::clone(&prices), sinks, Arc::clone(&health))?;
+    let (prices_read, rules_read) = (Arc::clone(&prices), Arc::clone(&rules));
+    let pipeline = Pipeline::start(capacity, prices_read, rules_read, sinks, Arc::clone(&health))?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
     let server =
@@ -179,6 +186,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
         tasks,
         policy,
         prices,
+        rules,
         parts,
     })
 }
@@ -214,6 +222,7 @@ impl Running {
         Reloader {
             policy: Arc::clone(&self.policy),
             prices: Arc::clone(&self.prices),
+            rules: Arc::clone(&self.rules),
             health: Arc::clone(&self.parts.health),
         }
     }
@@ -314,11 +323,12 @@ impl Stopper {
     }
 }
 
-/// Publishes what can change while a proxy runs: upstreams, sampling, prices.
+/// Publishes what can change while a proxy runs: upstreams, sampling, capture, prices.
 #[derive(Clone)]
 pub struct Reloader {
     policy: Arc<ArcSwap<Policy>>,
     prices: Arc<ArcSwap<Prices>>,
+    rules: Arc<ArcSwap<Rules>>,
     health: Arc<Health>,
 }
 
@@ -326,11 +336,15 @@ impl Reloader {
     /// Publishes a configuration. Exchanges under way keep the one they began with.
     ///
     /// # Errors
-    /// When its prices cannot be used; nothing has changed then.
+    /// When its prices or patterns cannot be used; nothing has changed then.
     pub fn publish(&self, resolved: &Resolved) -> Result<(), StartError> {
         let Resolved { config, exporter, .. } = resolved;
-        let prices = prices(config).inspect_err(|_| self.health.reloaded(false))?;
+        let refused = |_: &StartError| self.health.reloaded(false);
+        let prices = prices(config).inspect_err(refused)?;
+        let rules = rules(config).inspect_err(refused)?;
         self.prices.store(Arc::new(prices));
+        // Before the policy, which may permit more.
+        self.rules.store(Arc::new(rules));
         self.policy.store(Arc::new(config.policy(exporter.sampler)));
         self.health.reloaded(true);
         Ok(())
@@ -346,6 +360,12 @@ impl Reloader {
 pub(crate) fn prices(config: &Config) -> Result<Prices, StartError> {
     let prices = Prices::bundled().with_aliases(config.aliases.clone());
     prices.with_overlay(config.prices.clone()).map_err(|_| StartError::Prices)
+}
+
+/// How words are let into records.
+fn rules(config: &Config) -> Result<Rules, StartError> {
+    let capture = &config.capture;
+    Rules::new(&capture.patterns, capture.tool_schemas).map_err(|_| StartError::Patterns)
 }
 
 fn recorder(config: &Config, health: &Arc<Health>) -> Result<Option<Arc<Recorder>>, StartError> {

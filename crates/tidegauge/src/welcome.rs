@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use tidegauge_core::Capture;
 use tidegauge_wire::provider;
 
-use crate::config::Resolved;
+use crate::config::{Config, Resolved};
 use crate::serve::Running;
 
 /// Prints them.
@@ -57,13 +58,31 @@ pub(crate) fn destination(resolved: &Resolved) -> String {
             None => named.push((host.to_owned(), vec![signal])),
         }
     }
+    let captured = captured(&resolved.config);
     if named.is_empty() {
-        return "nowhere (set OTEL_EXPORTER_OTLP_ENDPOINT, or telemetry.otlp.endpoint); captured \
-                content: none"
-            .to_owned();
+        let nowhere = "nowhere (set OTEL_EXPORTER_OTLP_ENDPOINT, or telemetry.otlp.endpoint)";
+        return format!("{nowhere}; captured content: {captured}");
     }
     let said = named.iter().map(|(host, signals)| format!("to {host} ({})", signals.join(", ")));
-    format!("{}; captured content: none", said.collect::<Vec<_>>().join(" and "))
+    format!("{}; captured content: {captured}", said.collect::<Vec<_>>().join(" and "))
+}
+
+/// How much of what is said may be kept: one word where it is the same everywhere.
+fn captured(config: &Config) -> String {
+    let of = |level: Capture| -> Vec<&str> {
+        let upstreams = config.upstreams.iter().filter(|upstream| upstream.capture == level);
+        upstreams.map(|upstream| upstream.name.as_str()).collect()
+    };
+    let levels = [Capture::Full, Capture::Redacted].map(|level| (level, of(level)));
+    let told: Vec<String> = levels
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(level, names)| match names.len() == config.upstreams.len() {
+            true => level.name().to_owned(),
+            false => format!("{} of {}", level.name(), names.join(", ")),
+        })
+        .collect();
+    if told.is_empty() { "none".to_owned() } else { told.join("; ") }
 }
 
 /// An address that can be typed into a client on this machine.
@@ -88,6 +107,11 @@ mod tests {
             ("", true),
             ("console: off", false),
             ("telemetry: {otlp: {endpoint: 'http://c:4317'}}", true),
+            ("capture: redacted", true),
+            (
+                "{capture: off, upstreams: {ollama: {capture: full}, groq: {capture: redacted}}}",
+                true,
+            ),
         ];
         let mut all = Vec::new();
         for (text, console) in table {

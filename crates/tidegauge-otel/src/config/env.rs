@@ -76,6 +76,7 @@ pub(super) fn resolve(
     let metric_timeout = read.millis("OTEL_METRIC_EXPORT_TIMEOUT");
     let trace_timeout = read.millis("OTEL_BSP_EXPORT_TIMEOUT");
     let log_timeout = read.millis("OTEL_BLRP_EXPORT_TIMEOUT");
+    let words = read.words();
     let total = settings.queue_bytes.unwrap_or(QueueOptions::default().bytes);
     let config = Config {
         resource: read.resource(),
@@ -88,8 +89,9 @@ pub(super) fn resolve(
         metric_queue: QueueOptions { bytes: total / 8, delay: Duration::ZERO, ..read.base_queue() },
         log_queue: read.queue("OTEL_BLRP", total / 8),
         disk_queue: settings.disk_queue.clone(),
-        spans: read.options("OTEL_SPAN_"),
-        events: read.options("OTEL_LOGRECORD_"),
+        spans: SpanOptions { content: words.on_spans, ..read.options("OTEL_SPAN_") },
+        events: SpanOptions { content: words.on_events, ..read.options("OTEL_LOGRECORD_") },
+        details: words.events,
         metric: MetricOptions {
             tags: settings.metric_tags.clone().unwrap_or(MetricOptions::default().tags),
             secure: settings.secure,
@@ -113,6 +115,14 @@ fn within(target: Option<Target>, bound: Option<Duration>) -> Option<Target> {
         timeout: bound.map_or(target.timeout, |bound| bound.min(target.timeout)),
         ..target
     })
+}
+
+/// Where captured words go.
+struct Words {
+    on_spans: bool,
+    on_events: bool,
+    /// Whether there are such events.
+    events: bool,
 }
 
 struct Reader<'a> {
@@ -410,6 +420,26 @@ impl Reader<'_> {
             value: limit("ATTRIBUTE_VALUE_LENGTH_LIMIT", base.value),
         };
         SpanOptions { limits, ..self.settings.spans }
+    }
+
+    /// The words of OpenTelemetry's own instrumentations. They say where captured words go; whether
+    /// any are captured only our configuration says. Unset: on spans, which every backend reads.
+    fn words(&mut self) -> Words {
+        let what = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let word = self.text(what).map(|word| word.to_ascii_uppercase());
+        let (on_spans, on_events) = match word.as_deref() {
+            // Its older form only switched on and off.
+            None | Some("SPAN_ONLY" | "TRUE") => (true, false),
+            Some("NO_CONTENT" | "FALSE") => (false, false),
+            Some("EVENT_ONLY") => (false, true),
+            Some("SPAN_AND_EVENT") => (true, true),
+            Some(_) => {
+                self.mistake(what, "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT");
+                (false, false)
+            }
+        };
+        let events = self.boolean("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT").unwrap_or(on_events);
+        Words { on_spans, on_events, events }
     }
 
     fn histograms(&mut self) -> Histograms {

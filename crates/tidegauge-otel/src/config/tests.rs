@@ -28,6 +28,34 @@ fn endpoints(variables: &[(&str, &str)]) -> [String; 3] {
         .map(|target| target.map_or_else(|| "-".to_owned(), |target| target.endpoint.to_string()))
 }
 
+/// Where captured words go: on spans, on events, and whether there are such events at all.
+#[test]
+fn words_go_where_the_variables_say() {
+    const WHERE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    const EMIT: &str = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT";
+    type Row<'a> = (&'a [(&'a str, &'a str)], (bool, bool, bool));
+    let table: &[Row<'_>] = &[
+        (&[], (true, false, false)),
+        (&[(WHERE, "")], (true, false, false)),
+        (&[(WHERE, "NO_CONTENT")], (false, false, false)),
+        (&[(WHERE, "SPAN_ONLY")], (true, false, false)),
+        (&[(WHERE, "EVENT_ONLY")], (false, true, true)),
+        (&[(WHERE, "span_and_event")], (true, true, true)),
+        (&[(WHERE, "true")], (true, false, false)),
+        (&[(WHERE, "false")], (false, false, false)),
+        (&[(EMIT, "true")], (true, false, true)),
+        (&[(WHERE, "EVENT_ONLY"), (EMIT, "false")], (false, true, false)),
+        (&[(WHERE, "NO_CONTENT"), (EMIT, "true")], (false, false, true)),
+    ];
+    for (variables, want) in table {
+        let config = good(variables);
+        let told = (config.spans.content, config.events.content, config.details);
+        assert_eq!(told, *want, "{variables:?}");
+    }
+    let wrong = read(&[(WHERE, "ALL"), (EMIT, "perhaps")]).unwrap_err();
+    assert_eq!(wrong.mistakes.len(), 2);
+}
+
 #[test]
 fn endpoints_follow_the_rules_of_the_protocol() {
     let nowhere = ["-"; 3];

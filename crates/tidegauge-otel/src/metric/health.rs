@@ -3,16 +3,13 @@
 //! Among them the books of the spans: created + recovered = acked + dropped + queued in
 //! memory and on disk.
 
-use std::sync::Arc;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
+use tidegauge_core::{Dropped, Health, Rejected, Task, Withheld};
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Meter as Instruments;
-use tidegauge_core::{Dropped, Health, Rejected, Task};
-
-use super::sample::text;
-use crate::cardinality::Cardinality;
+use super::{Family, Point, Value};
+use crate::attribute::pair;
 use crate::semconv::{self as name, Metric};
-use crate::span::scheme;
+use crate::span::{Scope, scheme};
 
 /// Counts of [`Health`] that have no attribute.
 type Total = fn(&Health) -> u64;
@@ -39,6 +36,7 @@ const AMOUNTS: &[(Metric, Amount)] = &[
     (name::SPANS_QUEUED_DISK, Health::spans_queued_disk),
     (name::STREAMS_ACTIVE, Health::streams),
     (name::CONNECTIONS_ACTIVE, Health::connections),
+    (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
 ];
 
 /// Counts of [`Health`] by the reason of a loss.
@@ -51,73 +49,75 @@ const DROPS: &[(Metric, Loss)] = &[
     (name::RECORDS_LOST, Health::records_lost),
 ];
 
-/// Everything this process knows about itself, read when the sums are.
-pub(super) fn observe(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Cardinality>) {
+/// Everything this process knows about itself, always in the same order. `folded` counts attribute
+/// values that found no room; `secure`: our own listener speaks TLS.
+pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
+    let mut families = Vec::new();
     for (metric, read) in TOTALS {
-        let health = Arc::clone(health);
-        observe_total(meter, metric, move |tell| tell(read(&health), &[]));
+        families.push(family(metric, vec![point(Vec::new(), Value::Count(read(health)))]));
     }
     for (metric, read) in DROPS {
-        let health = Arc::clone(health);
-        observe_total(meter, metric, move |tell| {
-            for reason in Dropped::ALL {
-                tell(read(&health, *reason), &[text(name::REASON, reason.name())]);
-            }
-        });
+        let counts = Dropped::ALL.iter().map(|reason| (reason.name(), read(health, *reason)));
+        families.push(counted(metric, name::REASON, counts));
     }
-    let rejected = Arc::clone(health);
-    observe_total(meter, &name::REQUESTS_REJECTED, move |tell| {
-        for reason in Rejected::ALL {
-            tell(rejected.rejected(*reason), &[text(name::REASON, reason.name())]);
-        }
-    });
-    let panics = Arc::clone(health);
-    observe_total(meter, &name::PANICS, move |tell| {
-        for task in Task::ALL {
-            tell(panics.panics(*task), &[text(name::TASK, task.name())]);
-        }
-    });
-    let bound = Arc::clone(bound);
-    observe_total(meter, &name::LABELS_FOLDED, move |tell| tell(bound.folded(), &[]));
+    let rejected = Rejected::ALL.iter().map(|reason| (reason.name(), health.rejected(*reason)));
+    families.push(counted(&name::REQUESTS_REJECTED, name::REASON, rejected));
+    let panics = Task::ALL.iter().map(|task| (task.name(), health.panics(*task)));
+    families.push(counted(&name::PANICS, name::TASK, panics));
+    let words = Withheld::ALL.iter().map(|why| (why.name(), health.contents_dropped(*why)));
+    families.push(counted(&name::CONTENT_DROPPED, name::REASON, words));
+    families.push(family(&name::LABELS_FOLDED, vec![point(Vec::new(), Value::Count(folded))]));
     for (metric, read) in AMOUNTS {
-        let health = Arc::clone(health);
-        meter
-            .i64_observable_up_down_counter(metric.name)
-            .with_unit(metric.unit)
-            .with_description(metric.about)
-            .with_callback(move |observer| observer.observe(read(&health), &[]))
-            .build();
+        families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));
     }
-    let reload = Arc::clone(health);
-    meter
-        .u64_observable_gauge(name::RELOAD_OK.name)
-        .with_description(name::RELOAD_OK.about)
-        .with_callback(move |observer| observer.observe(u64::from(reload.reloads().1), &[]))
-        .build();
+    families.push(active(health, secure));
+    families
 }
 
-fn observe_total(
-    meter: &Instruments,
-    metric: &Metric,
-    read: impl Fn(&dyn Fn(u64, &[KeyValue])) + Send + Sync + 'static,
-) {
-    meter
-        .u64_observable_counter(metric.name)
-        .with_unit(metric.unit)
-        .with_description(metric.about)
-        .with_callback(move |observer| read(&|value, set| observer.observe(value, set)))
-        .build();
+/// Turns counts into those since the last time, which `told` remembers in their order.
+pub(super) fn since(families: &mut [Family], told: &mut Vec<u64>) {
+    let mut next = 0;
+    for family in families {
+        for point in &mut family.points {
+            if let Value::Count(count) = &mut point.value {
+                if told.len() <= next {
+                    told.push(0);
+                }
+                if let Some(last) = told.get_mut(next) {
+                    *count -= std::mem::replace(last, *count).min(*count);
+                }
+                next += 1;
+                family.delta = true;
+            }
+        }
+    }
 }
 
 /// The data plane counts its open requests without their methods, which the convention wants: the
 /// method is stated as not known.
-pub(super) fn observe_active(meter: &Instruments, health: &Arc<Health>, secure: bool) {
-    let health = Arc::clone(health);
-    let set = [text(name::HTTP_METHOD, name::OTHER), text(name::URL_SCHEME, scheme(secure))];
-    meter
-        .i64_observable_up_down_counter(name::HTTP_SERVER_ACTIVE.name)
-        .with_unit(name::HTTP_SERVER_ACTIVE.unit)
-        .with_description(name::HTTP_SERVER_ACTIVE.about)
-        .with_callback(move |observer| observer.observe(health.active(), &set))
-        .build();
+fn active(health: &Health, secure: bool) -> Family {
+    let set = vec![text(name::HTTP_METHOD, name::OTHER), text(name::URL_SCHEME, scheme(secure))];
+    let points = vec![point(set, Value::Level(health.active()))];
+    Family { scope: Scope::Http, ..family(&name::HTTP_SERVER_ACTIVE, points) }
+}
+
+fn counted(
+    metric: &'static Metric,
+    key: &'static str,
+    counts: impl Iterator<Item = (&'static str, u64)>,
+) -> Family {
+    let points = counts.map(|(word, count)| point(vec![text(key, word)], Value::Count(count)));
+    family(metric, points.collect())
+}
+
+fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
+    Family { scope: Scope::Own, metric, delta: false, since: 0, now: 0, points }
+}
+
+fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
+    Point { attributes, value }
+}
+
+fn text(key: &str, word: &str) -> KeyValue {
+    pair(key, Any::StringValue(word.to_owned()))
 }

@@ -3,38 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use opentelemetry_sdk::metrics::Temporality;
 use tidegauge_core::{Dropped, Health, Money};
 
 use super::{family_name, render};
-use crate::cardinality::Cardinality;
-use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, MetricOptions, Sample};
+use crate::metric::Histograms;
 use crate::resource::ResourceAttributes;
-use crate::testing::records;
+use crate::testing::{meter, records};
 
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
 
-fn meter(options: &MetricOptions, health: &Arc<Health>, bound: &Arc<Cardinality>) -> Meter {
-    let (kind, sums) = (Histograms::Explicit, Temporality::Cumulative);
-    Meter::new(kind, sums, options, health, bound, ExemplarFilter::Off)
-}
-
 fn page() -> String {
-    let options = MetricOptions::default();
-    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = meter(&options, &health, &bound);
+    let health = Arc::new(Health::default());
+    let meter = meter(Histograms::Explicit, &health);
     health.spans_made(7);
     health.span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
     for (_, mut record) in records::all() {
         record.exchange.labels.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());
-        meter.record(&Sample::new(&record, &options, &bound));
+        meter.record(&record);
     }
     let mut resource = ResourceAttributes::default();
     resource.set("service.name", "test");
-    render(&meter.collect(), &resource)
+    render(&meter.collect(0), &resource)
 }
 
 /// Reads a page as OpenMetrics 1.0 wants it, and panics at the first thing that is not so.
@@ -144,9 +135,9 @@ fn counters_equal_what_was_recorded() {
     let name = "gen_ai_client_token_usage_sum";
     assert_eq!(total(&lines, name, &kind("input")), input);
     assert_eq!(total(&lines, name, &kind("output")), output);
-    assert_eq!(total(&lines, "tidegauge_requests_total", &[]), 13.0);
-    assert_eq!(total(&lines, "http_server_request_duration_seconds_count", &[]), 13.0);
-    assert_eq!(total(&lines, "gen_ai_client_operation_duration_seconds_count", &[]), 11.0);
+    assert_eq!(total(&lines, "tidegauge_requests_total", &[]), 14.0);
+    assert_eq!(total(&lines, "http_server_request_duration_seconds_count", &[]), 14.0);
+    assert_eq!(total(&lines, "gen_ai_client_operation_duration_seconds_count", &[]), 12.0);
     let full = [("tidegauge_reason", "queue_full")];
     assert_eq!(total(&lines, "tidegauge_spans_dropped_total", &full), 3.0);
     assert_eq!(total(&lines, "tidegauge_spans_created_total", &[]), 7.0);
@@ -202,17 +193,16 @@ fn names_are_prometheus_own() {
 /// A-40: no figure of an upstream makes a sum wrap.
 #[test]
 fn claimed_figures_cannot_turn_sums_back() {
-    let options = MetricOptions::default();
-    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = meter(&options, &health, &bound);
+    let health = Arc::new(Health::default());
+    let meter = meter(Histograms::Explicit, &health);
     let mut record = records::unary();
     record.observation.usage.input = Some(u64::MAX);
     record.observation.usage.output = Some(u64::MAX);
     record.measurement.cost.amount = Some(Money::from_nanos(u64::MAX));
     for _ in 0..3 {
-        meter.record(&Sample::new(&record, &options, &bound));
+        meter.record(&record);
     }
-    let lines = parse(&render(&meter.collect(), &ResourceAttributes::default()));
+    let lines = parse(&render(&meter.collect(0), &ResourceAttributes::default()));
     let largest = |name: &str| {
         let values = lines.iter().filter(|(line, ..)| line == name).map(|(.., value)| *value);
         values.fold(0.0, f64::max)

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tidegauge_core::Record;
 
-use super::{CacheWriteName, SpanOptions, asked, spans};
+use super::{CacheWriteName, SpanOptions, asked};
 use crate::attribute::AttributeLimits;
-use crate::testing::{records, shown};
+use crate::testing::{records, shown, spans};
 
 /// Spans as text: times in milliseconds since the exchange began, attributes by name.
 fn drawn(record: &Record, options: &SpanOptions) -> String {

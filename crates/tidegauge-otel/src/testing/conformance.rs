@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use serde_json::Value;
 
-use crate::testing::shown;
+use crate::testing::{plain, shown};
 
 /// Everything that some exchanges became.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Output {
     pub(crate) spans: Vec<Span>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) logs: Vec<LogRecord>,
+    /// What was said was to be captured.
+    pub(crate) captured: bool,
 }
 
 /// One breach: the rule and where.
@@ -28,6 +30,7 @@ pub(crate) type Finding = (&'static str, String);
 pub(crate) struct Registry {
     genai: Value,
     ours: Value,
+    content: Value,
 }
 
 impl Registry {
@@ -36,6 +39,7 @@ impl Registry {
         Self {
             genai: parse(include_str!("../../../../tests/semconv/genai.json")),
             ours: parse(include_str!("../../../../tests/semconv/tidegauge.json")),
+            content: parse(include_str!("../../../../tests/semconv/content.json")),
         }
     }
 
@@ -66,6 +70,7 @@ impl Registry {
         for span in &output.spans {
             let place = format!("span {:?}", span.name);
             self.attributes(&span.attributes, &place, &mut found);
+            self.said(&span.attributes, output.captured, Form::Text, &place, &mut found);
             self.span(span, &place, &mut found);
         }
         tree(&output.spans, &mut found);
@@ -75,6 +80,7 @@ impl Registry {
         for log in &output.logs {
             let place = format!("event {}", log.event_name);
             self.attributes(&log.attributes, &place, &mut found);
+            self.said(&log.attributes, output.captured, Form::Values, &place, &mut found);
             self.event(log, &place, &mut found);
         }
         agreement(output, &mut found);
@@ -97,7 +103,7 @@ impl Registry {
                 found.add("deprecated", &place);
             }
             let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
-            if known["type"] != kind_of(value) {
+            if known["type"] != "any" && known["type"] != kind_of(value) {
                 found.add("type", &place);
             }
             let word = shown(list, key).unwrap_or_default();
@@ -105,8 +111,8 @@ impl Registry {
             if words.is_some_and(|words| !words.iter().any(|known| *known == word)) {
                 found.add("enum", &place);
             }
-            if CONTENT.contains(&key) {
-                found.add("content_absent", &place);
+            if key == "exception.message" {
+                found.add("content_absent_by_default", &place);
             }
         }
         let has = |key| shown(list, key).is_some();
@@ -116,6 +122,66 @@ impl Registry {
         if shown(list, "gen_ai.request.stream").as_deref() == Some("false") {
             found.add("stream_false", place);
         }
+    }
+
+    /// What was said is there only if it was captured, and then in the shape of its schema: as text
+    /// on spans, as values on events.
+    fn said(
+        &self,
+        list: &[KeyValue],
+        captured: bool,
+        form: Form,
+        place: &str,
+        found: &mut Findings,
+    ) {
+        for pair in list {
+            let Some(shape) = self.content["attributes"].get(&pair.key) else { continue };
+            let place = format!("{place}: {}", pair.key);
+            if !captured {
+                found.add("content_absent_by_default", &place);
+                continue;
+            }
+            let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
+            let said = match (form, value) {
+                (Form::Text, Some(Any::StringValue(text))) => serde_json::from_str(text).ok(),
+                (Form::Values, Some(value @ Any::ArrayValue(_))) => Some(plain(value)),
+                _ => None,
+            };
+            let things = said.as_ref().and_then(Value::as_array);
+            if !things.is_some_and(|things| things.iter().all(|one| self.fits(one, shape))) {
+                found.add("content_schema", &place);
+            }
+        }
+    }
+
+    /// Whether a value is what a word of `content.json` says, or has the members that it lists.
+    fn fits(&self, value: &Value, shape: &Value) -> bool {
+        match shape.as_str() {
+            Some("string") => value.is_string(),
+            Some("typed") => value["type"].is_string(),
+            Some("part") => self.is_part(value),
+            Some("parts") => {
+                value.as_array().is_some_and(|parts| parts.iter().all(|part| self.is_part(part)))
+            }
+            Some(_) => true,
+            None => self.has_members(value, shape),
+        }
+    }
+
+    fn is_part(&self, part: &Value) -> bool {
+        let Some(kind) = part["type"].as_str() else { return false };
+        self.content["parts"].get(kind).is_none_or(|shape| self.has_members(part, shape))
+    }
+
+    fn has_members(&self, value: &Value, shape: &Value) -> bool {
+        let Some(members) = value.as_object() else { return false };
+        let all = |shape: &Value, must: bool| {
+            shape.as_object().into_iter().flatten().all(|(name, shape)| match members.get(name) {
+                Some(member) => self.fits(member, shape),
+                None => !must,
+            })
+        };
+        all(shape, true) && all(&self.content["optional"], false)
     }
 
     fn required(&self, of: &Value, list: &[KeyValue], place: &str, found: &mut Findings) {
@@ -235,10 +301,11 @@ impl Registry {
         };
         self.required(known, &log.attributes, place, found);
         let has = |key| shown(&log.attributes, key).is_some();
-        if !has("exception.type") && !has("exception.message") {
+        let failed = log.event_name.ends_with("exception");
+        if failed && !has("exception.type") && !has("exception.message") {
             found.add("required_missing", &format!("{place}: exception.type"));
         }
-        if log.severity_number != 13 {
+        if log.severity_number != if failed { 13 } else { 9 } {
             found.add("event_severity", place);
         }
         if log.trace_id.len() != 16 || log.span_id.len() != 8 {
@@ -247,14 +314,14 @@ impl Registry {
     }
 }
 
-/// Texts of people: off unless asked for, and nobody can ask yet.
-const CONTENT: [&str; 5] = [
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.system_instructions",
-    "gen_ai.tool.definitions",
-    "exception.message",
-];
+/// How what was said is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As a text with JSON in it.
+    Text,
+    /// As values.
+    Values,
+}
 
 struct Findings(Vec<Finding>);
 

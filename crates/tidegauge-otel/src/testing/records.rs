@@ -8,9 +8,10 @@ use std::time::Duration;
 use http::{StatusCode, Version};
 use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{
-    Attempt, Category, Cost, End, ErrorType, Exchange, Failure, Labels, Measurement, Operation,
-    Origin, Outcome, Overhead, Prompt, Record, Request, Response, Source, SpanId, StreamTimes,
-    Times, Trace, TraceId, Upstream, Usage,
+    Attempt, Category, Content, Cost, End, ErrorType, Exchange, Failure, Labels, Measurement,
+    Message, Modality, Operation, Origin, Outcome, Overhead, Part, Prompt, Record, Request,
+    Response, Source, SpanId, StreamTimes, Times, ToolDefinition, Trace, TraceId, Upstream, Usage,
+    Value,
 };
 
 static OPENAI: Mute = Mute("openai");
@@ -100,6 +101,58 @@ fn exchange() -> Exchange {
 }
 
 /// A stream that ran to its end, with usage that was asked for by us.
+pub(crate) fn spoken() -> Record {
+    let text = |text: &str| Part::Text { content: text.to_owned() };
+    let map = |members: &[(&str, Value)]| {
+        let member = |(name, value): &(&str, Value)| ((*name).to_owned(), value.clone());
+        Value::Map(members.iter().map(member).collect())
+    };
+    let (id, kind) = (Some("c1".to_owned()), Value::Text("search".to_owned()));
+    let found = map(&[("type", kind.clone()), ("pages", Value::List(vec![Value::Null]))]);
+    let asked = vec![
+        text("What is \"this\"?\n"),
+        Part::Blob {
+            modality: Modality::Image,
+            mime_type: Some("image/png".to_owned()),
+            content: String::new(),
+        },
+        Part::Uri { modality: Modality::Video, mime_type: None, uri: "https://h/v".to_owned() },
+        Part::File { modality: Modality::Document, mime_type: None, file_id: "f1".to_owned() },
+        Part::Compaction { id: None, content: None },
+    ];
+    let answered = vec![
+        Part::Reasoning { content: "A cat?".to_owned() },
+        Part::ToolCall {
+            id: id.clone(),
+            name: "look".to_owned(),
+            arguments: Some(map(&[("at", Value::Real(2.5)), ("twice", Value::Bool(true))])),
+        },
+        Part::ServerToolCall { id: id.clone(), name: "search".to_owned(), call: found.clone() },
+        Part::ServerToolCallResponse { id: id.clone(), response: found },
+        Part::Other { kind: "refusal".to_owned(), content: Some("No.".to_owned()) },
+    ];
+    let result = Part::ToolCallResponse { id, response: Value::Whole(7) };
+    let message =
+        |role: &str, parts| Message { role: role.to_owned(), parts, ..Message::default() };
+    let tool = ToolDefinition {
+        kind: "function".to_owned(),
+        name: "look".to_owned(),
+        description: Some("Looks.".to_owned()),
+        parameters: Some(map(&[("type", Value::Text("object".to_owned()))])),
+    };
+    let output =
+        Message { finish_reason: Some("tool_call".to_owned()), ..message("assistant", answered) };
+    let mut record = unary();
+    record.observation.content = Some(Box::new(Content {
+        system: vec![text("Be brief.")],
+        input: vec![message("user", asked), message("tool", vec![result])],
+        output: vec![output],
+        tools: vec![tool],
+        truncated: true,
+    }));
+    record
+}
+
 pub(crate) fn stream() -> Record {
     let mut record = unary();
     record.observation.stream = true;
@@ -255,6 +308,7 @@ pub(crate) fn key_in_query() -> Record {
 pub(crate) fn all() -> Vec<(&'static str, Record)> {
     vec![
         ("unary", unary()),
+        ("spoken", spoken()),
         ("stream", stream()),
         ("rate_limited", rate_limited()),
         ("error_in_stream", error_in_stream()),

@@ -10,18 +10,14 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{Metric as Sums, metric::Data};
-use opentelemetry_sdk::metrics::Temporality;
 use tidegauge_core::Health;
 
 use super::conformance::Registry;
-use super::records;
-use crate::cardinality::Cardinality;
-use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, MetricOptions, Sample};
+use super::{events, meter, metrics, records, spans};
+use crate::metric::Histograms;
 use crate::openmetrics::family_name;
 use crate::semconv::{self, ATTRIBUTES, Kind, METRICS, Metric, TAG_PREFIX};
 use crate::span::SpanOptions;
-use crate::{event, points, span};
 
 /// A signal that carries attributes, as the table writes it.
 const SERVER: &str = "server";
@@ -90,6 +86,14 @@ const THEIRS: &[Row] = &[
         &[CALL],
         "Form of output that the request asks for: text, json, image or speech.",
     ),
+    ("gen_ai.input.messages", &[CALL], "Messages of the request, if [captured](capture.md)."),
+    ("gen_ai.output.messages", &[CALL], "One message a choice, if [captured](capture.md)."),
+    (
+        "gen_ai.system_instructions",
+        &[CALL],
+        "Instructions apart from the messages, if [captured](capture.md).",
+    ),
+    ("gen_ai.tool.definitions", &[CALL], "Tools of the request, if [captured](capture.md)."),
     ("gen_ai.prompt.name", &[CALL], "Prompt that the caller tells."),
     ("gen_ai.prompt.version", &[CALL], "Version of that prompt."),
     ("gen_ai.provider.name", &[CALL, EVENT, METRIC], "Provider of the upstream, by configuration."),
@@ -179,6 +183,7 @@ const THEIRS: &[Row] = &[
 /// Where our own attributes stand; what they mean is in the registry.
 const OURS: &[(&str, &[&str])] = &[
     ("gen_ai.usage.cost", &[CALL]),
+    ("tidegauge.content.truncated", &[CALL]),
     ("tidegauge.cost.catalogue", &[CALL]),
     ("tidegauge.cost.model", &[CALL]),
     ("tidegauge.cost.status", &[CALL, METRIC]),
@@ -388,9 +393,8 @@ fn every_name_has_a_row_and_every_row_a_name() {
 #[test]
 fn what_records_become_stands_in_the_tables() {
     let registry = Registry::load();
-    let options = MetricOptions::default();
     for (name, record) in records::all() {
-        for (_, span) in span::spans(&record, &SpanOptions::default()) {
+        for (_, span) in spans(&record, &SpanOptions::default()) {
             let has = |key: &str| span.attributes.iter().any(|pair| pair.key == key);
             let place = match () {
                 () if has("url.path") => SERVER,
@@ -399,20 +403,12 @@ fn what_records_become_stands_in_the_tables() {
             };
             span.attributes.iter().for_each(|pair| assert_at(place, pair, name));
         }
-        if let Some(log) = event::exception(&record, &SpanOptions::default()) {
+        for log in events(&record, &SpanOptions::default()) {
             log.attributes.iter().for_each(|pair| assert_at(EVENT, pair, name));
         }
-        let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-        let meter = Meter::new(
-            Histograms::Explicit,
-            Temporality::Cumulative,
-            &options,
-            &health,
-            &bound,
-            ExemplarFilter::Off,
-        );
-        meter.record(&Sample::new(&record, &options, &bound));
-        for (_, sums) in points::metrics(&meter.collect(), meter.exemplars()) {
+        let meter = meter(Histograms::Explicit, &Arc::new(Health::default()));
+        meter.record(&record);
+        for sums in metrics(&meter) {
             let metric = METRICS.iter().find(|metric| metric.name == sums.name).expect("a name");
             let known = attributes_of(metric, &registry);
             for pair in attributes(&sums) {

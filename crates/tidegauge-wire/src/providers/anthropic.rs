@@ -1,5 +1,7 @@
 //! Anthropic: Messages and their stream, token counting, batches, and the legacy completions.
 
+mod words;
+
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
@@ -11,6 +13,7 @@ use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
 use crate::splice::quoted;
+use crate::transcript::{Prompt, Reply};
 
 /// api.anthropic.com.
 pub(crate) static ANTHROPIC: Plain = Plain {
@@ -100,6 +103,27 @@ impl Reader for Messages {
             }
             "message_stop" => into.ended = true,
             "error" => into.fail(failure::read(body)),
+            _ => {}
+        }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        let body = event.data;
+        if !event.stream {
+            return words::write_message(body, into);
+        }
+        let kind = body.get("type").text().unwrap_or_default();
+        match &*kind {
+            "message_start" => words::write_message(body.get("message"), into),
+            "content_block_start" => {
+                words::write_block(body.get("content_block"), body.get("index").size(), into);
+            }
+            "content_block_delta" => words::write_delta(body, into),
+            "message_delta" => into.finish(0, body.get("delta").get("stop_reason")),
             _ => {}
         }
     }
@@ -227,5 +251,15 @@ impl Reader for Complete {
         if event.data.get("type").is("error") {
             into.fail(failure::read(event.data));
         }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        let said = into.scribe.said(body.get("prompt"));
+        into.says("user", said.into_iter().collect());
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        into.text(0, None, event.data.get("completion"));
+        into.finish(0, event.data.get("stop_reason"));
     }
 }

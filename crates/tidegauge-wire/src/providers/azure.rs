@@ -14,6 +14,7 @@ use super::routes;
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::transcript::{Prompt, Reply};
 
 /// The first version of the API that can be asked for usage in a stream.
 const USAGE_SINCE: &str = "2024-09-01";
@@ -128,6 +129,14 @@ impl<R: Reader> Reader for Filtered<R> {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         self.0.read_event(event, into);
         into.response.content_filter |= event.data.get("choices").items().any(filtered);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        self.0.write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        self.0.write_reply(event, into);
     }
 }
 

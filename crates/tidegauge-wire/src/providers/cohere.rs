@@ -1,5 +1,7 @@
 //! Cohere: two generations of chat, vectors, ranking, and a compatible API beside them.
 
+mod words;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
@@ -16,6 +18,7 @@ use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
+use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -144,6 +147,21 @@ impl Reader for Chat {
             ("", "") => read_answer(body, into),
             ("", kind) => read_second(kind, body, into),
             (kind, _) => read_first(kind, body, into),
+        }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        let body = event.data;
+        let word = |name: &str| body.get(name).text().unwrap_or_default();
+        match (&*word("event_type"), &*word("type")) {
+            ("", "") if body.get("message").is_object() => words::write_message(body, into),
+            ("", "") => words::write_answer(body, into),
+            ("", kind) => words::write_second(kind, body, into),
+            (kind, _) => words::write_first(kind, body, into),
         }
     }
 }
@@ -293,6 +311,24 @@ impl Reader for Generate {
             into.text(generation.get("text"));
         }
         read_usage(answer.get("meta"), into);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        let said = into.scribe.said(body.get("prompt"));
+        into.says("user", said.into_iter().collect());
+    }
+
+    /// The end of a stream carries the whole answer again.
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        into.text(0, None, event.data.get("text"));
+        let inner = event.data.get("response");
+        let answer = if inner.is_object() { inner } else { event.data };
+        for (place, generation) in answer.get("generations").items().enumerate() {
+            if !inner.is_object() || into.is_empty() {
+                into.text(place as u64, None, generation.get("text"));
+            }
+            into.finish(place as u64, generation.get("finish_reason"));
+        }
     }
 }
 

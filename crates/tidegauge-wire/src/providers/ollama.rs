@@ -1,5 +1,7 @@
 //! Ollama: its own API, a line of JSON per piece, and the compatible ones beside it.
 
+mod words;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
+use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -155,6 +158,14 @@ impl Reader for Generate {
             into.pending |= reason.is("load") || reason.is("unload");
         }
         read_counts(body, into);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        words::write_reply(event.data, into);
     }
 }
 

@@ -14,6 +14,7 @@ use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader};
+use crate::transcript::{Prompt, Reply};
 
 /// aiplatform.googleapis.com and its regional hosts.
 #[derive(Debug)]
@@ -103,5 +104,13 @@ impl Reader for Messages {
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         anthropic::Messages.read_event(event, into);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        anthropic::Messages.write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        anthropic::Messages.write_reply(event, into);
     }
 }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Limits, MAX_DEPTH, Skim, Skimmed};
+use super::{Limits, Skim, Skimmed};
 
-const SMALL: Limits = Limits { string: 24, soft: 200, hard: 2000, depth: MAX_DEPTH };
+const SMALL: Limits = Limits { string: 24, soft: 200, hard: 2000, ..Limits::ANSWER };
+const WORDS: Limits = Limits { string: 300, data: 100, ..Limits::WORDS };
 
 fn skim(limits: Limits, pieces: &[&[u8]]) -> Skimmed {
     let mut skim = Skim::new(limits);
@@ -33,6 +34,36 @@ fn small_texts_stay_as_they_are() {
     }
     let spaced = skim(Limits::ANSWER, &[b"  \r\n { \"a\" : [ 1 , 2 ] } \n "]);
     assert_eq!(spaced.json, br#"{"a":[1,2]}"#);
+}
+
+/// A picture among texts leaves the room to the texts, wherever it is cut.
+#[test]
+fn data_is_told_from_text() {
+    let data = "iVBORw0KGgo".repeat(20);
+    let rows = [
+        (data.clone(), data[..64].to_owned() + "\u{1a}"),
+        (
+            format!("data:image/png;base64,{data}"),
+            format!("data:image/png;base64,{}\u{1a}", &data[..42]),
+        ),
+        (
+            format!("data:image\\/png;base64,{data}"),
+            format!("data:image/png;base64,{}\u{1a}", &data[..41]),
+        ),
+        (format!("{}\\/{data}", "A".repeat(63)), "A".repeat(63) + "\u{1a}"),
+        (data[..99].to_owned(), data[..99].to_owned()),
+        ("a word ".repeat(20), "a word ".repeat(20)),
+        ("é".repeat(60), "é".repeat(60)),
+        ("so it goes ".repeat(60), "so it goes ".repeat(60)[..300].to_owned() + "\u{1a}"),
+    ];
+    for (said, kept) in rows {
+        let text = format!(r#"{{"a":["{said}"],"b":1}}"#);
+        let want = json!({"a": [kept], "b": 1});
+        for size in [1, 7, 50, 1000] {
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+            assert_eq!(value(&skim(WORDS, &pieces)), want, "in pieces of {size}");
+        }
+    }
 }
 
 #[test]

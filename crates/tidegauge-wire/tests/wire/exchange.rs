@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tidegauge_core::{Dialect, Exchange, Head, Observation, testing};
-use tidegauge_wire::{Observer, provider};
+use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, testing};
+use tidegauge_wire::{Observer, Wanted, provider};
 
 /// What was sent and answered.
 #[derive(Clone, Debug)]
@@ -26,16 +26,38 @@ impl Case {
         self.observe_as(&mut cut, |_| {})
     }
 
+    /// What was said, and the observation, with the bodies cut the same way.
+    pub(crate) fn overhear(
+        &self,
+        wanted: Wanted,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> (Observation, Option<Box<Content>>) {
+        let (observer, exchange) = self.watch(wanted, cut, change);
+        observer.conclude(&exchange)
+    }
+
     /// The same for an exchange that went another way.
     pub(crate) fn observe_as(
         &self,
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
+        let (observer, exchange) = self.watch(Wanted::default(), cut, change);
+        observer.finish(&exchange)
+    }
+
+    fn watch(
+        &self,
+        wanted: Wanted,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> (Observer, Exchange) {
         let provider = provider(&self.kind).expect("a provider of that kind");
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);
+        observer.keep_words(wanted);
         let mut clock = 0;
         let mut tick = || {
             clock += 1;
@@ -47,7 +69,7 @@ impl Case {
         let mut exchange = exchange(provider, self);
         exchange.operation = operation;
         change(&mut exchange);
-        observer.finish(&exchange)
+        (observer, exchange)
     }
 
     pub(crate) fn head(&self) -> Head<'_> {

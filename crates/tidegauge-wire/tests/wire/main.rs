@@ -12,3 +12,5 @@ mod properties;
 mod recordings;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod words;

@@ -6,7 +6,7 @@ mod azure;
 mod bedrock;
 mod cohere;
 mod gemini;
-mod messages;
+pub(crate) mod messages;
 mod ollama;
 mod roots;
 mod vertex;

@@ -38,6 +38,10 @@ pub(crate) struct File {
     /// Traces, metrics and events, over OTLP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// How much of what is said may be kept, in traces and records. A request may ask for less, never
+    /// for more. Default `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureSetting>,
     /// Prices of your own, before those of the catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pricing: Option<Pricing>,
@@ -56,11 +60,45 @@ pub(crate) struct File {
 }
 
 /// First-level keys that are decided but not built: they are refused by name.
-pub(crate) const LATER: [&str; 7] =
-    ["store", "capture", "budgets", "graders", "guardrails", "experiments", "attribution"];
+pub(crate) const LATER: [&str; 6] =
+    ["store", "budgets", "graders", "guardrails", "experiments", "attribution"];
 
-/// The same for keys of an upstream.
-pub(crate) const LATER_UPSTREAM: [&str; 1] = ["capture"];
+/// How much of what is said may be kept: a word, or the word and how.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum CaptureSetting {
+    /// How much.
+    Word(CaptureWord),
+    /// How much, and how.
+    Map(Capture),
+}
+
+/// How much of what is said may be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CaptureWord {
+    /// Nothing.
+    Off,
+    /// What is left without secrets and personal data that are told by their form.
+    Redacted,
+    /// All of it.
+    Full,
+}
+
+/// How much of what is said may be kept, and how.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Capture {
+    /// How much, unless an upstream says otherwise. Default `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<CaptureWord>,
+    /// Regular expressions for what is to be taken out besides what is known to be secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<Vec<String>>,
+    /// Whether tools are kept with their descriptions and schemas, not by name alone. Default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_schemas: Option<bool>,
+}
 
 /// Certificate and key of a listener.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +179,9 @@ pub(crate) struct Upstream {
     /// Default: `none` to public providers, `passthrough` to others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagate: Option<PropagateWord>,
+    /// How much of what is said may be kept. Default: as `capture` says for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureWord>,
 }
 
 /// Whether usage is asked for on streams.

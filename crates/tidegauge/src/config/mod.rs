@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_core::Trust;
+use tidegauge_core::{Capture, Trust};
 use tidegauge_measure::OwnPrice;
 
 pub use file::{CompressionWord, HistogramsWord, ProtocolWord};
@@ -57,6 +57,8 @@ pub struct Config {
     pub default_upstream: String,
     /// What is exported.
     pub telemetry: Telemetry,
+    /// How what is said is captured, where it is.
+    pub capture: CaptureSettings,
     /// Prices before those of the catalogue.
     pub prices: Vec<OwnPrice>,
     /// Other names for models of the catalogue.
@@ -86,6 +88,17 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// Log level or filter.
     pub log: Option<String>,
+}
+
+/// How what is said is captured.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CaptureSettings {
+    /// How much, where an upstream does not say otherwise.
+    pub level: Capture,
+    /// What is taken out besides what is known to be secret; each can be used.
+    pub patterns: Vec<String>,
+    /// Whether tools are kept with their descriptions and schemas.
+    pub tool_schemas: bool,
 }
 
 /// Certificate and key of a listener, PEM, with the files they were read from.

@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
+use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
-    Compat, Console as ConsoleFile, ConsoleWord, DiskQueueWord, File, Limits as LimitsFile,
-    ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord,
-    Sampling, SecretFile, SecretWord, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord,
-    TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
+    Capture as CaptureFile, CaptureSetting, CaptureWord, Compat, Console as ConsoleFile,
+    ConsoleWord, DiskQueueWord, File, Limits as LimitsFile, ListenTls as TlsFile, Log as LogFile,
+    LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile, SecretWord,
+    Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile,
+    UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
 use super::shape::escape;
 use super::upstream::{Upstream, UpstreamTls};
 use super::value::{Size, Time};
-use super::{Config, Console, Telemetry};
+use super::{CaptureSettings, Config, Console, Telemetry};
 
 impl Config {
     /// The configuration as YAML.
@@ -43,6 +44,7 @@ impl Config {
             ),
             default_upstream: Some(self.default_upstream.clone()),
             telemetry: Some(telemetry(&self.telemetry)),
+            capture: Some(capture(&self.capture)),
             pricing: Some(Pricing {
                 models: Some(self.prices.iter().map(pricing::written).collect::<Vec<_>>())
                     .filter(|prices| !prices.is_empty()),
@@ -108,6 +110,27 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
             Propagate::Passthrough => PropagateWord::Passthrough,
             Propagate::Inject => PropagateWord::Inject,
         }),
+        capture: Some(level(upstream.capture)),
+    }
+}
+
+fn capture(capture: &CaptureSettings) -> CaptureSetting {
+    let CaptureSettings { level: permitted, patterns, tool_schemas } = capture;
+    if patterns.is_empty() && !tool_schemas {
+        return CaptureSetting::Word(level(*permitted));
+    }
+    CaptureSetting::Map(CaptureFile {
+        level: Some(level(*permitted)),
+        patterns: Some(patterns.iter().map(|pattern| escape(pattern)).collect()),
+        tool_schemas: Some(*tool_schemas),
+    })
+}
+
+fn level(capture: Capture) -> CaptureWord {
+    match capture {
+        Capture::Off => CaptureWord::Off,
+        Capture::Redacted => CaptureWord::Redacted,
+        Capture::Full => CaptureWord::Full,
     }
 }
 

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use tidegauge_core::Trust;
+use tidegauge_core::{Capture, Trust};
+use tidegauge_measure::redact::Redactor;
 use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_otel::{MetricOptions, SpoolSettings};
 use tidegauge_wire::default_provider;
 
 use super::file::{
-    ConsoleWord, DiskQueueWord, File, HistogramsWord, Limits as LimitsWord, Log as LogWord,
-    LogFormat, Telemetry as TelemetryWord, TrustWord,
+    Capture as CaptureWords, CaptureSetting, ConsoleWord, DiskQueueWord, File, HistogramsWord,
+    Limits as LimitsWord, Log as LogWord, LogFormat, Telemetry as TelemetryWord, TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
@@ -24,7 +25,9 @@ use super::shape::{listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
-use super::{Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry};
+use super::{
+    CaptureSettings, Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry,
+};
 use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
@@ -183,6 +186,7 @@ impl Resolver<'_> {
     fn config(&mut self, file: &File) -> Config {
         let upstreams = upstream::resolve(self, file);
         let default_upstream = self.default_upstream(file, &upstreams);
+        self.words_without_capture(&upstreams);
         let listen = self.address("listen", file.listen.as_deref(), 4310);
         Config {
             listen,
@@ -190,6 +194,7 @@ impl Resolver<'_> {
             console: self.console(file, listen),
             telemetry: self
                 .telemetry(file.telemetry.clone().unwrap_or_default(), file.data_dir.as_deref()),
+            capture: self.capture(file),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
             limits: self.limits(&file.limits.clone().unwrap_or_default()),
@@ -363,6 +368,32 @@ impl Resolver<'_> {
             }
         }
         None
+    }
+
+    /// Where the words of calls go says a standard variable; whether any are kept says `capture`.
+    fn words_without_capture(&mut self, upstreams: &[Upstream]) {
+        const WHERE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let told = (self.outside.env)(WHERE).unwrap_or_default().to_ascii_uppercase();
+        let wanted = !matches!(told.trim(), "" | "NO_CONTENT" | "FALSE");
+        if wanted && upstreams.iter().all(|upstream| upstream.capture == Capture::Off) {
+            let told = format!("{WHERE} has nothing to send: `capture` is off");
+            self.warnings.push(Warning(told));
+        }
+    }
+
+    fn capture(&mut self, file: &File) -> CaptureSettings {
+        let map = match &file.capture {
+            Some(CaptureSetting::Map(map)) => map.clone(),
+            Some(CaptureSetting::Word(_)) | None => CaptureWords::default(),
+        };
+        let patterns = map.patterns.unwrap_or_default();
+        // Only to hear what is wrong with them: whoever redacts compiles them again.
+        for bad in Redactor::new(&patterns).err().unwrap_or_default() {
+            let index = bad.index.to_string();
+            self.wrong(&["capture", "patterns", &index], bad.reason.to_string(), None);
+        }
+        let tool_schemas = map.tool_schemas.unwrap_or(false);
+        CaptureSettings { level: upstream::level(file), patterns, tool_schemas }
     }
 
     fn prices(&mut self, file: &File, upstreams: &[Upstream]) -> Vec<OwnPrice> {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::file::{LATER, LATER_UPSTREAM};
+use super::file::LATER;
 use super::mistake::{At, Mistake, Place, nearest, shown};
 use super::tree::{Kind, Node};
 use super::value::{Amount, Size, Time};
@@ -94,12 +94,7 @@ impl<'a> Shaper<'a> {
     }
 
     fn unknown(&mut self, key: &str, at: At, known: Option<&Map<String, Value>>) {
-        let later = match self.path.as_slice() {
-            [] => LATER.contains(&key),
-            [first, _] => first == "upstreams" && LATER_UPSTREAM.contains(&key),
-            _ => false,
-        };
-        if later {
+        if self.path.is_empty() && LATER.contains(&key) {
             let message = format!("`{key}` is not yet available in this version");
             self.say(at, message, None);
             return;

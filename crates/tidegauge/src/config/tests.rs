@@ -62,8 +62,8 @@ fn each_mistake_is_told_with_its_place() {
         ("limits: 5", "t.yaml:1:9: limits: expected a map, found `5`"),
         ("budgets: {}", "t.yaml:1:1: `budgets` is not yet available in this version"),
         (
-            "upstreams: {openai: {capture: full}}",
-            "t.yaml:1:22: upstreams.openai: `capture` is not yet available in this version",
+            "upstreams: {openai: {capture: some}}",
+            "t.yaml:1:31: upstreams.openai.capture: expected one of `off`, `redacted`, `full`, found `some`",
         ),
         (
             "upstreams: {openai: {headers: {X-A: b, x-a: c}}}",
@@ -501,7 +501,7 @@ prop_compose! {
         json in prop::option::of(any::<bool>()),
         explicit in any::<bool>(),
     ) -> Config {
-        use tidegauge_core::{Origin, Propagate, Timeouts, UsagePolicy};
+        use tidegauge_core::{Capture, Origin, Propagate, Timeouts, UsagePolicy};
         let mut config = config("");
         let [a, b, c, d, e, f, g, h] = texts.try_into().unwrap();
         let ms = Duration::from_millis;
@@ -517,7 +517,11 @@ prop_compose! {
             headers: [("x-a".to_owned(), Secret::find(
                 &file::SecretWord::Text("pre ${KEY}".to_owned()), &outside()).unwrap())].into(),
             propagate: if usage { Propagate::Inject } else { Propagate::None },
+            capture: if usage { Capture::Full } else { Capture::Redacted },
         });
+        config.capture.level = if secure { Capture::Redacted } else { Capture::Off };
+        config.capture.tool_schemas = explicit;
+        config.capture.patterns = if usage { vec!["[${b}]$".to_owned()] } else { Vec::new() };
         config.default_upstream = "zz".to_owned();
         config.telemetry.service_name = Some(a);
         config.telemetry.resource = [(b, c)].into();
@@ -557,5 +561,25 @@ proptest! {
         let again = resolved(&text, &Overrides::default());
         prop_assert!(again.is_ok(), "{}\n{text}", again.unwrap_err());
         prop_assert_eq!(again.unwrap().config, config, "{}", text);
+    }
+}
+
+/// Somebody who asks for words with the standard variable alone hears why there are none.
+#[test]
+fn words_that_are_wanted_and_not_captured_are_told() {
+    let told = |text: &str, value: &str| {
+        let env = |name: &str| name.ends_with("CAPTURE_MESSAGE_CONTENT").then(|| value.to_owned());
+        let outside = Outside { env: &env, ..Outside::real() };
+        let typed = Typed { file: Some(("t.yaml", text)), flags: &Overrides::default() };
+        resolve(typed, &outside).unwrap().warnings.len()
+    };
+    for (text, value, warnings) in [
+        ("", "SPAN_AND_EVENT", 1),
+        ("", "no_content", 0),
+        ("", "", 0),
+        ("capture: full", "SPAN_ONLY", 0),
+        ("upstreams: {groq: {capture: redacted}}", "EVENT_ONLY", 0),
+    ] {
+        assert_eq!(told(text, value), warnings, "{text} {value}");
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Uri};
-use tidegauge_core::{Origin, Propagate, Timeouts, UsagePolicy};
+use tidegauge_core::{Capture, Origin, Propagate, Timeouts, UsagePolicy};
 use tidegauge_wire::{PROVIDERS, Provider, provider};
 
 use super::file::{
-    File, PropagateWord, SecretWord, TimeOrOff, TimeoutsWord, Upstream as UpstreamWord,
-    UpstreamTls as UpstreamTlsWord, UsageWord,
+    CaptureSetting, CaptureWord, File, PropagateWord, SecretWord, TimeOrOff, TimeoutsWord,
+    Upstream as UpstreamWord, UpstreamTls as UpstreamTlsWord, UsageWord,
 };
 use super::mistake::{nearest, shown};
 use super::resolve::Resolver;
@@ -59,6 +59,8 @@ pub struct Upstream {
     pub headers: BTreeMap<String, Secret>,
     /// What becomes of trace context.
     pub propagate: Propagate,
+    /// How much of what is said may be kept.
+    pub capture: Capture,
 }
 
 /// Certificates towards an upstream, with the files they were read from.
@@ -98,11 +100,30 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File) -> Vec<Upstream>
         let message = format!("expected at most {MOST} upstreams, built-in ones included");
         resolver.wrong(&["upstreams"], message, None);
     }
-    words.iter().filter_map(|(name, word)| resolver.upstream(name, word)).collect()
+    let capture = level(file);
+    words.iter().filter_map(|(name, word)| resolver.upstream(name, word, capture)).collect()
+}
+
+/// How much of what is said may be kept where an upstream does not say.
+pub(super) fn level(file: &File) -> Capture {
+    let word = match &file.capture {
+        Some(CaptureSetting::Word(word)) => Some(*word),
+        Some(CaptureSetting::Map(map)) => map.level,
+        None => None,
+    };
+    word.map_or(Capture::Off, permitted)
+}
+
+fn permitted(word: CaptureWord) -> Capture {
+    match word {
+        CaptureWord::Off => Capture::Off,
+        CaptureWord::Redacted => Capture::Redacted,
+        CaptureWord::Full => Capture::Full,
+    }
 }
 
 impl Resolver<'_> {
-    fn upstream(&mut self, name: &str, word: &UpstreamWord) -> Option<Upstream> {
+    fn upstream(&mut self, name: &str, word: &UpstreamWord, capture: Capture) -> Option<Upstream> {
         let path = ["upstreams", name];
         self.upstream_name(&path, name);
         let provider = self.provider(name, word)?;
@@ -130,6 +151,7 @@ impl Resolver<'_> {
                 &word.headers.clone().unwrap_or_default(),
             ),
             propagate,
+            capture: word.capture.map_or(capture, permitted),
         })
     }
 

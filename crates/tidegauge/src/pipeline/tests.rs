@@ -43,7 +43,8 @@ fn gated() -> (Arc<Notes>, Gate<()>) {
 fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<Health>) {
     let health = Arc::new(Health::default());
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
-    let pipeline = Pipeline::start(capacity, prices, sinks, Arc::clone(&health)).unwrap();
+    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
+    let pipeline = Pipeline::start(capacity, prices, rules, sinks, Arc::clone(&health)).unwrap();
     (pipeline, health)
 }
 
@@ -99,13 +100,15 @@ fn a_full_channel_loses_records_and_counts_them() {
 fn a_panic_costs_one_record_and_is_counted() {
     let notes = Arc::new(Notes::default());
     let health = Arc::new(Health::default());
-    let make = |finished: Finished, prices: &Prices| {
+    let make = |finished: Finished, prices: &Prices, rules: &Rules, health: &Health| {
         assert!(finished.exchange.request_bytes != 13, "the reader breaks");
-        record(finished, prices)
+        record(finished, prices, rules, health)
     };
+    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
-    let pipeline = Pipeline::start_with(make, 16, prices, sinks, Arc::clone(&health)).unwrap();
+    let pipeline =
+        Pipeline::start_with(make, 16, prices, rules, sinks, Arc::clone(&health)).unwrap();
     for bytes in [1, 13, 2] {
         begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
     }

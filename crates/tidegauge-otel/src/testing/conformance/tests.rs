@@ -6,39 +6,27 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::{Status, span::SpanKind};
-use opentelemetry_sdk::metrics::Temporality;
 use tidegauge_core::{Health, Record};
 
 use super::{Output, Registry};
 use crate::attribute::pair;
-use crate::cardinality::Cardinality;
-use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, MetricOptions, Sample};
+use crate::metric::Histograms;
 use crate::semconv::{ATTRIBUTES, Kind, METRICS};
 use crate::span::SpanOptions;
-use crate::testing::records;
-use crate::{event, points, span};
+use crate::testing::{details, events, meter, metrics, records, spans};
 
 fn output(records: &[Record], histograms: Histograms) -> Output {
-    let options = MetricOptions::default();
-    let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
-    let meter = Meter::new(
-        histograms,
-        Temporality::Cumulative,
-        &options,
-        &health,
-        &bound,
-        ExemplarFilter::Sampled,
-    );
+    let meter = meter(histograms, &Arc::new(Health::default()));
     let mut output = Output::default();
     for record in records {
-        meter.record(&Sample::new(record, &options, &bound));
-        let spans = span::spans(record, &SpanOptions::default());
+        meter.record(record);
+        let spans = spans(record, &SpanOptions::default());
         output.spans.extend(spans.into_iter().map(|(_, span)| span));
-        output.logs.extend(event::exception(record, &SpanOptions::default()));
+        output.logs.extend(events(record, &SpanOptions::default()));
+        output.logs.extend(details(record, &SpanOptions::default()));
+        output.captured |= record.observation.content.is_some();
     }
-    let metrics = points::metrics(&meter.collect(), meter.exemplars());
-    output.metrics = metrics.into_iter().map(|(_, metric)| metric).collect();
+    output.metrics = metrics(&meter);
     output
 }
 
@@ -77,7 +65,8 @@ fn every_rule_finds_its_fault() {
         ("required_missing", Box::new(|output| drop_key(output, 2, "url.full"))),
         ("port_iff_address", Box::new(|output| drop_key(output, 1, "server.port"))),
         ("stream_false", Box::new(add(1, "gen_ai.request.stream", Any::BoolValue(false)))),
-        ("content_absent", Box::new(add(1, "gen_ai.input.messages", text("[]")))),
+        ("content_absent_by_default", Box::new(add(1, "gen_ai.input.messages", text("[]")))),
+        ("content_absent_by_default", Box::new(add(1, "exception.message", text("no")))),
         ("genai_on_server", Box::new(add(0, "gen_ai.operation.name", text("chat")))),
         ("span_name", Box::new(|output| output.spans[1].name = "chat".to_owned())),
         ("span_kind", Box::new(|output| output.spans[1].kind = SpanKind::Internal.into())),
@@ -129,6 +118,63 @@ fn every_rule_finds_its_fault() {
         let rules: Vec<_> = registry.check(&faulty).into_iter().map(|(rule, _)| rule).collect();
         assert!(rules.contains(&rule), "{rule}: {rules:?}");
     }
+}
+
+/// The same for what is said: each breach of the schemas, on spans and on events.
+#[test]
+fn every_fault_in_what_is_said_is_found() {
+    let registry = Registry::load();
+    let base = output(&[records::spoken()], Histograms::Explicit);
+    assert_eq!(registry.check(&base), []);
+    let rules = |output: &Output| -> Vec<_> {
+        registry.check(output).into_iter().map(|(rule, _)| rule).collect()
+    };
+    assert_eq!(
+        rules(&Output { captured: false, ..base.clone() }),
+        ["content_absent_by_default"; 8]
+    );
+    for (key, faulty) in [
+        ("gen_ai.input.messages", "no JSON"),
+        ("gen_ai.input.messages", r#"{"role": "user", "parts": []}"#),
+        ("gen_ai.input.messages", r#"["Hi"]"#),
+        ("gen_ai.input.messages", r#"[{"parts": []}]"#),
+        ("gen_ai.input.messages", r#"[{"role": "user", "parts": [{"content": "Hi"}]}]"#),
+        ("gen_ai.input.messages", r#"[{"role": "user", "parts": [{"type": "text"}]}]"#),
+        (
+            "gen_ai.input.messages",
+            r#"[{"role": "user", "parts": [{"type": "text", "content": 1}]}]"#,
+        ),
+        (
+            "gen_ai.input.messages",
+            r#"[{"role": "user", "parts": [{"type": "tool_call", "id": 1, "name": "f"}]}]"#,
+        ),
+        (
+            "gen_ai.input.messages",
+            r#"[{"role": "user", "parts": [{"type": "blob", "content": ""}]}]"#,
+        ),
+        (
+            "gen_ai.input.messages",
+            r#"[{"role": "a", "parts": [{"type": "server_tool_call", "name": "f", "server_tool_call": {}}]}]"#,
+        ),
+        ("gen_ai.output.messages", r#"[{"role": "assistant", "parts": []}]"#),
+        ("gen_ai.system_instructions", r#"[{"type": "text"}]"#),
+        ("gen_ai.tool.definitions", r#"[{"type": "function"}]"#),
+    ] {
+        let mut faulty_span = base.clone();
+        let text = Any::StringValue(faulty.to_owned());
+        replace(&mut faulty_span.spans[1].attributes, key, text.clone());
+        assert_eq!(rules(&faulty_span), ["content_schema"], "{faulty}");
+        // A text is no value.
+        let mut faulty_event = base.clone();
+        replace(&mut faulty_event.logs[0].attributes, key, text);
+        assert_eq!(rules(&faulty_event), ["content_schema"], "{faulty}");
+    }
+    // And the other way round.
+    let mut swapped = base.clone();
+    let values = base.logs[0].attributes.iter().find(|pair| pair.key == "gen_ai.input.messages");
+    let values = values.and_then(|pair| pair.value.clone()).and_then(|value| value.value);
+    replace(&mut swapped.spans[1].attributes, "gen_ai.input.messages", values.expect("values"));
+    assert_eq!(rules(&swapped), ["content_schema"]);
 }
 
 /// Both directions: nothing is emitted that is not registered, nothing registered is never emitted.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tidegauge_core::{Request, Response};
 
-use super::{errors, path, usage};
+use super::{errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences and tags are kept.
 const MAX_KEPT: usize = 16;
@@ -25,6 +26,17 @@ impl Reader for Converse {
         match event.name.filter(|_| event.stream) {
             Some(name) => read_named(name, event.data, into),
             None => read_whole(event.data, into),
+        }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_converse(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        match event.name.filter(|_| event.stream) {
+            Some(name) => words::write_named(name, event.data, into),
+            None => words::write_whole(event.data, into),
         }
     }
 }

@@ -4,12 +4,13 @@
 
 use tidegauge_core::{Request, Source};
 
-use super::{converse, errors, path, usage};
+use super::{converse, errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::base64;
 use crate::field::{Doc, Json};
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::{anthropic, openai};
+use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -43,6 +44,22 @@ impl Reader for Invoke {
             let event = Event { name: None, data: doc.root(&chunk), stream: true };
             read_body(event, into);
             read_metrics(event.data, into);
+        }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        if !event.stream {
+            return words::write_reply(event, into);
+        }
+        let chunk = event.data.get("bytes").str().filter(|_| event.name == Some("chunk"));
+        let Some(chunk) = chunk.and_then(|chunk| base64::decode(chunk.as_bytes())) else { return };
+        let mut doc = Doc::default();
+        if doc.parse(&chunk) {
+            words::write_reply(Event { name: None, data: doc.root(&chunk), stream: true }, into);
         }
     }
 }
@@ -99,7 +116,7 @@ fn read_body(event: Event<'_>, into: &mut Answer) {
 }
 
 /// Messages and their events name their type.
-fn is_anthropic(body: Json<'_>) -> bool {
+pub(super) fn is_anthropic(body: Json<'_>) -> bool {
     let kind = body.get("type").text().unwrap_or_default();
     ["message", "content_block", "ping", "error"].iter().any(|word| kind.starts_with(word))
 }

@@ -7,6 +7,7 @@ mod errors;
 mod invoke;
 mod path;
 mod usage;
+mod words;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use tidegauge_core::{OutputType, Request};
 
 use super::path::Path;
-use super::{either, usage};
+use super::{either, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader, Streams};
+use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences and labels are kept.
 const MAX_KEPT: usize = 16;
@@ -131,6 +132,25 @@ impl Reader for Generate {
         into.service_tier(body.get("usageMetadata").get("serviceTier"));
         usage::read(body.get("usageMetadata"), &mut into.usage);
     }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_prompt(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        let body = event.data;
+        body.items().for_each(|data| self.write_reply(Event { data, ..event }, into));
+        for (place, candidate) in body.get("candidates").items().enumerate() {
+            let index = candidate.get("index").size().unwrap_or(place as u64);
+            words::write_candidate(candidate, index, into);
+            if let Some(reason) = written(candidate.get("finishReason")) {
+                into.finish_as(index, self.word(&reason));
+            }
+        }
+        if blocked(body.get("promptFeedback").get("blockReason")) {
+            into.finish_as(0, "content_filter");
+        }
+    }
 }
 
 impl Generate {
@@ -140,9 +160,7 @@ impl Generate {
         }
         into.response.content_filter |= candidate.get("safetyRatings").items().any(filtered);
         let reason = candidate.get("finishReason");
-        let Some(written) = reason.text().or_else(|| reason.number().map(Cow::Borrowed)) else {
-            return;
-        };
+        let Some(written) = written(reason) else { return };
         into.finish_as(index, &written);
         // A stream has no other mark at its end.
         into.ended = true;
@@ -230,6 +248,11 @@ fn read_part(part: Json<'_>, into: &mut Answer) {
 /// A rating that stopped the answer, not one that merely rates it.
 fn filtered(rating: Json<'_>) -> bool {
     rating.get("blocked").bool() == Some(true)
+}
+
+/// A reason is a word or a number.
+fn written(reason: Json<'_>) -> Option<Cow<'_, str>> {
+    reason.text().or_else(|| reason.number().map(Cow::Borrowed))
 }
 
 /// Zero and "unspecified" are no reasons.

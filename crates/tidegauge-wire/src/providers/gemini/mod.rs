@@ -9,6 +9,7 @@ pub(super) mod generate;
 pub(super) mod path;
 pub(super) mod predict;
 mod usage;
+mod words;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};

@@ -2,11 +2,12 @@
 
 use tidegauge_core::{OutputType, Request};
 
-use super::{request, usage};
+use super::{request, usage, words};
 use crate::answer::Answer;
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::{Prompt, Reply};
 
 /// `POST .../chat/completions`
 pub(crate) struct Chat;
@@ -47,6 +48,14 @@ impl Reader for Chat {
         let told = body.get("usage");
         let told = if told.is_object() { told } else { body.get("x_groq").get("usage") };
         usage::read(told, &mut into.usage);
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_chat(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        words::write_choices(event.data, event.stream, into);
     }
 }
 

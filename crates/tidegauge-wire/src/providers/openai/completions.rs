@@ -2,10 +2,11 @@
 
 use tidegauge_core::Request;
 
-use super::{request, usage};
+use super::{request, usage, words};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::{Prompt, Reply};
 
 /// `POST .../completions`
 pub(crate) struct Completions;
@@ -29,5 +30,18 @@ impl Reader for Completions {
             into.text(choice.get("text"));
         }
         usage::read(body.get("usage"), &mut into.usage);
+    }
+
+    /// One prompt, or several; tokens are not words.
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        let prompt = body.get("prompt");
+        for text in into.scribe.items(prompt).chain([prompt]) {
+            let said = into.scribe.said(text);
+            into.says("user", said.into_iter().collect());
+        }
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        words::write_choices(event.data, event.stream, into);
     }
 }

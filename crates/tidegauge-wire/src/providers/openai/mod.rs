@@ -11,6 +11,7 @@ pub(crate) mod responses;
 
 mod request;
 mod usage;
+pub(crate) mod words;
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -2,11 +2,12 @@
 
 use tidegauge_core::Request;
 
-use super::{request, usage};
+use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::{Prompt, Reply};
 
 /// `POST .../responses`
 pub(crate) struct Responses;
@@ -68,6 +69,56 @@ impl Reader for Responses {
             "error" => into.fail(failure::read(body)),
             _ => read_object(body.get("response"), false, into),
         }
+    }
+
+    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
+        words::write_items(body, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        let body = event.data;
+        if !event.stream {
+            return write_object(body, into);
+        }
+        let place = body.get("output_index").size();
+        let kind = body.get("type").text().unwrap_or_default();
+        match &*kind {
+            "response.output_text.delta" => into.text(0, place, body.get("delta")),
+            "response.refusal.delta" => into.refusal(0, place, body.get("delta")),
+            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
+                into.reasoning(0, place, body.get("delta"));
+            }
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                into.arguments(0, place, body.get("delta"));
+            }
+            "response.output_item.added" => {
+                words::begin_item(body.get("item"), place.unwrap_or(0), into);
+            }
+            "response.output_item.done" => {
+                words::write_item(body.get("item"), place.unwrap_or(0), into);
+            }
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                write_object(body.get("response"), into);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The response object. Its items were written down one by one if it ends a stream.
+fn write_object(object: Json<'_>, into: &mut Reply) {
+    if into.is_empty() {
+        for (place, item) in into.scribe.items(object.get("output")).enumerate() {
+            words::write_item(item, place as u64, into);
+        }
+    }
+    let status = object.get("status");
+    if status.is("incomplete") {
+        into.finish(0, object.get("incomplete_details").get("reason"));
+    } else if status.is("completed") && into.ends_with_call(0) {
+        into.finish_as(0, "tool_calls");
+    } else if !status.is("in_progress") && !status.is("queued") {
+        into.finish(0, status);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes binary messages.
 
 /// A message of an event stream with that type, in that header.
-pub(super) fn message(header: &str, kind: &str, payload: &str) -> Vec<u8> {
+pub(crate) fn message(header: &str, kind: &str, payload: &str) -> Vec<u8> {
     let message_type = if header == ":event-type" { "event" } else { "exception" };
     let fields =
         [(header, kind), (":content-type", "application/json"), (":message-type", message_type)];
@@ -23,12 +23,12 @@ pub(super) fn message(header: &str, kind: &str, payload: &str) -> Vec<u8> {
 }
 
 /// Messages that carry events.
-pub(super) fn events(events: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn events(events: &[(&str, &str)]) -> Vec<u8> {
     events.iter().flat_map(|(kind, payload)| message(":event-type", kind, payload)).collect()
 }
 
 /// Messages that carry chunks of a vendor's own body.
-pub(super) fn chunks(bodies: &[&str]) -> Vec<u8> {
+pub(crate) fn chunks(bodies: &[&str]) -> Vec<u8> {
     let wrap = |body: &&str| format!(r#"{{"bytes":"{}","p":"abcdef"}}"#, base64(body.as_bytes()));
     bodies.iter().flat_map(|body| message(":event-type", "chunk", &wrap(body))).collect()
 }

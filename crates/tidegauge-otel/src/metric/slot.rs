@@ -1,0 +1,108 @@
+//! What is measured of an attribute set: which metric, and which attributes the metric adds.
+
+use tidegauge_core::{Bucket, CostStatus, Source};
+
+use crate::semconv::{self as name, Metric};
+use crate::span::Scope;
+
+/// A part of the time that the proxy adds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    Accept,
+    Admission,
+    Connect,
+    Relay,
+}
+
+/// A side of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Input,
+    Output,
+}
+
+/// One measurement of a series. The attributes it adds to those of the series are its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Slot {
+    Requests,
+    HttpServer,
+    HttpClient,
+    Overhead(Phase),
+    OverheadTotal,
+    Duration,
+    FirstChunk,
+    ChunkGap,
+    FirstToken,
+    PerToken,
+    TokenUsage(Side),
+    Tokens(Bucket, Source),
+    Cost(CostStatus),
+}
+
+impl Slot {
+    pub(super) fn metric(self) -> &'static Metric {
+        match self {
+            Self::Requests => &name::REQUESTS,
+            Self::HttpServer => &name::HTTP_SERVER_DURATION,
+            Self::HttpClient => &name::HTTP_CLIENT_DURATION,
+            Self::Overhead(_) => &name::OVERHEAD_DURATION,
+            Self::OverheadTotal => &name::OVERHEAD_SUM,
+            Self::Duration => &name::CLIENT_OPERATION_DURATION,
+            Self::FirstChunk => &name::CLIENT_TIME_TO_FIRST_CHUNK,
+            Self::ChunkGap => &name::CLIENT_TIME_PER_OUTPUT_CHUNK,
+            Self::FirstToken => &name::TIME_TO_FIRST_TOKEN,
+            Self::PerToken => &name::TIME_PER_OUTPUT_TOKEN,
+            Self::TokenUsage(_) => &name::CLIENT_TOKEN_USAGE,
+            Self::Tokens(..) => &name::TOKENS_USED,
+            Self::Cost(_) => &name::COST,
+        }
+    }
+
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::HttpServer | Self::HttpClient => Scope::Http,
+            Self::Requests | Self::Overhead(_) | Self::OverheadTotal => Scope::Own,
+            Self::Duration
+            | Self::FirstChunk
+            | Self::ChunkGap
+            | Self::FirstToken
+            | Self::PerToken
+            | Self::TokenUsage(_)
+            | Self::Tokens(..)
+            | Self::Cost(_) => Scope::GenAi,
+        }
+    }
+
+    /// The attributes it adds, by name.
+    pub(super) fn more(self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Self::Overhead(phase) => vec![(name::PHASE, phase.name())],
+            Self::TokenUsage(Side::Input) => vec![(name::TOKEN_TYPE, "input")],
+            Self::TokenUsage(Side::Output) => vec![(name::TOKEN_TYPE, "output")],
+            Self::Tokens(bucket, source) => {
+                vec![(name::BUCKET, bucket.name()), (name::USAGE_SOURCE, source.name())]
+            }
+            Self::Cost(status) => vec![(name::COST_STATUS, status.name())],
+            Self::Requests
+            | Self::HttpServer
+            | Self::HttpClient
+            | Self::OverheadTotal
+            | Self::Duration
+            | Self::FirstChunk
+            | Self::ChunkGap
+            | Self::FirstToken
+            | Self::PerToken => Vec::new(),
+        }
+    }
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Admission => "admission",
+            Self::Connect => "connect",
+            Self::Relay => "relay",
+        }
+    }
+}

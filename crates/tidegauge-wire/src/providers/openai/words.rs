@@ -1,0 +1,338 @@
+//! What is said in the formats of this family: messages of chat completions, items of responses.
+
+use tidegauge_core::{Message, Modality, Part, Value};
+
+use crate::field::Json;
+use crate::transcript::{Prompt, Reply, Scribe};
+
+/// The messages of a chat, and the tools beside them.
+pub(in crate::providers) fn write_chat(body: Json<'_>, into: &mut Prompt) {
+    for message in into.scribe.items(body.get("messages")) {
+        let message = read_message(message, &mut into.scribe);
+        into.message(message);
+    }
+    write_tools(body.get("tools"), into);
+    for function in into.scribe.items(body.get("functions")) {
+        write_function(function, into);
+    }
+}
+
+/// Tools, each of which names its type and holds what it is under that name, or beside it.
+pub(in crate::providers) fn write_tools(tools: Json<'_>, into: &mut Prompt) {
+    for tool in into.scribe.items(tools) {
+        let kind = tool.get("type").text().unwrap_or_else(|| "function".into());
+        match &*kind {
+            "function" if tool.get("function").is_object() => {
+                write_function(tool.get("function"), into);
+            }
+            "function" => write_function(tool, into),
+            kind => {
+                let named = [tool.get("name"), tool.get(kind).get("name")];
+                let name = named.iter().find_map(|name| name.text());
+                into.tool(kind, name.as_deref().unwrap_or(kind));
+            }
+        }
+    }
+}
+
+fn write_function(function: Json<'_>, into: &mut Prompt) {
+    into.function(function.get("name"), function.get("description"), function.get("parameters"));
+}
+
+/// A message of a request.
+fn read_message(message: Json<'_>, scribe: &mut Scribe) -> Message {
+    let role = scribe.name(message.get("role")).unwrap_or_default();
+    let mut parts = Vec::new();
+    let call_id = message.get("tool_call_id");
+    if role == "tool" || role == "function" || call_id.has_text() {
+        let response = read_result(message.get("content"), scribe);
+        parts.push(Part::ToolCallResponse { id: scribe.name(call_id), response });
+    } else {
+        for thought in ["reasoning_content", "reasoning", "tool_plan"] {
+            let content = scribe.text(message.get(thought));
+            parts.extend(content.map(|content| Part::Reasoning { content }));
+        }
+        let content = read_content(message.get("content"), scribe);
+        scribe.extend(&mut parts, content);
+        let refusal = scribe.text(message.get("refusal"));
+        parts.extend(refusal.map(refused));
+        for call in scribe.items(message.get("tool_calls")) {
+            let call = read_call(call, scribe);
+            scribe.push(&mut parts, call);
+        }
+        let legacy = message.get("function_call");
+        if legacy.is_object() {
+            parts.push(read_function(Json::ABSENT, legacy, scribe));
+        }
+    }
+    Message { role, parts, name: scribe.name(message.get("name")), finish_reason: None }
+}
+
+/// The result of a tool: a text, or parts.
+fn read_result(content: Json<'_>, scribe: &mut Scribe) -> Value {
+    let mut texts = Vec::new();
+    for part in content.items() {
+        match scribe.text(part.get("text")).filter(|_| part.get("type").is("text")) {
+            Some(text) => texts.push(text),
+            None => return scribe.value(content),
+        }
+    }
+    if content.is_array() { Value::Text(texts.concat()) } else { scribe.value(content) }
+}
+
+/// Content is a text, or parts that name their type.
+pub(in crate::providers) fn read_content(content: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
+    if let Some(content) = scribe.said(content) {
+        return vec![content];
+    }
+    let mut parts = Vec::new();
+    for part in scribe.items(content) {
+        let part = read_part(part, scribe);
+        scribe.extend(&mut parts, part);
+    }
+    parts
+}
+
+fn read_part(part: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+    let kind = part.get("type").text().unwrap_or_default();
+    match &*kind {
+        "text" | "input_text" | "output_text" | "summary_text" | "" => {
+            scribe.said(part.get("text"))
+        }
+        "reasoning_text" => {
+            scribe.text(part.get("text")).map(|content| Part::Reasoning { content })
+        }
+        "thinking" => {
+            let thought = part.get("thinking");
+            let pieces: Vec<_> =
+                thought.items().filter_map(|piece| scribe.text(piece.get("text"))).collect();
+            let content = scribe.text(thought).unwrap_or_else(|| pieces.concat());
+            Some(content).filter(|text| !text.is_empty()).map(|content| Part::Reasoning { content })
+        }
+        "refusal" => scribe.text(part.get("refusal")).map(refused),
+        "image_url" | "input_image" => read_link(Modality::Image, part, "image_url", scribe),
+        "video_url" | "input_video" => read_link(Modality::Video, part, "video_url", scribe),
+        "document_url" => read_link(Modality::Document, part, "document_url", scribe),
+        "input_audio" => {
+            let audio = part.get("input_audio");
+            let format = scribe.name(audio.get("format"));
+            let mime_type = format.map(|format| format!("audio/{format}"));
+            Some(scribe.data(Modality::Audio, mime_type, audio.get("data")))
+        }
+        "file" | "input_file" => {
+            let inner = part.get("file");
+            read_file(if inner.is_object() { inner } else { part }, scribe)
+        }
+        _ => Some(Part::Other {
+            kind: scribe.name(part.get("type"))?,
+            content: scribe.text(part.get("text")),
+        }),
+    }
+}
+
+/// A URL stands there itself, or in an object; a file may stand instead.
+fn read_link(modality: Modality, part: Json<'_>, name: &str, scribe: &mut Scribe) -> Option<Part> {
+    let told = part.get(name);
+    let url = if told.is_object() { told.get("url") } else { told };
+    if let Some(file_id) = scribe.name(part.get("file_id")) {
+        return Some(Part::File { modality, mime_type: None, file_id });
+    }
+    scribe.link(modality, None, url)
+}
+
+fn read_file(file: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+    let modality = Modality::Document;
+    if let Some(file_id) = scribe.name(file.get("file_id")) {
+        return Some(Part::File { modality, mime_type: None, file_id });
+    }
+    if file.get("file_data").has_text() {
+        return Some(scribe.data(modality, None, file.get("file_data")));
+    }
+    scribe.link(modality, None, file.get("file_url"))
+}
+
+fn read_call(call: Json<'_>, scribe: &mut Scribe) -> Part {
+    let custom = call.get("custom");
+    if custom.is_object() {
+        let name = scribe.name(custom.get("name")).unwrap_or_default();
+        let arguments = scribe.text(custom.get("input")).map(Value::Text);
+        return Part::ToolCall { id: scribe.name(call.get("id")), name, arguments };
+    }
+    read_function(call.get("id"), call.get("function"), scribe)
+}
+
+fn read_function(id: Json<'_>, function: Json<'_>, scribe: &mut Scribe) -> Part {
+    let name = scribe.name(function.get("name")).unwrap_or_default();
+    let arguments = scribe.object(function.get("arguments"));
+    Part::ToolCall { id: scribe.name(id), name, arguments }
+}
+
+fn refused(content: String) -> Part {
+    Part::Other { kind: "refusal".to_owned(), content: Some(content) }
+}
+
+/// Choices of a chat, or of a completion, whole or a piece of them.
+pub(in crate::providers) fn write_choices(body: Json<'_>, stream: bool, into: &mut Reply) {
+    for (place, choice) in body.get("choices").items().enumerate() {
+        let index = choice.get("index").size().unwrap_or(place as u64);
+        let message = match choice.get("delta") {
+            delta if delta.is_object() => delta,
+            _ => choice.get("message"),
+        };
+        into.text(index, None, choice.get("text"));
+        write_message(message, index, stream, into);
+        into.finish(index, choice.get("finish_reason"));
+    }
+}
+
+fn write_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Reply) {
+    into.role(choice, message.get("role"));
+    let thought = message.get("reasoning_content");
+    let thought = if thought.has_text() { thought } else { message.get("reasoning") };
+    into.reasoning(choice, None, thought);
+    into.text(choice, None, message.get("content"));
+    for part in message.get("content").items() {
+        into.text(choice, None, part.get("text"));
+        into.refusal(choice, None, part.get("refusal"));
+        for piece in part.get("thinking").items() {
+            into.reasoning(choice, None, piece.get("text"));
+        }
+    }
+    into.refusal(choice, None, message.get("refusal"));
+    if message.get("audio").get("data").has_text() {
+        let audio = into.scribe.data(Modality::Audio, None, message.get("audio").get("data"));
+        into.part(choice, audio);
+    }
+    into.text(choice, None, message.get("audio").get("transcript"));
+    for image in message.get("images").items() {
+        let image = read_link(Modality::Image, image, "image_url", &mut into.scribe);
+        into.parts(choice, image);
+    }
+    for (place, call) in message.get("tool_calls").items().enumerate() {
+        let index = if stream { call.get("index").size() } else { Some(place as u64) };
+        let (function, custom) = (call.get("function"), call.get("custom"));
+        let told = if custom.is_object() { custom } else { function };
+        into.call(choice, index, call.get("id"), told.get("name"));
+        into.arguments(choice, index, custom.get("input"));
+        into.arguments(choice, index, function.get("arguments"));
+    }
+    let legacy = message.get("function_call");
+    if legacy.is_object() {
+        into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("name"));
+        into.arguments(choice, Some(u64::MAX), legacy.get("arguments"));
+    }
+}
+
+/// The items and instructions of a request to the Responses API.
+pub(super) fn write_items(body: Json<'_>, into: &mut Prompt) {
+    let instructions = into.scribe.said(body.get("instructions"));
+    into.system(instructions);
+    for item in into.scribe.items(body.get("instructions")) {
+        let parts = read_content(item.get("content"), &mut into.scribe);
+        into.system(parts);
+    }
+    let input = body.get("input");
+    if let Some(text) = into.scribe.said(input) {
+        into.says("user", vec![text]);
+    }
+    for item in into.scribe.items(input) {
+        if let Some(message) = read_item(item, &mut into.scribe) {
+            into.message(message);
+        }
+    }
+    write_tools(body.get("tools"), into);
+}
+
+/// An item of a request: a message, or what stands between messages.
+fn read_item(item: Json<'_>, scribe: &mut Scribe) -> Option<Message> {
+    let kind = item.get("type").text().unwrap_or_default();
+    if matches!(&*kind, "message" | "") {
+        let role = scribe.name(item.get("role"))?;
+        let parts = read_content(item.get("content"), scribe);
+        return Some(Message { role, parts, ..Message::default() });
+    }
+    let result = kind.ends_with("_output");
+    let part = if result {
+        let response = read_result(item.get("output"), scribe);
+        Part::ToolCallResponse { id: scribe.name(item.get("call_id")), response }
+    } else {
+        read_said(item, scribe)?
+    };
+    let role = if result { "tool" } else { "assistant" }.to_owned();
+    Some(Message { role, parts: vec![part], ..Message::default() })
+}
+
+/// What a model said beside messages: calls, thoughts, and what tools of the provider did.
+fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+    let kind = scribe.name(item.get("type"))?;
+    let id = scribe.name(item.get("call_id")).or_else(|| scribe.name(item.get("id")));
+    Some(match kind.as_str() {
+        "function_call" => {
+            let name = scribe.name(item.get("name")).unwrap_or_default();
+            Part::ToolCall { id, name, arguments: scribe.object(item.get("arguments")) }
+        }
+        "custom_tool_call" => {
+            let name = scribe.name(item.get("name")).unwrap_or_default();
+            let arguments = scribe.text(item.get("input")).map(Value::Text);
+            Part::ToolCall { id, name, arguments }
+        }
+        "reasoning" => {
+            let texts = |list: Json<'_>, scribe: &mut Scribe| -> Vec<String> {
+                list.items().filter_map(|part| scribe.text(part.get("text"))).collect()
+            };
+            let mut thoughts = texts(item.get("summary"), scribe);
+            thoughts.extend(texts(item.get("content"), scribe));
+            if thoughts.is_empty() {
+                return None;
+            }
+            Part::Reasoning { content: thoughts.join("\n") }
+        }
+        "compaction" => Part::Compaction { id, content: None },
+        // Run by the client, though they are not functions of its own.
+        "computer_call" | "local_shell_call" | "shell_call" | "apply_patch_call" => {
+            let name = kind.trim_end_matches("_call").to_owned();
+            let told = [item.get("action"), item.get("operation")];
+            let arguments = told.into_iter().find(|told| told.is_some());
+            Part::ToolCall { id, name, arguments: arguments.map(|told| scribe.value(told)) }
+        }
+        call if call.ends_with("_call") => {
+            let told = scribe.name(item.get("name"));
+            let name = told.unwrap_or_else(|| call.trim_end_matches("_call").to_owned());
+            Part::ServerToolCall { id, name, call: scribe.value(item) }
+        }
+        _ => Part::Other { content: scribe.text(item.get("text")), kind },
+    })
+}
+
+/// An item of an answer, at its place among the others; nothing of it if its pieces came before.
+pub(super) fn write_item(item: Json<'_>, place: u64, into: &mut Reply) {
+    let kind = item.get("type").text().unwrap_or_default();
+    if into.has(0, place) {
+        return;
+    }
+    match &*kind {
+        "message" => {
+            for part in item.get("content").items() {
+                into.text(0, Some(place), part.get("text"));
+                into.refusal(0, Some(place), part.get("refusal"));
+            }
+        }
+        "function_call" | "custom_tool_call" => {
+            begin_item(item, place, into);
+            into.arguments(0, Some(place), item.get("arguments"));
+            into.arguments(0, Some(place), item.get("input"));
+        }
+        _ => {
+            let part = read_said(item, &mut into.scribe);
+            into.parts(0, part);
+        }
+    }
+}
+
+/// An item begins: of a call its name is told here and nowhere else.
+pub(super) fn begin_item(item: Json<'_>, place: u64, into: &mut Reply) {
+    let kind = item.get("type");
+    if kind.is("function_call") || kind.is("custom_tool_call") {
+        into.call(0, Some(place), item.get("call_id"), item.get("name"));
+    }
+}
