@@ -64,6 +64,8 @@ fn cost(
         request_model: seen.request.model.as_deref(),
         response_model: seen.response.model.as_deref(),
         usage: &seen.usage,
+        prompt: None,
+        calls: 1,
         service_tier: tier,
         batch: tier == Some("batch"),
         at: exchange.started,
