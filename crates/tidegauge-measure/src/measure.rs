@@ -33,6 +33,7 @@ pub fn measure(
         tpot: per_token(seen),
         overhead: exchange.overhead,
         cost: cost(exchange, seen, prices, price_id, duration),
+        batch: Vec::new(),
     }
 }
 
