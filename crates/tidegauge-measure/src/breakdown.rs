@@ -7,7 +7,7 @@
 use tidegauge_core::{Bucket, Charge, Cost, CostStatus};
 
 use crate::catalogue::Quote;
-use crate::decimal::dollars;
+use crate::decimal::{PLACES, dollars};
 use crate::explain::tiers;
 use crate::overlay::parent;
 use crate::price::{Asked, Bill, Found, Prices, names};
@@ -38,6 +38,8 @@ pub struct Why {
     pub short_usd: Option<String>,
     /// The standard price, where the way the call was served has another.
     pub standard_usd: Option<String>,
+    /// The price over the standard one, to four places; where they differ and that is not zero.
+    pub factor: Option<String>,
     /// The kind whose price was taken, where this one has none of its own.
     pub like: Option<Bucket>,
 }
@@ -97,16 +99,25 @@ impl Prices {
 fn listed(quote: &Quote<'_>, charge: Charge) -> Why {
     let Charge::Tokens(_) = charge else { return Why::default() };
     let standard = Quote { context: Vec::new(), ..quote.clone() };
-    let price = quote.price(charge);
+    let (price, usual) = (quote.price(charge), standard.price(charge));
     let other = |price: Option<u128>, than| price.filter(|one| Some(*one) != than).map(dollars);
     let step = tiers(quote, charge).into_iter().rfind(|tier| tier.above < quote.prompt);
     let short = Quote { prompt: 1, ..quote.clone() }.price(charge);
     Why {
         short_usd: step.as_ref().and_then(|_| other(short, price)),
         above: step.map(|tier| tier.above),
-        standard_usd: other(standard.price(charge), price),
+        standard_usd: other(usual, price),
+        factor: price.zip(usual).filter(|(price, usual)| price != usual).and_then(factor),
         like: like(charge, |bucket| quote.is_apart(bucket)),
     }
+}
+
+fn factor((price, usual): (u128, u128)) -> Option<String> {
+    let scaled = price.checked_mul(10_u128.pow(PLACES))?;
+    // Twelve places are shown at most, so that the last eight are nothing.
+    let unit = 10_u128.pow(8);
+    let rounded = (scaled / unit).saturating_add(usual / 2).checked_div(usual)?;
+    Some(dollars(rounded.saturating_mul(unit)))
 }
 
 /// The kind whose price is taken for a charge, where that is not its own.

@@ -72,7 +72,11 @@ fn the_tier_and_the_way_to_be_served() {
     let batch = Asked { batch: true, ..asked("gpt-4o-mini", &short) };
     let breakdown = prices.break_down(&batch);
     assert_eq!(breakdown.cost.lines[0].usd, "0.075");
-    assert_eq!(breakdown.why[0].standard_usd.as_deref(), Some("0.15"));
+    let why = &breakdown.why[0];
+    assert_eq!((why.standard_usd.as_deref(), why.factor.as_deref()), (Some("0.15"), Some("0.5")));
+    let priority = Asked { service_tier: Some("priority"), ..asked("gpt-4o-mini", &short) };
+    let why = &prices.break_down(&priority).why[0];
+    assert_eq!(why.factor.as_deref(), Some("1.6667"));
 }
 
 #[test]
