@@ -24,7 +24,7 @@ use crate::config::{Config, QueueOptions, Sums, Target};
 use crate::deliver::{Course, Sender, Stop};
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
-use crate::metric::{Histograms, Meter, Sample};
+use crate::metric::{Histograms, Meter, Sample, parts};
 use crate::queue::{Piece, Queue, Signal};
 use crate::span::Scope;
 use crate::spool::{Most, SpoolError};
@@ -339,6 +339,13 @@ impl Sink for Telemetry {
         self.page.record(&sample);
         if let Some(pushed) = &self.pushed {
             pushed.record(&sample);
+        }
+        for part in parts(record) {
+            let sample = Sample::new(&part, &self.config.metric, &self.bound);
+            self.page.record_part(&sample);
+            if let Some(pushed) = &self.pushed {
+                pushed.record_part(&sample);
+            }
         }
         self.make_spans(record);
         self.make_events(record);

@@ -5,6 +5,8 @@
 //! whole billionths and becomes dollars only on the way out, so that sums stay exact.
 
 mod health;
+mod limits;
+mod parts;
 mod sample;
 
 use std::fmt;
@@ -27,6 +29,8 @@ use crate::exemplar::{ExemplarFilter, Exemplars, Taken};
 use crate::semconv::{self as name, Metric};
 use crate::span::has_inference;
 
+use limits::Limits;
+pub(crate) use parts::parts;
 pub(crate) use sample::Sample;
 use sample::{text, with};
 
@@ -82,6 +86,8 @@ pub(crate) struct Meter {
     requests: Counter<u64>,
     tokens: Counter<u64>,
     cost: Counter<u64>,
+    disagreements: Counter<u64>,
+    limits: Arc<Limits>,
     exemplars: Exemplars,
 }
 
@@ -108,6 +114,8 @@ impl Meter {
         let own = provider.meter_with_scope(scope(name::SCOPE_SELF));
         health::observe(&own, health, bound);
         health::observe_active(&http, health, options.secure);
+        let limits = Arc::new(Limits::default());
+        limits::observe(&own, &limits);
         Self {
             reader,
             client_duration: seconds(&genai, &name::CLIENT_OPERATION_DURATION),
@@ -123,6 +131,8 @@ impl Meter {
             requests: counter(&own, &name::REQUESTS),
             tokens: counter(&genai, &name::TOKENS_USED),
             cost: counter(&genai, &name::COST),
+            disagreements: counter(&genai, &name::COST_DISAGREEMENTS),
+            limits,
             exemplars: Exemplars::new(exemplars, options.sets),
             _provider: provider,
         }
@@ -143,13 +153,20 @@ impl Meter {
 
     /// Adds one record.
     pub(crate) fn record(&self, sample: &Sample<'_>) {
+        self.limits.note(sample.record);
         self.record_http(sample);
         self.record_overhead(sample);
         if has_inference(sample.record) {
             self.record_call(sample);
-            self.record_tokens(sample);
-            self.record_cost(sample);
+            self.record_usage(sample);
+            self.record_part(sample);
         }
+    }
+
+    /// Adds the tokens and money of a record, or of one of its [`parts`].
+    pub(crate) fn record_part(&self, sample: &Sample<'_>) {
+        self.record_tokens(sample);
+        self.record_cost(sample);
     }
 
     fn record_http(&self, sample: &Sample<'_>) {
@@ -216,7 +233,7 @@ impl Meter {
         self.exemplars.offer(metric.name, set, seconds, record);
     }
 
-    fn record_tokens(&self, sample: &Sample<'_>) {
+    fn record_usage(&self, sample: &Sample<'_>) {
         let usage = &sample.record.observation.usage;
         for (kind, count) in [("input", usage.input_tokens()), ("output", usage.output_tokens())] {
             if let Some(count) = count {
@@ -224,6 +241,10 @@ impl Meter {
                 self.token_usage.record(count.min(MOST), &set);
             }
         }
+    }
+
+    fn record_tokens(&self, sample: &Sample<'_>) {
+        let usage = &sample.record.observation.usage;
         for bucket in Bucket::ALL {
             if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
                 let source = text(name::USAGE_SOURCE, usage.source.name());
@@ -234,7 +255,11 @@ impl Meter {
     }
 
     fn record_cost(&self, sample: &Sample<'_>) {
-        let Cost { status, amount, .. } = &sample.record.measurement.cost;
+        let cost = &sample.record.measurement.cost;
+        if cost.disagrees() {
+            self.disagreements.add(1, &sample.call);
+        }
+        let Cost { status, amount, .. } = cost;
         if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
             let set = with(&sample.call, [text(name::COST_STATUS, status.name())]);
             self.cost.add(amount.nanos().min(MOST), &set);

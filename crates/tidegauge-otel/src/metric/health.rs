@@ -4,6 +4,7 @@
 //! memory and on disk.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter as Instruments;
@@ -32,6 +33,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
     (name::RELOADS, |health| health.reloads().0),
+    (name::PRICES_READS, |health| health.price_list_reads().0),
 ];
 
 const AMOUNTS: &[(Metric, Amount)] = &[
@@ -88,12 +90,35 @@ pub(super) fn observe(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Car
             .with_callback(move |observer| observer.observe(read(&health), &[]))
             .build();
     }
-    let reload = Arc::clone(health);
+    let (reload, prices, age) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
+    level(meter, &name::RELOAD_OK, move || Some(u64::from(reload.reloads().1)));
+    level(meter, &name::PRICES_OK, move || Some(u64::from(prices.price_list_reads().1)));
+    level(meter, &name::PRICES_AGE, move || price_list_age(&age));
+}
+
+/// A value that is read when the sums are.
+fn level(
+    meter: &Instruments,
+    metric: &Metric,
+    read: impl Fn() -> Option<u64> + Send + Sync + 'static,
+) {
     meter
-        .u64_observable_gauge(name::RELOAD_OK.name)
-        .with_description(name::RELOAD_OK.about)
-        .with_callback(move |observer| observer.observe(u64::from(reload.reloads().1), &[]))
+        .u64_observable_gauge(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.about)
+        .with_callback(move |observer| {
+            if let Some(value) = read() {
+                observer.observe(value, &[]);
+            }
+        })
         .build();
+}
+
+/// Seconds since the date of the price list in use.
+#[expect(clippy::disallowed_methods, reason = "an age is of the moment it is asked for")]
+fn price_list_age(health: &Health) -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.as_secs().saturating_sub(health.price_list_date()?))
 }
 
 fn observe_total(

@@ -12,6 +12,7 @@ mod lists;
 mod ollama;
 mod openai;
 mod plain;
+mod reset;
 mod routes;
 mod vertex;
 
