@@ -13,6 +13,7 @@ mod ollama;
 mod openai;
 mod plain;
 mod reset;
+mod results;
 mod routes;
 mod vertex;
 

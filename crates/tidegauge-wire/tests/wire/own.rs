@@ -3,6 +3,7 @@
 //! Every body here is made up after the formats; none was recorded.
 
 mod azure;
+mod batches;
 mod bedrock;
 mod cohere;
 mod gemini;
