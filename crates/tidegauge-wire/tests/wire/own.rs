@@ -9,6 +9,7 @@ mod cohere;
 mod gemini;
 mod messages;
 mod ollama;
+mod reported;
 mod roots;
 mod vertex;
 
