@@ -41,17 +41,15 @@ fn seen(at: (&str, &str), body: &[u8]) -> Observation {
     whole
 }
 
-/// Model, calls, input, output of each sum.
-fn sums(batch: &Batch) -> Vec<(Option<&str>, u64, Option<u64>, Option<u64>)> {
-    let sum = |calls: &'_ tidegauge_core::BatchCalls| {
-        (calls.count, calls.usage.input_tokens(), calls.usage.output_tokens())
-    };
-    batch
-        .calls
-        .iter()
+/// Model, calls, input, output.
+type Sum<'a> = (Option<&'a str>, u64, Option<u64>, Option<u64>);
+
+fn sums(batch: &Batch) -> Vec<Sum<'_>> {
+    let calls = batch.calls.iter();
+    calls
         .map(|calls| {
-            let (count, input, output) = sum(calls);
-            (calls.model.as_deref(), count, input, output)
+            let (input, output) = (calls.usage.input_tokens(), calls.usage.output_tokens());
+            (calls.model.as_deref(), calls.count, input, output)
         })
         .collect()
 }
