@@ -7,6 +7,8 @@
 mod exponential;
 mod health;
 mod histogram;
+mod limits;
+mod parts;
 mod registry;
 mod set;
 mod slot;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record};
+use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record, Usage};
 
 use crate::cardinality::Cardinality;
 use crate::config::Sums;
@@ -25,6 +27,8 @@ use crate::span::{Scope, has_inference};
 
 pub(crate) use exponential::Exponential;
 pub(crate) use histogram::{Buckets, Histogram};
+use limits::Limits;
+use parts::parts;
 use registry::{Group, Registry};
 use set::Sets;
 use slot::{Phase, Side, Slot};
@@ -119,6 +123,7 @@ pub(crate) struct Meter {
     health: Arc<Health>,
     options: MetricOptions,
     sets: Sets,
+    limits: Limits,
     state: Mutex<State>,
 }
 
@@ -152,6 +157,7 @@ impl Meter {
             health: Arc::clone(health),
             options: options.clone(),
             sets: Sets::new(&options.tags),
+            limits: Limits::default(),
             state: Mutex::new(state),
         }
     }
@@ -169,6 +175,7 @@ impl Meter {
         if sums == Sums::Delta {
             health::since(&mut families, counts);
         }
+        families.extend(self.limits.read());
         families.extend(registry.collect(view));
         for family in &mut families {
             family.now = now;
@@ -181,11 +188,19 @@ impl Meter {
     /// Adds one record.
     pub(crate) fn record(&self, record: &Record) {
         let example = Example::of(record);
+        self.limits.note(record);
         let mut state = self.lock();
         self.record_http(&mut state, record, &example);
         self.record_overhead(&mut state, record, &example);
         if has_inference(record) {
             self.record_call(&mut state, record, &example);
+        }
+        for part in parts(record) {
+            state.with(
+                (Group::Call, false),
+                |list, bound| self.sets.call(list, &part, bound),
+                |series| record_part(series, &part),
+            );
         }
     }
 
@@ -261,8 +276,8 @@ impl Meter {
                     }
                     series.record_all(Slot::ChunkGap, &observation.times.gaps);
                 }
-                record_tokens(series, record);
-                record_cost(series, &measurement.cost);
+                record_usage(series, record);
+                record_part(series, record);
             },
         );
     }
@@ -302,7 +317,7 @@ impl State {
     }
 }
 
-fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
+fn record_usage(series: &mut registry::Series<'_>, record: &Record) {
     let usage = &record.observation.usage;
     for (side, count) in
         [(Side::Input, usage.input_tokens()), (Side::Output, usage.output_tokens())]
@@ -311,6 +326,15 @@ fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
             series.record(Slot::TokenUsage(side), real(count.min(MOST)), None);
         }
     }
+}
+
+/// The tokens and money of a record, or of one of its [`parts`].
+fn record_part(series: &mut registry::Series<'_>, record: &Record) {
+    record_tokens(series, &record.observation.usage);
+    record_cost(series, &record.measurement.cost);
+}
+
+fn record_tokens(series: &mut registry::Series<'_>, usage: &Usage) {
     for bucket in Bucket::ALL {
         if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
             series.add(Slot::Tokens(bucket, usage.source), count.min(MOST));
@@ -319,6 +343,9 @@ fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
 }
 
 fn record_cost(series: &mut registry::Series<'_>, cost: &Cost) {
+    if cost.disagrees() {
+        series.add(Slot::Disagreements, 1);
+    }
     let Cost { status, amount, .. } = cost;
     if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
         series.add(Slot::Cost(*status), amount.nanos().min(MOST));

@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 use crate::eventstream::{EventStream, Message};
 use crate::jsonarray::JsonArray;
 use crate::provider::Streams;
+use crate::results::Lines;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::splice::quoted;
 use crate::sse::{Event, Sse};
@@ -41,6 +42,8 @@ pub(crate) enum Framing {
     Messages(Box<EventStream>),
     /// The elements of one JSON array.
     Elements(Box<JsonArray>),
+    /// Results of a batch job, given out like the lines above.
+    Results(Lines),
     /// One JSON value, or what is not known.
     Whole(Box<Skim>),
 }
@@ -57,6 +60,9 @@ pub(crate) enum LineStart {
 impl Framing {
     /// The framing of a body with these headers, of an API that streams so.
     pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
+        if streams == Streams::Results {
+            return Self::Results(Lines::default());
+        }
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
         let is = |known: &&str| kind.trim().eq_ignore_ascii_case(known);
@@ -77,7 +83,10 @@ impl Framing {
 
     /// Whether this is a stream of events.
     pub(crate) fn is_stream(&self) -> bool {
-        !matches!(self, Self::Untold(..) | Self::Whole(_) | Self::MaybeLines(_, _, 0..2))
+        !matches!(
+            self,
+            Self::Untold(..) | Self::Whole(_) | Self::Results(_) | Self::MaybeLines(_, _, 0..2)
+        )
     }
 
     /// The next piece of the body. Each event that it completes is given to `out`.
@@ -109,6 +118,7 @@ impl Framing {
             Self::Elements(array) => {
                 array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
             }
+            Self::Results(lines) => lines.push(bytes, &mut |line| push_result(&line, out)),
             Self::Whole(skim) => skim.push(bytes),
         }
     }
@@ -130,6 +140,10 @@ impl Framing {
                 None
             }
             Self::Elements(_) => None,
+            Self::Results(lines) => {
+                lines.finish(&mut |line| push_result(&line, out));
+                None
+            }
             Self::Whole(skim) => Some(skim.finish()),
         }
     }
@@ -166,6 +180,10 @@ fn lines(second: Option<&u8>, last: bool) -> Option<Framing> {
         Some(_) => Some(Framing::MaybeLines(Box::default(), LineStart::Fresh, 0)),
         None => last.then(whole),
     }
+}
+
+fn push_result(line: &Skimmed, out: &mut dyn FnMut(Event<'_>)) {
+    out(Event { name: "", data: &line.json, lossy: line.lossy });
 }
 
 /// A message is an event named by its type; an error without body becomes one with the text that its

@@ -20,6 +20,7 @@ mod outcome;
 mod percent;
 mod provider;
 mod providers;
+mod results;
 mod skim;
 mod splice;
 mod sse;
@@ -27,4 +28,5 @@ mod transcript;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use providers::price_id_of;
 pub use transcript::Wanted;

@@ -3,6 +3,8 @@
 //! Among them the books of the spans: created + recovered = acked + dropped + queued in
 //! memory and on disk.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use tidegauge_core::{Dropped, Health, Rejected, Task, Withheld};
 
@@ -29,6 +31,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
     (name::RELOADS, |health| health.reloads().0),
+    (name::PRICES_READS, |health| health.price_list_reads().0),
 ];
 
 const AMOUNTS: &[(Metric, Amount)] = &[
@@ -37,6 +40,7 @@ const AMOUNTS: &[(Metric, Amount)] = &[
     (name::STREAMS_ACTIVE, Health::streams),
     (name::CONNECTIONS_ACTIVE, Health::connections),
     (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
+    (name::PRICES_OK, |health| i64::from(health.price_list_reads().1)),
 ];
 
 /// Counts of [`Health`] by the reason of a loss.
@@ -71,7 +75,17 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
         families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));
     }
     families.push(active(health, secure));
+    if let Some(age) = price_list_age(health) {
+        families.push(family(&name::PRICES_AGE, vec![point(Vec::new(), Value::Level(age))]));
+    }
     families
+}
+
+/// Seconds since the date of the price list in use.
+#[expect(clippy::disallowed_methods, reason = "an age is of the moment it is asked for")]
+fn price_list_age(health: &Health) -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(now.as_secs().saturating_sub(health.price_list_date()?)).ok()
 }
 
 /// Turns counts into those since the last time, which `told` remembers in their order.
@@ -110,14 +124,14 @@ fn counted(
     family(metric, points.collect())
 }
 
-fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
+pub(super) fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
     Family { scope: Scope::Own, metric, delta: false, since: 0, now: 0, points }
 }
 
-fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
+pub(super) fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
     Point { attributes, value }
 }
 
-fn text(key: &str, word: &str) -> KeyValue {
+pub(super) fn text(key: &str, word: &str) -> KeyValue {
     pair(key, Any::StringValue(word.to_owned()))
 }

@@ -3,10 +3,11 @@
 mod words;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
 
 use super::plain::{self, Found, Plain};
+use super::results::Results;
 use super::routes::{Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
@@ -49,6 +50,12 @@ static ROUTES: &[Route] = &[
     any("messages/batches", Operation::Batch),
     any("messages/batches/{id}", Operation::Batch),
     any("messages/batches/{id}/cancel", Operation::Batch),
+    Route {
+        method: Some(Method::GET),
+        pattern: "messages/batches/{id}/results",
+        operation: Operation::Batch,
+        reader: Some(&Results),
+    },
     any("messages/batches/{id}/results", Operation::Batch),
     any("files", Operation::Batch),
     any("files/{id}", Operation::Batch),

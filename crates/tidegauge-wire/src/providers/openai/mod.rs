@@ -14,10 +14,11 @@ mod usage;
 pub(crate) mod words;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
 use super::plain::{self, Found};
+use super::results::Results;
 use super::routes::{self, Route, any, get, post};
 use crate::provider::{Provider, Reader};
 use crate::splice;
@@ -117,6 +118,14 @@ pub(crate) fn error_body(kind: &str, message: &str) -> Bytes {
 const CHAT: &str = "chat/completions";
 const COMPLETIONS: &str = "completions";
 
+/// The content of a file, which may be the results of a batch job.
+const FILE: Route = Route {
+    method: Some(Method::GET),
+    pattern: "files/{id}/content",
+    operation: Operation::Batch,
+    reader: Some(&Results),
+};
+
 /// Reading a stored response again tells its usage again, so it is named but not read.
 static ROUTES: &[Route] = &[
     post(CHAT, Operation::Chat, &chat::Chat),
@@ -142,6 +151,7 @@ static ROUTES: &[Route] = &[
     any("batches/{id}/cancel", Operation::Batch),
     any("files", Operation::Batch),
     any("files/{id}", Operation::Batch),
+    FILE,
     any("files/{id}/content", Operation::Batch),
     get("models", Operation::Models),
     get("models/{*}", Operation::Models),
