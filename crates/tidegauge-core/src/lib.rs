@@ -21,7 +21,7 @@ mod usage;
 
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
-    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
+    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times, Within,
 };
 pub use health::{Dropped, Health, Rejected, Task};
 pub use measurement::{Charge, Cost, CostLine, CostStatus, Measurement, Money};

@@ -188,4 +188,7 @@ pub struct Observation {
     pub outcome: Outcome,
     /// Something was too large, too deep or not decodable, so parts were not read.
     pub partial: bool,
+    /// How many turns a session had. Each has a record of its own, which alone tells their usage.
+    /// `None` for everything that is not a session whose messages were read.
+    pub turns: Option<u64>,
 }

@@ -80,6 +80,7 @@ pub(crate) fn exchange(upstream: &str) -> Exchange {
         end: End::Complete,
         failure: None,
         injected: false,
+        within: None,
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn exchange() -> Exchange {
         end: End::Complete,
         failure: None,
         injected: true,
+        within: None,
     }
 }
 

@@ -138,6 +138,7 @@ pub(crate) fn unary() -> Record {
             end: End::Complete,
             failure: None,
             injected: false,
+            within: None,
         },
         observation: Observation {
             request: Request {

@@ -120,6 +120,7 @@ fn exchange(dialect: &'static dyn tidegauge_wire::Provider, case: &Case) -> Exch
         end: End::Complete,
         failure: None,
         injected: false,
+        within: None,
     }
 }
 
