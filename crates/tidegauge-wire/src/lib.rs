@@ -20,9 +20,15 @@ mod outcome;
 mod percent;
 mod provider;
 mod providers;
+mod session;
 mod skim;
+mod socket;
 mod splice;
 mod sse;
+mod turn;
+mod ws;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use socket::Socket;
+pub use turn::Turn;

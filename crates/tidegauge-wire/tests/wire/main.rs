@@ -11,4 +11,6 @@ mod properties;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod speed;
