@@ -143,8 +143,11 @@ impl Meter {
 
     /// Adds one record.
     pub(crate) fn record(&self, sample: &Sample<'_>) {
-        self.record_http(sample);
-        self.record_overhead(sample);
+        // A turn is no request: its session's is counted.
+        if sample.record.exchange.within.is_none() {
+            self.record_http(sample);
+            self.record_overhead(sample);
+        }
         if has_inference(sample.record) {
             self.record_call(sample);
             self.record_tokens(sample);

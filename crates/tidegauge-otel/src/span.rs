@@ -7,6 +7,9 @@
 //!    └─ CLIENT  "POST"                    tidegauge.http    resend_count = 1
 //! ```
 //!
+//! A session over a socket is the same, and the spans of its turns, each a record of its own, are
+//! children of its `tidegauge.genai` span.
+//!
 //! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
 //! because the two have opposite rules of what an error is.
 
@@ -92,6 +95,9 @@ impl Default for SpanOptions {
 /// The spans of one exchange, parents first. Whether it is sampled is the caller's question.
 pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)> {
     let exchange = &record.exchange;
+    if exchange.within.is_some() {
+        return vec![(Scope::GenAi, inference(record, options))];
+    }
     let mut spans = Vec::with_capacity(exchange.attempts.len() + 2);
     spans.push((Scope::Http, server(record, options)));
     let mut parent = exchange.trace.server;
@@ -269,6 +275,7 @@ fn inference(record: &Record, options: &SpanOptions) -> Span {
     list.text(name::END, exchange.end.name());
     category(&mut list, observation.outcome.category);
     tools(&mut list, request, response);
+    list.count(name::SESSION_TURNS, observation.turns);
     list.flag(name::PARTIAL, observation.partial);
     caller(&mut list, &labels);
 
@@ -277,7 +284,8 @@ fn inference(record: &Record, options: &SpanOptions) -> Span {
         None => operation.to_owned(),
     };
     let sent = exchange.times.sent.unwrap_or_default();
-    span(exchange, exchange.trace.inference, Some(exchange.trace.server), SpanKind::Client, title)
+    let parent = exchange.within.map_or(exchange.trace.server, |session| session.span);
+    span(exchange, exchange.trace.inference, Some(parent), SpanKind::Client, title)
         .lasting(exchange.started, sent, sent.saturating_add(measurement.duration))
         .telling(list, error.is_some())
         .0
@@ -358,8 +366,9 @@ fn answered(list: &mut Attributes, record: &Record) {
 /// The provider's reasons; `error` where a reason was due and the answer broke off before it.
 fn finish_reasons(record: &Record) -> Vec<String> {
     let response = &record.observation.response;
-    let due = record.observation.outcome.error.is_some()
-        && response.status.is_some_and(|status| status.is_success());
+    let answered = response.status.is_some_and(|status| status.is_success());
+    let turn = record.exchange.within.is_some() && response.events > 0;
+    let due = record.observation.outcome.error.is_some() && (answered || turn);
     if response.finish_reasons.is_empty() && due {
         return vec!["error".to_owned()];
     }
