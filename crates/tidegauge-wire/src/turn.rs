@@ -107,6 +107,11 @@ impl Turn {
         self
     }
 
+    /// Whether it is known when it was asked for, and so how long it took to begin.
+    pub fn is_timed(&self) -> bool {
+        self.asked
+    }
+
     /// What was said in it. `exchange` is the turn's own: its times count from when it began.
     pub fn finish(self, exchange: &Exchange) -> Observation {
         let Self { provider, request, answer, asked, quiet, lossy, times, began, .. } = self;

@@ -17,6 +17,7 @@ mod serve;
 pub mod sinks;
 #[cfg(test)]
 mod testing;
+mod turn;
 mod welcome;
 
 pub use cli::{Cli, run};

@@ -2,7 +2,7 @@
 //!
 //! One bounded channel, one thread. The data plane only ever tries to send: when the channel is full
 //! the record is counted as lost and the stream goes on. A panic costs one record, or one sink's view
-//! of it, and is counted.
+//! of it, and is counted. The turns of a session come as they end, long before the session does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,7 +19,9 @@ use tidegauge_core::{
     Task,
 };
 use tidegauge_measure::{Prices, measure};
-use tidegauge_wire::{Observer, Provider, provider};
+use tidegauge_wire::{Observer, Provider, Socket, Turn, provider};
+
+use crate::turn;
 
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);
@@ -35,15 +37,27 @@ pub struct Pipeline {
 
 /// An exchange that is over, and who watched it.
 struct Finished {
-    observer: Option<Observer>,
+    watched: Watched,
     provider: Option<&'static dyn Provider>,
     exchange: Exchange,
 }
 
+/// Who watched an exchange.
+enum Watched {
+    /// Nobody knows how to read it.
+    Nobody,
+    /// A request and its answer.
+    Exchange(Box<Observer>),
+    /// A session, of which turns may be open still.
+    Session(Box<Socket>),
+    /// One turn of the session that the exchange is.
+    Turn(Box<Turn>),
+}
+
 /// What the thread works with.
 struct Worker {
-    /// [`record`], but for a test.
-    make: fn(Finished, &Prices) -> Record,
+    /// [`records`], but for a test.
+    make: fn(Finished, &Prices) -> Vec<Record>,
     prices: Arc<ArcSwap<Prices>>,
     sinks: Vec<Arc<dyn Sink>>,
     late: Arc<AtomicBool>,
@@ -61,11 +75,11 @@ impl Pipeline {
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(record, capacity, prices, sinks, health)
+        Self::start_with(records, capacity, prices, sinks, health)
     }
 
     fn start_with(
-        make: fn(Finished, &Prices) -> Record,
+        make: fn(Finished, &Prices) -> Vec<Record>,
         capacity: usize,
         prices: Arc<ArcSwap<Prices>>,
         sinks: Vec<Arc<dyn Sink>>,
@@ -106,22 +120,55 @@ impl Observers for Pipeline {
     fn begin(&self, begin: Begin<'_>) -> Box<dyn Observe> {
         let provider = provider(begin.upstream.dialect.kind());
         let observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        let socket = provider.and_then(|one| Socket::new(one, begin.head));
         let entry = self.entry.load_full();
-        Box::new(Watching { observer, provider, entry, health: Arc::clone(&self.health) })
+        let health = Arc::clone(&self.health);
+        Box::new(Watching { observer, socket, session: None, provider, entry, health })
     }
 }
 
 /// One exchange under way.
 struct Watching {
     observer: Option<Observer>,
+    /// Reads the messages, should it become a session.
+    socket: Option<Socket>,
+    /// What the session was when it began; set once it has.
+    session: Option<Exchange>,
     provider: Option<&'static dyn Provider>,
     entry: Option<Arc<SyncSender<Finished>>>,
     health: Arc<Health>,
 }
 
+impl Watching {
+    /// The socket, if this has become a session.
+    fn socket(&mut self) -> Option<&mut Socket> {
+        self.socket.as_mut().filter(|_| self.session.is_some())
+    }
+
+    /// Hands over the turns that have ended, and counts what was not read.
+    fn pass_on(&mut self) {
+        let (Some(session), Some(socket)) = (&self.session, &mut self.socket) else { return };
+        match socket.skipped() {
+            0 => {}
+            skipped => self.health.messages_not_read(skipped),
+        }
+        for turn in socket.turns() {
+            self.health.turns_over(1);
+            let (watched, exchange) = (Watched::Turn(Box::new(turn)), session.clone());
+            let finished = Finished { watched, provider: self.provider, exchange };
+            if let Err(why) = send(self.entry.as_deref(), finished) {
+                self.health.turn_lost(why, 1);
+            }
+        }
+    }
+}
+
 impl Observe for Watching {
     fn request(&mut self, at: Duration, bytes: &Bytes) {
-        if let Some(observer) = &mut self.observer {
+        if let Some(socket) = self.socket() {
+            socket.client(at, bytes);
+            self.pass_on();
+        } else if let Some(observer) = &mut self.observer {
             observer.request(at, bytes);
         }
     }
@@ -130,25 +177,49 @@ impl Observe for Watching {
         if let Some(observer) = &mut self.observer {
             observer.response_head(at, status, headers);
         }
+        if let Some(socket) = self.socket.as_mut() {
+            socket.agreed(headers);
+        }
     }
 
     fn response(&mut self, at: Duration, bytes: &Bytes) {
-        if let Some(observer) = &mut self.observer {
+        if let Some(socket) = self.socket() {
+            socket.server(at, bytes);
+            self.pass_on();
+        } else if let Some(observer) = &mut self.observer {
             observer.response(at, bytes);
         }
     }
 
-    fn end(self: Box<Self>, exchange: Exchange) {
-        let Self { observer, provider, entry, health } = *self;
-        let Some(entry) = entry else {
-            return health.record_lost(Dropped::ShutdownDeadline, 1);
+    fn switched(&mut self, exchange: &Exchange) -> bool {
+        self.session = self.socket.is_some().then(|| exchange.clone());
+        self.session.is_some()
+    }
+
+    fn end(mut self: Box<Self>, exchange: Exchange) {
+        self.pass_on();
+        let Self { observer, socket, session, provider, entry, health } = *self;
+        let socket = socket.filter(|_| session.is_some());
+        let unfinished = socket.as_ref().map_or(0, Socket::unfinished);
+        health.turns_over(unfinished);
+        let watched = match (socket, observer) {
+            (Some(socket), _) => Watched::Session(Box::new(socket)),
+            (None, Some(observer)) => Watched::Exchange(Box::new(observer)),
+            (None, None) => Watched::Nobody,
         };
-        match entry.try_send(Finished { observer, provider, exchange }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => health.record_lost(Dropped::QueueFull, 1),
-            Err(TrySendError::Disconnected(_)) => health.record_lost(Dropped::ShutdownDeadline, 1),
+        if let Err(why) = send(entry.as_deref(), Finished { watched, provider, exchange }) {
+            health.turn_lost(why, unfinished);
+            health.record_lost(why, 1);
         }
     }
+}
+
+fn send(entry: Option<&SyncSender<Finished>>, finished: Finished) -> Result<(), Dropped> {
+    let entry = entry.ok_or(Dropped::ShutdownDeadline)?;
+    entry.try_send(finished).map_err(|error| match error {
+        TrySendError::Full(_) => Dropped::QueueFull,
+        TrySendError::Disconnected(_) => Dropped::ShutdownDeadline,
+    })
 }
 
 impl Worker {
@@ -171,26 +242,38 @@ impl Worker {
 
     fn take(&self, finished: Finished) {
         if self.late.load(Ordering::Relaxed) {
-            self.health.record_lost(Dropped::ShutdownDeadline, 1);
+            self.lose(&finished, Dropped::ShutdownDeadline);
         } else {
             self.settle(finished);
         }
     }
 
-    /// One exchange into one record, or into a counted loss.
+    /// One exchange into its records, or into a counted loss.
     fn settle(&self, finished: Finished) {
         let prices = self.prices.load();
-        let Ok(record) = catch_unwind(AssertUnwindSafe(|| (self.make)(finished, &prices))) else {
+        let counted = Counted::of(&finished);
+        let Ok(records) = catch_unwind(AssertUnwindSafe(|| (self.make)(finished, &prices))) else {
             self.health.panicked(Task::Pipeline, 1);
-            return self.health.record_lost(Dropped::Panic, 1);
+            return counted.lost(&self.health, Dropped::Panic);
         };
-        self.count(&record);
+        records.iter().for_each(|record| self.show(record));
+    }
+
+    fn show(&self, record: &Record) {
+        self.count(record);
         for sink in &self.sinks {
-            if catch_unwind(AssertUnwindSafe(|| sink.record(&record))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| sink.record(record))).is_err() {
                 self.health.panicked(Task::Sink, 1);
             }
         }
-        self.health.record_made();
+        match record.exchange.within {
+            Some(_) => self.health.turn_made(),
+            None => self.health.record_made(),
+        }
+    }
+
+    fn lose(&self, finished: &Finished, why: Dropped) {
+        Counted::of(finished).lost(&self.health, why);
     }
 
     fn count(&self, record: &Record) {
@@ -206,12 +289,59 @@ impl Worker {
     }
 }
 
-/// Reads what was held back, adds what the bodies tell about the caller to what the headers told,
-/// and measures.
-fn record(finished: Finished, prices: &Prices) -> Record {
-    let Finished { observer, provider, mut exchange } = finished;
-    let observation =
-        observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
+/// How many records something will become.
+struct Counted {
+    records: u64,
+    turns: u64,
+}
+
+impl Counted {
+    fn of(finished: &Finished) -> Self {
+        match &finished.watched {
+            Watched::Nobody | Watched::Exchange(_) => Self { records: 1, turns: 0 },
+            Watched::Session(socket) => Self { records: 1, turns: socket.unfinished() },
+            Watched::Turn(_) => Self { records: 0, turns: 1 },
+        }
+    }
+
+    fn lost(&self, health: &Health, why: Dropped) {
+        health.record_lost(why, self.records);
+        health.turn_lost(why, self.turns);
+    }
+}
+
+/// The records of what is over: one, but for a session that ends with turns.
+fn records(finished: Finished, prices: &Prices) -> Vec<Record> {
+    let Finished { watched, provider, mut exchange } = finished;
+    let of = |exchange, observation| record(exchange, observation, provider, prices);
+    match watched {
+        Watched::Nobody => vec![of(exchange, Observation::default())],
+        Watched::Exchange(observer) => {
+            let observation = observer.finish(&exchange);
+            vec![of(exchange, observation)]
+        }
+        Watched::Turn(turn) => {
+            let (exchange, observation) = turn::finish(*turn, &exchange);
+            vec![of(exchange, observation)]
+        }
+        Watched::Session(socket) => {
+            let (turns, session) = socket.finish(&mut exchange);
+            let turns = turns.into_iter().map(|turn| turn::finish(turn, &exchange));
+            let mut records: Vec<Record> =
+                turns.map(|(exchange, observation)| of(exchange, observation)).collect();
+            records.push(of(exchange, session));
+            records
+        }
+    }
+}
+
+/// Adds what the bodies tell about the caller to what the headers told, and measures.
+fn record(
+    mut exchange: Exchange,
+    observation: Observation,
+    provider: Option<&'static dyn Provider>,
+    prices: &Prices,
+) -> Record {
     exchange.labels.or(observation.request.labels.clone());
     // What somebody runs themselves does not cost what a model of that name is sold for.
     let price_id = provider.and_then(|one| one.price_id().or((!one.public()).then_some("")));

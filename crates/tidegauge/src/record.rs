@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
-use tidegauge_core::{CostStatus, Money, Record};
+use tidegauge_core::{CostStatus, Money, Record, Usage};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -45,6 +45,12 @@ pub struct RecordJson<'a> {
     tags: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<PromptJson<'a>>,
+    /// The id of the session that this is a turn of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
+    /// How many turns this session had, each a record of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turns: Option<u64>,
     /// Parts of it were not read: too large, too deep or not understood.
     #[serde(skip_serializing_if = "is_false")]
     partial: bool,
@@ -98,6 +104,10 @@ struct UsageJson {
     cache_write_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_output_tokens: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -173,6 +183,8 @@ impl<'a> RecordJson<'a> {
                 name: &prompt.name,
                 version: prompt.version.as_deref(),
             }),
+            within: exchange.within.map(|session| session.exchange.to_string()),
+            turns: seen.turns,
             partial: seen.partial,
             scores: [],
         }
@@ -221,7 +233,15 @@ fn usage(record: &Record) -> UsageJson {
         cache_read_tokens: usage.cache_read_tokens(),
         cache_write_tokens: usage.cache_write_tokens(),
         reasoning_tokens: usage.reasoning,
+        audio_input_tokens: audio_input(usage),
+        audio_output_tokens: usage.output_audio,
     }
+}
+
+/// Cached or not.
+fn audio_input(usage: &Usage) -> Option<u64> {
+    let audio = [usage.input_audio, usage.cache_read_audio].into_iter().flatten();
+    audio.reduce(u64::saturating_add)
 }
 
 fn cost(record: &Record) -> CostJson<'_> {

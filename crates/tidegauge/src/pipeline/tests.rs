@@ -101,7 +101,7 @@ fn a_panic_costs_one_record_and_is_counted() {
     let health = Arc::new(Health::default());
     let make = |finished: Finished, prices: &Prices| {
         assert!(finished.exchange.request_bytes != 13, "the reader breaks");
-        record(finished, prices)
+        records(finished, prices)
     };
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
