@@ -140,7 +140,7 @@ impl End {
         let first = if deflated.is_some() { 0x41 } else { 0x01 };
         let body = deflated.unwrap_or_else(|| data.to_vec());
         self.number = self.number.wrapping_add(1);
-        if self.number % 3 != 0 {
+        if !self.number.is_multiple_of(3) {
             return self.frame(0x80 | first, &body);
         }
         let (one, two) = body.split_at(body.len() / 2);
