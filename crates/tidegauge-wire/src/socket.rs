@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tidegauge_core::{End, Exchange, Head, Observation, Outcome, Request};
 
 use crate::answer::MAX_NAME;
@@ -56,6 +56,10 @@ impl Socket {
     /// with these headers. `None`: the provider's protocol on it is not known. Nothing of the heads'
     /// credentials is kept.
     pub fn new(provider: &'static dyn Provider, head: Head<'_>) -> Option<Self> {
+        if head.method != Method::GET {
+            // No other request is switched, and none pays for this.
+            return None;
+        }
         let reader = provider.socket(head)?;
         let asked = Asked { path: clip(head.path, MAX_PATH).to_owned() };
         let request = Request {
