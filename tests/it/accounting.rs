@@ -204,7 +204,7 @@ async fn the_books_balance_under_mixed_load_and_faults() {
 }
 
 /// The program's own books, once nothing moves any more.
-async fn at_rest(program: &Program) -> Value {
+pub(crate) async fn at_rest(program: &Program) -> Value {
     until_async("the books to come to rest", || async {
         let books = program.page("/readyz?verbose").await.json();
         let spans = &books["spans"];
@@ -252,7 +252,7 @@ fn balances_with_oracle(page: &Page, records: &[Value]) {
 }
 
 /// Dollars as written, in billionths.
-fn nanos_of(usd: &str) -> u64 {
+pub(crate) fn nanos_of(usd: &str) -> u64 {
     let (whole, fraction) = usd.split_once('.').unwrap_or((usd, ""));
     assert!(fraction.len() <= 9, "{usd} is whole billionths");
     let fraction: u64 = format!("{fraction:0<9}").parse().expect("digits");

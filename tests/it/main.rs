@@ -21,6 +21,7 @@ mod probes;
 mod replay;
 mod rig;
 mod sdk;
+mod sockets;
 mod support;
 mod telemetry;
 mod tidy;

@@ -231,7 +231,19 @@ impl Overhead {
     }
 }
 
+/// The session that a turn belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Within {
+    /// The session's exchange.
+    pub exchange: ExchangeId,
+    /// The session's inference span: the parent of the turn's.
+    pub span: SpanId,
+}
+
 /// Everything the data plane knows about one exchange once it is over.
+///
+/// A turn of a session (one response over a socket) is told by the same words: it has an id, times
+/// and an inference span of its own, and no attempts, status or overhead, which are the session's.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// Our id for it.
@@ -284,4 +296,6 @@ pub struct Exchange {
     pub failure: Option<Failure>,
     /// Usage was asked for by us: the request body was spliced and the extra chunk removed again.
     pub injected: bool,
+    /// This is no request of its own but a turn of a session. Such records are counted apart.
+    pub within: Option<Within>,
 }

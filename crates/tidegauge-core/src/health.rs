@@ -98,7 +98,7 @@ words! {
 
 /// Counters of the whole process; shared by reference, read by the exporters.
 ///
-/// At rest: `accepted == records + records_lost`, and
+/// At rest: `accepted == records + records_lost`, `turns == turns_recorded + turns_lost`, and
 /// `spans + spans_recovered == spans_acked + sum(spans_dropped) + spans_queued + spans_queued_disk`,
 /// where unsampled exchanges make no spans, and the two about the disk stay zero without a disk queue.
 #[derive(Debug, Default)]
@@ -110,6 +110,10 @@ pub struct Health {
     connections: AtomicI64,
     records: AtomicU64,
     records_lost: [AtomicU64; Dropped::ALL.len()],
+    turns: AtomicU64,
+    turns_recorded: AtomicU64,
+    turns_lost: [AtomicU64; Dropped::ALL.len()],
+    messages_skipped: AtomicU64,
     spans: AtomicU64,
     spans_acked: AtomicU64,
     spans_recovered: AtomicU64,
@@ -187,6 +191,8 @@ counters! {
     request_accepted, accepted => accepted;
     /// A record was made and shown to the sinks.
     record_made, records => records;
+    /// A turn's record was made and shown to the sinks.
+    turn_made, turns_recorded => turns_recorded;
     /// A client left before its response was over.
     client_disconnected, disconnects => disconnects;
     /// An observation is incomplete because a bound was hit or bytes made no sense.
@@ -208,6 +214,8 @@ counters_by! {
     request_rejected, rejected => rejected by Rejected;
     /// Records were lost before the sinks saw them.
     record_lost, records_lost => records_lost by Dropped;
+    /// Records of turns were lost before the sinks saw them.
+    turn_lost, turns_lost => turns_lost by Dropped;
     /// Spans were dropped.
     span_dropped, spans_dropped => spans_dropped by Dropped;
     /// Metric points were dropped.
@@ -236,6 +244,26 @@ gauges! {
 }
 
 impl Health {
+    /// Turns of sessions were over: each will become a record beside its session's.
+    pub fn turns_over(&self, count: u64) {
+        self.turns.fetch_add(count, Relaxed);
+    }
+
+    /// Turns that were over so far.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Relaxed)
+    }
+
+    /// Messages of a socket were forwarded and not read: too large, not decodable, not JSON.
+    pub fn messages_not_read(&self, count: u64) {
+        self.messages_skipped.fetch_add(count, Relaxed);
+    }
+
+    /// Such messages so far.
+    pub fn messages_skipped(&self) -> u64 {
+        self.messages_skipped.load(Relaxed)
+    }
+
     /// Spans were made.
     pub fn spans_made(&self, count: u64) {
         self.spans.fetch_add(count, Relaxed);

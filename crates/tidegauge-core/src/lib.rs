@@ -28,7 +28,7 @@ pub use content::{
 };
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
-    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
+    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times, Within,
 };
 pub use health::{Dropped, Health, Rejected, Task, Withheld};
 pub use measurement::{BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money};

@@ -232,4 +232,7 @@ pub struct Observation {
     /// What was said, word by word. `None` unless its capture was permitted, and then as far as it
     /// was: whoever puts it here has taken out what must not be kept.
     pub content: Option<Box<Content>>,
+    /// How many turns a session had. Each has a record of its own, which alone tells their usage.
+    /// `None` for everything that is not a session whose messages were read.
+    pub turns: Option<u64>,
 }

@@ -32,6 +32,14 @@ pub trait Observe: Send {
     /// A piece of the response body, as the upstream sent it.
     fn response(&mut self, at: Duration, bytes: &Bytes);
 
+    /// The connection left HTTP after a `101` that was passed on; this is the exchange so far. Whether
+    /// what follows is to be shown. If so, every piece of either direction is, as `request` and
+    /// `response`, and an empty piece is the end of that direction.
+    fn switched(&mut self, exchange: &Exchange) -> bool {
+        let _ = exchange;
+        false
+    }
+
     /// The end of the exchange. Hands over; the work is done elsewhere.
     fn end(self: Box<Self>, exchange: Exchange);
 }

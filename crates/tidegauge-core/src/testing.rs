@@ -107,6 +107,7 @@ pub fn exchange(upstream: Upstream) -> Exchange {
         end: End::Complete,
         failure: None,
         injected: false,
+        within: None,
     }
 }
 

@@ -64,7 +64,10 @@ fn cost(
 ) -> Cost {
     // Reading a list of models, a try that reached nobody and a refused one have no price.
     let failed = seen.outcome.error.is_some() && !seen.usage.is_known();
-    if !exchange.operation.is_inference() || exchange.times.sent.is_none() || failed {
+    // A session costs what its turns do, and they are priced by themselves.
+    let session = seen.turns.is_some();
+    let asked = exchange.operation.is_inference() && exchange.times.sent.is_some();
+    if !asked || failed || session {
         return Cost::default();
     }
     let tier = seen.response.service_tier.as_deref().or(seen.request.service_tier.as_deref());

@@ -190,8 +190,11 @@ impl Meter {
         let example = Example::of(record);
         self.limits.note(record);
         let mut state = self.lock();
-        self.record_http(&mut state, record, &example);
-        self.record_overhead(&mut state, record, &example);
+        // A turn is no request: its session's is counted.
+        if record.exchange.within.is_none() {
+            self.record_http(&mut state, record, &example);
+            self.record_overhead(&mut state, record, &example);
+        }
         if has_inference(record) {
             self.record_call(&mut state, record, &example);
         }

@@ -135,6 +135,7 @@ names! {
     RESPONSE_TIME_TO_FIRST_TOKEN = "tidegauge.response.time_to_first_token";
     RESPONSE_TOOL_CALLS = "tidegauge.response.tool_calls";
     TASK = "tidegauge.task";
+    SESSION_TURNS = "tidegauge.session.turns";
     UPSTREAM = "tidegauge.upstream";
     USAGE_SOURCE = "tidegauge.usage.source";
     // the process
@@ -273,6 +274,14 @@ metrics! {
         "Records that were made.";
     RECORDS_LOST = Counter "tidegauge.records.lost" "{record}" &[],
         "Records that were lost before anything saw them.";
+    TURNS_OVER = Counter "tidegauge.turns.over" "{turn}" &[],
+        "Turns of sessions that are over and will become records beside their session's.";
+    TURN_RECORDS = Counter "tidegauge.turns.records" "{record}" &[],
+        "Records of turns that were made.";
+    TURNS_LOST = Counter "tidegauge.turns.lost" "{record}" &[],
+        "Records of turns that were lost before anything saw them.";
+    MESSAGES_SKIPPED = Counter "tidegauge.messages.skipped" "{message}" &[],
+        "Messages of sockets that were forwarded and not read.";
     SPANS_CREATED = Counter "tidegauge.spans.created" "{span}" &[],
         "Spans that were made.";
     SPANS_ACKED = Counter "tidegauge.spans.acked" "{span}" &[],

@@ -7,6 +7,9 @@
 //!    └─ CLIENT  "POST"                    tidegauge.http    resend_count = 1
 //! ```
 //!
+//! A session over a socket is the same, and the spans of its turns, each a record of its own, are
+//! children of its `tidegauge.genai` span.
+//!
 //! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
 //! because the two have opposite rules of what an error is.
 
@@ -93,6 +96,9 @@ impl Default for SpanOptions {
 /// Writes the spans of one exchange, parents first. Whether it is sampled is the caller's question.
 pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) {
     let exchange = &record.exchange;
+    if record.exchange.within.is_some() {
+        return out.message(Scope::GenAi, |out| inference(out, record, options));
+    }
     out.message(Scope::Http, |out| server(out, record, options));
     let mut parent = exchange.trace.server;
     if has_inference(record) {
@@ -304,6 +310,7 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
     list.text(name::END, exchange.end.name());
     category(list, observation.outcome.category);
     tools(list, request, response);
+    list.count(name::SESSION_TURNS, observation.turns);
     list.flag(name::PARTIAL, observation.partial);
     caller(list, from);
 }
@@ -385,8 +392,9 @@ fn answered(list: &mut Attributes<'_>, record: &Record) {
 /// The provider's reasons; `error` where a reason was due and the answer broke off before it.
 fn finish_reasons(list: &mut Attributes<'_>, record: &Record) {
     let response = &record.observation.response;
-    let due = record.observation.outcome.error.is_some()
-        && response.status.is_some_and(|status| status.is_success());
+    let answered = response.status.is_some_and(|status| status.is_success());
+    let turn = record.exchange.within.is_some() && response.events > 0;
+    let due = record.observation.outcome.error.is_some() && (answered || turn);
     if response.finish_reasons.is_empty() && due {
         list.texts(name::RESPONSE_FINISH_REASONS, &["error"]);
     } else {

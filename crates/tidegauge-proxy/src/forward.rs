@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -502,12 +502,12 @@ fn pass(
     let status = response.status();
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;
     let tunnel = match upgrade {
-        Some(client) if switching => {
+        Some(client) if switching && is_websocket(response.headers()) => {
             let upstream = hyper::upgrade::on(&mut response);
             Some(Tunnel { client, upstream, caller: Arc::clone(call.caller) })
         }
-        // Nobody asked for it.
-        None if switching => {
+        // Nobody asked for it, or for something else.
+        _ if switching => {
             open.note_attempt(|attempt| attempt.failure = Some(Failure::Protocol));
             return Err(Failure::Protocol);
         }
@@ -528,9 +528,13 @@ fn pass(
 
 /// The one protocol that is switched to.
 fn asks_websocket(parts: &Parts) -> bool {
-    let websocket =
-        |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
     parts.version == Version::HTTP_11
         && headers::asks_upgrade(&parts.headers)
-        && parts.headers.get(header::UPGRADE).is_some_and(websocket)
+        && is_websocket(&parts.headers)
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let websocket =
+        |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    headers.get(header::UPGRADE).is_some_and(websocket)
 }

@@ -128,6 +128,27 @@ impl Open {
         self.show(&mut state, |observer| observer.response(at, bytes));
     }
 
+    /// The connection leaves HTTP. Whether its bytes are to be shown from here on.
+    pub(crate) fn switched(&self) -> bool {
+        let state = &mut *self.state();
+        let State { exchange: Some(exchange), .. } = &state else { return false };
+        let exchange = exchange.clone();
+        let mut wanted = false;
+        self.show(state, |observer| wanted = observer.switched(&exchange));
+        wanted
+    }
+
+    /// Bytes of a direction that has left HTTP: from the client, else from the upstream. None at all
+    /// are its end.
+    pub(crate) fn passed(&self, from_client: bool, bytes: &Bytes) {
+        let at = self.now();
+        let mut state = self.state();
+        self.show(&mut state, |observer| match from_client {
+            true => observer.request(at, bytes),
+            false => observer.response(at, bytes),
+        });
+    }
+
     /// Notes something. Does nothing once the exchange has ended.
     pub(crate) fn note(&self, note: impl FnOnce(&mut Exchange)) {
         if let Some(exchange) = &mut self.state().exchange {

@@ -207,5 +207,6 @@ fn exchange(
         end: End::Cancelled,
         failure: None,
         injected: false,
+        within: None,
     }
 }

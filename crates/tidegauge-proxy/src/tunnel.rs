@@ -1,17 +1,20 @@
-//! After a `101`: bytes in both directions until one side is done. Counted, not read.
+//! After a `101`: bytes in both directions until one side is done, each piece shown in passing to an
+//! observer that knows what is said.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tidegauge_core::{End, Failure};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::caller::Caller;
-use crate::open::Guard;
+use crate::open::{Guard, Open};
 
 /// Bytes that may wait in each direction.
 const BUFFER: usize = 16 * 1024;
@@ -31,19 +34,18 @@ pub(crate) fn run(tunnel: Tunnel, open: Guard) {
         let (Ok(client), Ok(upstream)) = tokio::join!(tunnel.client, tunnel.upstream) else {
             return;
         };
-        let mut client = Side::new(client);
-        let mut upstream = Side::new(upstream);
-        let first = open.now();
+        let watched = open.switched();
+        let mut client = Side::new(client, open.share(), watched, true);
+        let mut upstream = Side::new(upstream, open.share(), watched, false);
         let copied =
             tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
         let result = copied.await;
-        let last = open.now();
         open.note(|exchange| {
             exchange.request_bytes += client.read;
             exchange.upstream_bytes = upstream.read;
             exchange.response_bytes = client.written;
-            exchange.times.first_byte = Some(first).filter(|_| upstream.read > 0);
-            exchange.times.last_byte = Some(last).filter(|_| upstream.read > 0);
+            exchange.times.first_byte = upstream.first;
+            exchange.times.last_byte = upstream.last;
         });
         match result {
             Ok(_) => open.end(End::Complete, None),
@@ -56,14 +58,47 @@ pub(crate) fn run(tunnel: Tunnel, open: Guard) {
 /// One side of a tunnel, counting.
 struct Side {
     io: TokioIo<Upgraded>,
+    open: Arc<Open>,
+    /// What is read is shown.
+    watched: bool,
+    client: bool,
     read: u64,
     written: u64,
+    /// When the first and the last bytes were read.
+    first: Option<Duration>,
+    last: Option<Duration>,
+    ended: bool,
     broke: bool,
 }
 
 impl Side {
-    fn new(io: Upgraded) -> Self {
-        Self { io: TokioIo::new(io), read: 0, written: 0, broke: false }
+    fn new(io: Upgraded, open: Arc<Open>, watched: bool, client: bool) -> Self {
+        Self {
+            io: TokioIo::new(io),
+            open,
+            watched,
+            client,
+            read: 0,
+            written: 0,
+            first: None,
+            last: None,
+            ended: false,
+            broke: false,
+        }
+    }
+
+    /// Bytes were read, or, where there are none, the end.
+    fn took(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let at = self.open.now();
+            self.first.get_or_insert(at);
+            self.last = Some(at);
+            self.read += bytes.len() as u64;
+        }
+        if self.watched && !self.ended {
+            self.ended = bytes.is_empty();
+            self.open.passed(self.client, &Bytes::copy_from_slice(bytes));
+        }
     }
 
     fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
@@ -81,7 +116,9 @@ impl AsyncRead for Side {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
-        this.read += (buf.filled().len() - before) as u64;
+        if result.is_ok() {
+            this.took(buf.filled().get(before..).unwrap_or_default());
+        }
         Poll::Ready(this.noted(result))
     }
 }

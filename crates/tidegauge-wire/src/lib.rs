@@ -21,12 +21,18 @@ mod percent;
 mod provider;
 mod providers;
 mod results;
+mod session;
 mod skim;
+mod socket;
 mod splice;
 mod sse;
 mod transcript;
+mod turn;
+mod ws;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};
 pub use providers::price_id_of;
+pub use socket::Socket;
 pub use transcript::Wanted;
+pub use turn::Turn;

@@ -1,7 +1,9 @@
 //! Decides what an exchange comes to, once everything about it is known.
 
 use http::StatusCode;
-use tidegauge_core::{Category, End, ErrorType, Exchange, Failure, Observation, Outcome};
+use tidegauge_core::{
+    Category, End, ErrorType, Exchange, Failure, Observation, Outcome, ProviderError, Response,
+};
 
 use crate::failure;
 use crate::provider::Provider;
@@ -52,6 +54,125 @@ pub(crate) fn judge(
         Some(status) if status.is_success() && inference => meaning(seen, facts),
         _ => Outcome::default(),
     }
+}
+
+/// What a turn of a session comes to.
+pub(crate) fn judge_turn(
+    exchange: &Exchange,
+    seen: &Observation,
+    facts: Facts,
+    provider: &dyn Provider,
+) -> Outcome {
+    let response = &seen.response;
+    if response.error.is_some() {
+        let (category, error, unclassified) = failure::judge(provider, response);
+        return Outcome { category: Some(category), error: Some(error), unclassified };
+    }
+    if let Some(failure) = exchange.failure {
+        return failed(failure);
+    }
+    if exchange.end == End::Cancelled {
+        return nobody(Category::ClientCancelled);
+    }
+    meaning(seen, facts)
+}
+
+/// What a session comes to that was switched to. Its turns' failures are theirs.
+pub(crate) fn judge_session(
+    exchange: &Exchange,
+    response: &Response,
+    closed: &Closed,
+    provider: &dyn Provider,
+) -> Outcome {
+    if response.error.is_some() {
+        let (category, error, unclassified) = failure::judge(provider, response);
+        let (category, unclassified) = match closed.category() {
+            Some(by_code) if unclassified => (by_code, false),
+            _ => (category, unclassified),
+        };
+        return Outcome { category: Some(category), error: Some(error), unclassified };
+    }
+    match closed.cuts(exchange) {
+        _ if closed.said() => Outcome::default(),
+        (_, Some(failure)) => failed(failure),
+        (_, None) => nobody(Category::ClientCancelled),
+    }
+}
+
+/// How a socket was closed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Closed {
+    /// Who said so first.
+    said: Option<Said>,
+    /// Whose bytes ended first: the client's?
+    client_first: Option<bool>,
+}
+
+/// Who said first that a socket closes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Said {
+    Client,
+    /// With this code, if it named one, and reason.
+    Server(Option<u16>, Vec<u8>),
+}
+
+impl Closed {
+    /// A side says that it closes.
+    pub(crate) fn close(&mut self, client: bool, code: Option<u16>, reason: &[u8]) {
+        self.said.get_or_insert_with(|| match client {
+            true => Said::Client,
+            false => Said::Server(code, reason.to_vec()),
+        });
+    }
+
+    /// A side's bytes end.
+    pub(crate) fn end(&mut self, client: bool) {
+        self.client_first.get_or_insert(client);
+    }
+
+    /// The socket was closed by its own words, however its connection ended then.
+    pub(crate) fn said(&self) -> bool {
+        self.said.is_some()
+    }
+
+    /// The error that the end amounts to, if the server made it: the one it told before, or what it
+    /// closed with.
+    pub(crate) fn error(&self, told: Option<ProviderError>) -> Option<ProviderError> {
+        match &self.said {
+            Some(Said::Client) => None,
+            Some(Said::Server(code, reason)) => told.or_else(|| error_of(*code, reason)),
+            None => told.filter(|_| self.client_first == Some(false)),
+        }
+    }
+
+    /// What the server's code means where its words say nothing.
+    fn category(&self) -> Option<Category> {
+        let Some(Said::Server(Some(code), _)) = &self.said else { return None };
+        Some(match code {
+            1009 => Category::RequestTooLarge,
+            1013 => Category::Overloaded,
+            1002 | 1003 | 1007 | 1008 | 1010 => Category::InvalidRequest,
+            _ => Category::ServerError,
+        })
+    }
+
+    /// How what is open breaks off with the socket: by the server, or because the client left.
+    pub(crate) fn cuts(&self, exchange: &Exchange) -> (End, Option<Failure>) {
+        let client = match (&self.said, exchange.end) {
+            (Some(said), _) => *said == Said::Client,
+            (None, End::Failed) => return (End::Failed, exchange.failure),
+            (None, End::Cancelled) => true,
+            (None, End::Complete) => self.client_first == Some(true),
+        };
+        if client { (End::Cancelled, None) } else { (End::Failed, Some(Failure::StreamCut)) }
+    }
+}
+
+/// What a close tells; nothing if it is an ordinary one (RFC 6455, 7.4.1).
+fn error_of(code: Option<u16>, reason: &[u8]) -> Option<ProviderError> {
+    let code = code.filter(|code| !matches!(code, 1000 | 1001 | 1005))?;
+    let reason = failure::of_text(reason).unwrap_or_default();
+    Some(ProviderError { code: Some(format!("close_{code}")), ..reason })
 }
 
 /// The provider had said its last word before the client left.

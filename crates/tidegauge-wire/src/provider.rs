@@ -4,11 +4,14 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, UsagePolicy};
+use tidegauge_core::{
+    Category, Dialect, Head, Operation, ProviderError, Request, Response, UsagePolicy,
+};
 
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::providers::{self, headers};
+use crate::session::Session;
 use crate::transcript::{Prompt, Reply};
 
 /// Everything known about one provider.
@@ -44,6 +47,12 @@ pub trait Provider: Dialect {
 
     /// The reader of the API that a request head asks for. `None`: forwarded and timed, not read.
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader>;
+
+    /// The reader of the messages on a socket that a request head asks for. `None`: forwarded and
+    /// timed, not read.
+    fn socket(&self, _head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        None
+    }
 
     /// Reads the response head.
     fn read_headers(&self, headers: &HeaderMap, into: &mut Answer) {
@@ -90,6 +99,25 @@ pub trait Reader: Sync {
 
     /// Writes down what one event of a stream says, or the whole body of a unary answer.
     fn write_reply(&self, _event: Event<'_>, _into: &mut Reply) {}
+}
+
+/// One protocol over a websocket whose messages are JSON. Stateless.
+pub trait SocketReader: Sync {
+    /// The provider's own name of the surface (`openai.api.type`), where it has one.
+    fn api(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a turn of it is.
+    fn operation(&self) -> Operation {
+        Operation::Chat
+    }
+
+    /// Reads a message of the client.
+    fn read_client(&self, message: Json<'_>, into: &mut Session);
+
+    /// Reads a message of the server.
+    fn read_server(&self, message: Json<'_>, into: &mut Session);
 }
 
 /// How a stream is framed.

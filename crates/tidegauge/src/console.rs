@@ -203,6 +203,13 @@ impl Console {
                 // Not yet a record, nor lost: open, or waiting for the pipeline.
                 "in_flight": health.accepted().saturating_sub(health.records() + lost),
             },
+            // Of sessions: records beside theirs.
+            "turns": {
+                "over": health.turns(),
+                "records": health.turns_recorded(),
+                "lost": dropped(Health::turns_lost),
+            },
+            "messages_skipped": health.messages_skipped(),
             "rejected": by(Rejected::ALL, |why| why.name(), |why| health.rejected(why)),
             "active": health.active(),
             "streams": health.streams(),

@@ -19,6 +19,7 @@ mod serve;
 pub mod sinks;
 #[cfg(test)]
 mod testing;
+mod turn;
 mod welcome;
 
 pub use capture::Rules;

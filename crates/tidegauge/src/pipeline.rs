@@ -2,7 +2,7 @@
 //!
 //! One bounded channel, one thread. The data plane only ever tries to send: when the channel is full
 //! the record is counted as lost and the stream goes on. A panic costs one record, or one sink's view
-//! of it, and is counted.
+//! of it, and is counted. The turns of a session come as they end, long before the session does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use tidegauge_core::{
     Sink, Task, Withheld,
 };
 use tidegauge_measure::{Prices, measure};
-use tidegauge_wire::{Observer, Provider, provider};
+use tidegauge_wire::{Observer, Provider, Socket, Turn, provider};
 
 use crate::capture::{Permit, Room, Rules, Waiting};
+use crate::turn;
 
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);
@@ -39,7 +40,7 @@ pub struct Pipeline {
 
 /// An exchange that is over, and who watched it.
 struct Finished {
-    observer: Option<Observer>,
+    watched: Watched,
     provider: Option<&'static dyn Provider>,
     exchange: Exchange,
     /// How much of what was said may be kept.
@@ -48,12 +49,24 @@ struct Finished {
     _room: Option<Room>,
 }
 
-/// Makes a record of a finished exchange.
-type Make = fn(Finished, &Prices, &Rules, &Health) -> Record;
+/// Makes the records of what is over.
+type Make = fn(Finished, &Prices, &Rules, &Health) -> Vec<Record>;
+
+/// Who watched an exchange.
+enum Watched {
+    /// Nobody knows how to read it.
+    Nobody,
+    /// A request and its answer.
+    Exchange(Box<Observer>),
+    /// A session, of which turns may be open still.
+    Session(Box<Socket>),
+    /// One turn of the session that the exchange is.
+    Turn(Box<Turn>),
+}
 
 /// What the thread works with.
 struct Worker {
-    /// [`record`], but for a test.
+    /// [`records`], but for a test.
     make: Make,
     rules: Arc<ArcSwap<Rules>>,
     prices: Arc<ArcSwap<Prices>>,
@@ -74,7 +87,7 @@ impl Pipeline {
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(record, capacity, prices, rules, sinks, health)
+        Self::start_with(records, capacity, prices, rules, sinks, health)
     }
 
     fn start_with(
@@ -128,7 +141,8 @@ impl Pipeline {
 impl Observers for Pipeline {
     fn begin(&self, begin: Begin<'_>) -> Box<dyn Observe> {
         let provider = provider(begin.upstream.dialect.kind());
-        let mut observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        let observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        let mut observer = observer.map(Box::new);
         let permit = Permit::of(begin.upstream.capture, begin.head.headers);
         let words = permit.level != Capture::Off;
         if let Some(observer) = observer.as_mut().filter(|_| words) {
@@ -136,6 +150,8 @@ impl Observers for Pipeline {
         }
         Box::new(Watching {
             observer,
+            socket: provider.and_then(|one| Socket::new(one, begin.head)).map(Box::new),
+            session: None,
             provider,
             capture: permit.level,
             waiting: words.then(|| self.waiting.clone()),
@@ -147,7 +163,12 @@ impl Observers for Pipeline {
 
 /// One exchange under way.
 struct Watching {
-    observer: Option<Observer>,
+    /// Boxed, like the others: it moves on as it is.
+    observer: Option<Box<Observer>>,
+    /// Reads the messages, should it become a session.
+    socket: Option<Box<Socket>>,
+    /// What the session was when it began; set once it has.
+    session: Option<Box<Exchange>>,
     provider: Option<&'static dyn Provider>,
     capture: Capture,
     /// Where its words are to wait, if it has some.
@@ -156,9 +177,53 @@ struct Watching {
     health: Arc<Health>,
 }
 
+impl Watching {
+    /// The socket, if this has become a session.
+    fn socket(&mut self) -> Option<&mut Socket> {
+        self.socket.as_deref_mut().filter(|_| self.session.is_some())
+    }
+
+    /// Where the words wait until they are in a record. Without room there are none.
+    fn room(&mut self) -> Option<Room> {
+        let (observer, waiting) = self.observer.as_mut().zip(self.waiting.take())?;
+        let room = waiting.room(observer.words());
+        if room.is_none() {
+            observer.forget_words();
+            self.health.content_dropped(Withheld::Memory, 1);
+        }
+        room
+    }
+
+    /// Hands over the turns that have ended, and counts what was not read.
+    fn pass_on(&mut self) {
+        let (Some(session), Some(socket)) = (&self.session, &mut self.socket) else { return };
+        match socket.skipped() {
+            0 => {}
+            skipped => self.health.messages_not_read(skipped),
+        }
+        for turn in socket.turns() {
+            self.health.turns_over(1);
+            let finished = Finished {
+                watched: Watched::Turn(Box::new(turn)),
+                provider: self.provider,
+                exchange: Exchange::clone(session),
+                // The words of a session are not kept.
+                capture: Capture::Off,
+                _room: None,
+            };
+            if let Err(why) = send(self.entry.as_deref(), finished) {
+                self.health.turn_lost(why, 1);
+            }
+        }
+    }
+}
+
 impl Observe for Watching {
     fn request(&mut self, at: Duration, bytes: &Bytes) {
-        if let Some(observer) = &mut self.observer {
+        if let Some(socket) = self.socket() {
+            socket.client(at, bytes);
+            self.pass_on();
+        } else if let Some(observer) = &mut self.observer {
             observer.request(at, bytes);
         }
     }
@@ -167,34 +232,51 @@ impl Observe for Watching {
         if let Some(observer) = &mut self.observer {
             observer.response_head(at, status, headers);
         }
+        if let Some(socket) = self.socket.as_mut() {
+            socket.agreed(headers);
+        }
     }
 
     fn response(&mut self, at: Duration, bytes: &Bytes) {
-        if let Some(observer) = &mut self.observer {
+        if let Some(socket) = self.socket() {
+            socket.server(at, bytes);
+            self.pass_on();
+        } else if let Some(observer) = &mut self.observer {
             observer.response(at, bytes);
         }
     }
 
-    fn end(self: Box<Self>, exchange: Exchange) {
-        let Self { mut observer, provider, capture, waiting, entry, health } = *self;
-        let Some(entry) = entry else {
-            return health.record_lost(Dropped::ShutdownDeadline, 1);
+    fn switched(&mut self, exchange: &Exchange) -> bool {
+        self.session = self.socket.is_some().then(|| Box::new(exchange.clone()));
+        self.session.is_some()
+    }
+
+    fn end(mut self: Box<Self>, exchange: Exchange) {
+        self.pass_on();
+        let room = self.room();
+        let Self { observer, socket, session, provider, capture, entry, health, .. } = *self;
+        let socket = socket.filter(|_| session.is_some());
+        let unfinished = socket.as_deref().map_or(0, Socket::unfinished);
+        health.turns_over(unfinished);
+        let watched = match (socket, observer) {
+            (Some(socket), _) => Watched::Session(socket),
+            (None, Some(observer)) => Watched::Exchange(observer),
+            (None, None) => Watched::Nobody,
         };
-        let words = observer.as_mut().zip(waiting);
-        let room = words.and_then(|(observer, waiting)| {
-            let room = waiting.room(observer.words());
-            if room.is_none() {
-                observer.forget_words();
-                health.content_dropped(Withheld::Memory, 1);
-            }
-            room
-        });
-        match entry.try_send(Finished { observer, provider, exchange, capture, _room: room }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => health.record_lost(Dropped::QueueFull, 1),
-            Err(TrySendError::Disconnected(_)) => health.record_lost(Dropped::ShutdownDeadline, 1),
+        let finished = Finished { watched, provider, exchange, capture, _room: room };
+        if let Err(why) = send(entry.as_deref(), finished) {
+            health.turn_lost(why, unfinished);
+            health.record_lost(why, 1);
         }
     }
+}
+
+fn send(entry: Option<&SyncSender<Finished>>, finished: Finished) -> Result<(), Dropped> {
+    let entry = entry.ok_or(Dropped::ShutdownDeadline)?;
+    entry.try_send(finished).map_err(|error| match error {
+        TrySendError::Full(_) => Dropped::QueueFull,
+        TrySendError::Disconnected(_) => Dropped::ShutdownDeadline,
+    })
 }
 
 impl Worker {
@@ -217,27 +299,39 @@ impl Worker {
 
     fn take(&self, finished: Finished) {
         if self.late.load(Ordering::Relaxed) {
-            self.health.record_lost(Dropped::ShutdownDeadline, 1);
+            self.lose(&finished, Dropped::ShutdownDeadline);
         } else {
             self.settle(finished);
         }
     }
 
-    /// One exchange into one record, or into a counted loss.
+    /// One exchange into its records, or into a counted loss.
     fn settle(&self, finished: Finished) {
         let (prices, rules) = (self.prices.load(), self.rules.load());
+        let counted = Counted::of(&finished);
         let make = || (self.make)(finished, &prices, &rules, &self.health);
-        let Ok(record) = catch_unwind(AssertUnwindSafe(make)) else {
+        let Ok(records) = catch_unwind(AssertUnwindSafe(make)) else {
             self.health.panicked(Task::Pipeline, 1);
-            return self.health.record_lost(Dropped::Panic, 1);
+            return counted.lost(&self.health, Dropped::Panic);
         };
-        self.count(&record);
+        records.iter().for_each(|record| self.show(record));
+    }
+
+    fn show(&self, record: &Record) {
+        self.count(record);
         for sink in &self.sinks {
-            if catch_unwind(AssertUnwindSafe(|| sink.record(&record))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| sink.record(record))).is_err() {
                 self.health.panicked(Task::Sink, 1);
             }
         }
-        self.health.record_made();
+        match record.exchange.within {
+            Some(_) => self.health.turn_made(),
+            None => self.health.record_made(),
+        }
+    }
+
+    fn lose(&self, finished: &Finished, why: Dropped) {
+        Counted::of(finished).lost(&self.health, why);
     }
 
     fn count(&self, record: &Record) {
@@ -253,15 +347,60 @@ impl Worker {
     }
 }
 
-/// Reads what was held back, adds what the bodies tell about the caller to what the headers told,
-/// and measures.
-fn record(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) -> Record {
-    let Finished { observer, provider, mut exchange, capture, _room } = finished;
-    let mut observation = Observation::default();
-    if let Some(observer) = observer {
-        let (seen, said) = observer.conclude(&exchange);
-        observation = Observation { content: rules.admit(said, capture, health), ..seen };
+/// How many records something will become.
+struct Counted {
+    records: u64,
+    turns: u64,
+}
+
+impl Counted {
+    fn of(finished: &Finished) -> Self {
+        match &finished.watched {
+            Watched::Nobody | Watched::Exchange(_) => Self { records: 1, turns: 0 },
+            Watched::Session(socket) => Self { records: 1, turns: socket.unfinished() },
+            Watched::Turn(_) => Self { records: 0, turns: 1 },
+        }
     }
+
+    fn lost(&self, health: &Health, why: Dropped) {
+        health.record_lost(why, self.records);
+        health.turn_lost(why, self.turns);
+    }
+}
+
+/// The records of what is over: one, but for a session that ends with turns.
+fn records(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) -> Vec<Record> {
+    let Finished { watched, provider, mut exchange, capture, _room } = finished;
+    let of = |exchange, observation| record(exchange, observation, provider, prices);
+    match watched {
+        Watched::Nobody => vec![of(exchange, Observation::default())],
+        Watched::Exchange(observer) => {
+            let (seen, said) = observer.conclude(&exchange);
+            let content = rules.admit(said, capture, health);
+            vec![of(exchange, Observation { content, ..seen })]
+        }
+        Watched::Turn(turn) => {
+            let (exchange, observation) = turn::finish(*turn, &exchange);
+            vec![of(exchange, observation)]
+        }
+        Watched::Session(socket) => {
+            let (turns, session) = socket.finish(&mut exchange);
+            let turns = turns.into_iter().map(|turn| turn::finish(turn, &exchange));
+            let mut records: Vec<Record> =
+                turns.map(|(exchange, observation)| of(exchange, observation)).collect();
+            records.push(of(exchange, session));
+            records
+        }
+    }
+}
+
+/// Adds what the bodies tell about the caller to what the headers told, and measures.
+fn record(
+    mut exchange: Exchange,
+    observation: Observation,
+    provider: Option<&'static dyn Provider>,
+    prices: &Prices,
+) -> Record {
     exchange.labels.or(observation.request.labels.clone());
     let price_id = provider.and_then(price_id);
     let measurement = measure(&exchange, &observation, prices, price_id);

@@ -54,6 +54,12 @@ pub struct RecordJson<'a> {
     /// What was said; only where it was captured.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<ContentJson<'a>>,
+    /// The id of the session that this is a turn of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
+    /// How many turns this session had, each a record of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turns: Option<u64>,
     /// Parts of it were not read: too large, too deep or not understood.
     #[serde(skip_serializing_if = "is_false")]
     partial: bool,
@@ -118,6 +124,10 @@ struct UsageJson<'a> {
     audio_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     searches: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_output_tokens: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -298,6 +308,8 @@ impl<'a> RecordJson<'a> {
                 version: prompt.version.as_deref(),
             }),
             content: seen.content.as_deref().map(content),
+            within: exchange.within.map(|session| session.exchange.to_string()),
+            turns: seen.turns,
             partial: seen.partial,
             scores: [],
         }
@@ -348,10 +360,18 @@ fn usage(record: &Record) -> UsageJson<'_> {
         cache_read_tokens: usage.cache_read_tokens(),
         cache_write_tokens: usage.cache_write_tokens(),
         reasoning_tokens: usage.reasoning,
+        audio_input_tokens: audio_input(usage),
+        audio_output_tokens: usage.output_audio,
         buckets: usage,
         audio_seconds: usage.audio_seconds,
         searches: usage.searches,
     }
+}
+
+/// Cached or not.
+fn audio_input(usage: &Usage) -> Option<u64> {
+    let audio = [usage.input_audio, usage.cache_read_audio].into_iter().flatten();
+    audio.reduce(u64::saturating_add)
 }
 
 /// The buckets that hold something, in the order of the documentation.

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod metrics;
 pub(crate) mod program;
+pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -21,6 +21,9 @@ type Amount = fn(&Health) -> i64;
 const TOTALS: &[(Metric, Total)] = &[
     (name::REQUESTS_ACCEPTED, Health::accepted),
     (name::RECORDS, Health::records),
+    (name::TURNS_OVER, Health::turns),
+    (name::TURN_RECORDS, Health::turns_recorded),
+    (name::MESSAGES_SKIPPED, Health::messages_skipped),
     (name::SPANS_CREATED, Health::spans),
     (name::SPANS_ACKED, Health::spans_acked),
     (name::SPANS_RECOVERED, Health::spans_recovered),
@@ -51,6 +54,7 @@ const DROPS: &[(Metric, Loss)] = &[
     (name::POINTS_DROPPED, Health::points_dropped),
     (name::LOGS_DROPPED, Health::logs_dropped),
     (name::RECORDS_LOST, Health::records_lost),
+    (name::TURNS_LOST, Health::turns_lost),
 ];
 
 /// Everything this process knows about itself, always in the same order. `folded` counts attribute

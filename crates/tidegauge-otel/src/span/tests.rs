@@ -71,6 +71,25 @@ fn attempts_of_other_operations_hang_below_the_server_span() {
     assert_eq!(ids, [(2, 3), (3, 5)]);
 }
 
+/// A turn is one span, below its session's; everything else about the request is the session's.
+#[test]
+fn a_turn_hangs_below_its_session() {
+    let session = spans(&records::session(), &SpanOptions::default());
+    let names: Vec<_> = session.iter().map(|(_, span)| span.name.as_str()).collect();
+    assert_eq!(names, ["GET /v1/realtime", "realtime gpt-realtime", "GET"]);
+    assert_eq!(shown(&session[1].1.attributes, "tidegauge.session.turns").unwrap(), "2");
+    for record in [records::turn(), records::cut_turn()] {
+        let spans = spans(&record, &SpanOptions::default());
+        let [(crate::span::Scope::GenAi, turn)] = &spans[..] else { panic!("one span: {spans:?}") };
+        assert_eq!(turn.name, "chat gpt-4o-mini");
+        assert_eq!(turn.trace_id, session[1].1.trace_id);
+        assert_eq!(turn.parent_span_id, session[1].1.span_id);
+        assert_eq!(turn.span_id, [9; 8]);
+        let audio = shown(&turn.attributes, "gen_ai.usage.audio.output_tokens");
+        assert_eq!(audio.unwrap(), "136");
+    }
+}
+
 #[test]
 fn options_choose_names() {
     let has = |options: SpanOptions, key: &str| {

@@ -413,8 +413,12 @@ fn tree(spans: &[Span], found: &mut Findings) {
             Some(parent) => {
                 let genai =
                     |span: &Span| shown(&span.attributes, "gen_ai.operation.name").is_some();
+                let session = |span: &Span| {
+                    let operation = shown(&span.attributes, "gen_ai.operation.name");
+                    operation.is_some_and(|operation| operation == "realtime")
+                };
                 let chain = if genai(span) {
-                    parent.kind() == SpanKind::Server
+                    parent.kind() == SpanKind::Server || session(parent)
                 } else {
                     genai(parent) || parent.kind() == SpanKind::Server
                 };

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{
-    Attempt, Category, Content, Cost, End, ErrorType, Exchange, Failure, Labels, Measurement,
-    Message, Modality, Operation, Origin, Outcome, Overhead, Part, Prompt, Record, Request,
-    Response, Source, SpanId, StreamTimes, Times, ToolDefinition, Trace, TraceId, Upstream, Usage,
-    Value,
+    Attempt, Category, Content, Cost, End, ErrorType, Exchange, ExchangeId, Failure, Labels,
+    Measurement, Message, Modality, Observation, Operation, Origin, Outcome, Overhead, Part,
+    Prompt, Record, Request, Response, Source, SpanId, StreamTimes, Times, ToolDefinition, Trace,
+    TraceId, Upstream, Usage, Value, Within,
 };
 
 static OPENAI: Mute = Mute("openai");
@@ -304,6 +304,64 @@ pub(crate) fn key_in_query() -> Record {
     record
 }
 
+/// A session over a socket, as it ends.
+pub(crate) fn session() -> Record {
+    let mut record = unary();
+    record.exchange.operation = Operation::Realtime;
+    record.exchange.route = Cow::Borrowed("/v1/realtime");
+    record.exchange.method = Method::GET;
+    record.exchange.status = Some(StatusCode::SWITCHING_PROTOCOLS);
+    record.exchange.attempts = vec![attempt(5, 1, 400, 101)];
+    record.observation = Observation {
+        request: Request { model: Some("gpt-realtime".to_owned()), ..Request::default() },
+        response: Response {
+            status: Some(StatusCode::SWITCHING_PROTOCOLS),
+            id: Some("sess_1".to_owned()),
+            ..Response::default()
+        },
+        turns: Some(2),
+        ..Observation::default()
+    };
+    record.measurement.cost = Cost::default();
+    record
+}
+
+/// A turn of that session.
+pub(crate) fn turn() -> Record {
+    let (mut record, session) = (stream(), session());
+    record.exchange.id = ExchangeId::new(1_795_000_000_001, 8);
+    record.exchange.trace.parent = None;
+    record.exchange.trace.inference = SpanId([9; 8]);
+    record.exchange.within =
+        Some(Within { exchange: session.exchange.id, span: session.exchange.trace.inference });
+    record.exchange.attempts.clear();
+    record.exchange.status = None;
+    record.exchange.overhead = Overhead::default();
+    record.measurement.overhead = Overhead::default();
+    record.observation.request.api = None;
+    record.observation.response.status = None;
+    record.observation.response.events = 9;
+    record.observation.usage = Usage {
+        source: Source::Provider,
+        input: Some(14),
+        input_audio: Some(27),
+        output: Some(28),
+        output_audio: Some(136),
+        ..Usage::default()
+    };
+    record
+}
+
+/// A turn that broke off with its session.
+pub(crate) fn cut_turn() -> Record {
+    let mut record = turn();
+    fail(&mut record, "stream_cut", Category::StreamCut);
+    record.exchange.end = End::Failed;
+    record.exchange.failure = Some(Failure::StreamCut);
+    record.observation.response.finish_reasons.clear();
+    record
+}
+
 /// All of them, by name.
 pub(crate) fn all() -> Vec<(&'static str, Record)> {
     vec![
@@ -321,6 +379,9 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("upstream_refused", upstream_refused()),
         ("over_budget", over_budget()),
         ("key_in_query", key_in_query()),
+        ("session", session()),
+        ("turn", turn()),
+        ("cut_turn", cut_turn()),
     ]
 }
 

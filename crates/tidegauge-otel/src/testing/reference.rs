@@ -214,6 +214,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("tidegauge.response.time_per_output_token", &[CALL]),
     ("tidegauge.response.time_to_first_token", &[CALL]),
     ("tidegauge.response.tool_calls", &[CALL]),
+    ("tidegauge.session.turns", &[CALL]),
     ("tidegauge.tag.*", &[SERVER, CALL, METRIC]),
     ("tidegauge.task", &[METRIC]),
     ("tidegauge.token.bucket", &[METRIC]),

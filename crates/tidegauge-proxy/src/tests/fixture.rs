@@ -100,6 +100,8 @@ pub(crate) struct Seen {
     pub(crate) request: Vec<u8>,
     pub(crate) head: Option<(StatusCode, HeaderMap)>,
     pub(crate) response: Vec<u8>,
+    /// Pieces with nothing in them: directions of a tunnel that ended.
+    pub(crate) closed: usize,
     /// All ends: there must be exactly one.
     pub(crate) ends: Vec<Exchange>,
 }
@@ -116,6 +118,8 @@ pub(crate) struct Recorder {
     seen: Mutex<Vec<Seen>>,
     /// Observers panic at the first piece of a response.
     pub(crate) panics: AtomicBool,
+    /// Observers want to be shown what passes after a switch.
+    pub(crate) wants_tunnels: AtomicBool,
 }
 
 struct Recording(Arc<Recorder>, usize);
@@ -138,7 +142,10 @@ impl Observers for Recorders {
 
 impl Observe for Recording {
     fn request(&mut self, _: Duration, bytes: &Bytes) {
-        self.note(|seen| seen.request.extend_from_slice(bytes));
+        self.note(|seen| {
+            seen.request.extend_from_slice(bytes);
+            seen.closed += usize::from(bytes.is_empty());
+        });
     }
 
     fn response_head(&mut self, _: Duration, status: StatusCode, headers: &HeaderMap) {
@@ -150,7 +157,14 @@ impl Observe for Recording {
 
     fn response(&mut self, _: Duration, bytes: &Bytes) {
         assert!(!self.0.panics.load(SeqCst), "a bug in an observer");
-        self.note(|seen| seen.response.extend_from_slice(bytes));
+        self.note(|seen| {
+            seen.response.extend_from_slice(bytes);
+            seen.closed += usize::from(bytes.is_empty());
+        });
+    }
+
+    fn switched(&mut self, _: &Exchange) -> bool {
+        self.0.wants_tunnels.load(SeqCst)
     }
 
     fn end(self: Box<Self>, exchange: Exchange) {

@@ -1,8 +1,9 @@
 //! Leaving HTTP: only after a 101 that was asked for (F-32).
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use tidegauge_core::End;
+use tidegauge_core::{End, Failure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::fixture::{Rig, read_request, read_to_end, read_until, status};
@@ -70,6 +71,66 @@ async fn without_a_101_it_stays_http() {
     assert_eq!(status(text.as_bytes()), 401);
     assert!(!text.to_lowercase().contains("upgrade"), "{text}");
     assert_eq!(rig.one().await.exchange().end, End::Complete);
+}
+
+/// A 101 that does not switch to what was asked for is none (F-32).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_to_something_else_is_refused() {
+    for fields in ["", "Upgrade: h2c\r\nConnection: Upgrade\r\n", "Connection: Upgrade\r\n"] {
+        let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\nbytes of it");
+        let rig = Rig::new(move |mut tcp, _| {
+            let answer = answer.clone();
+            async move {
+                read_request(&mut tcp).await.unwrap();
+                tcp.write_all(answer.as_bytes()).await.unwrap();
+                // The connection goes away by itself.
+                drop(tcp.read(&mut [0; 8]).await);
+            }
+        })
+        .await;
+        let mut client = rig.connect().await;
+        client.write_all(UPGRADE).await.unwrap();
+        let text = read_until(&mut client, "\r\n\r\n").await;
+        assert_eq!(status(text.as_bytes()), 502, "{fields:?}");
+        assert!(!text.contains("bytes of it"), "{text}");
+        drop(client);
+        let seen = rig.one().await;
+        assert_eq!(seen.exchange().failure, Some(Failure::Protocol), "{fields:?}");
+    }
+}
+
+/// An observer that wants them is shown the bytes of both directions and the end of each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passes_is_shown_to_who_wants_it() {
+    for wanted in [true, false] {
+        let rig = Rig::new(|mut tcp, _| async move {
+            read_request(&mut tcp).await.unwrap();
+            tcp.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly",
+            )
+            .await
+            .unwrap();
+            let mut bytes = [0; 4];
+            tcp.read_exact(&mut bytes).await.unwrap();
+            tcp.write_all(b" late").await.unwrap();
+        })
+        .await;
+        rig.recorder.wants_tunnels.store(wanted, SeqCst);
+        let mut client = rig.connect().await;
+        client.write_all(UPGRADE).await.unwrap();
+        read_until(&mut client, "early").await;
+        client.write_all(b"ping").await.unwrap();
+        assert!(read_to_end(&mut client).await.ends_with(b" late"));
+        drop(client);
+        let seen = rig.one().await;
+        let (up, down) =
+            if wanted { (&b"ping"[..], &b"early late"[..]) } else { (&b""[..], &b""[..]) };
+        assert_eq!((&seen.request[..], &seen.response[..]), (up, down));
+        assert_eq!(seen.closed, if wanted { 2 } else { 0 }, "the end of each direction");
+        let exchange = seen.exchange();
+        assert_eq!((exchange.request_bytes, exchange.upstream_bytes), (4, 10));
+        assert!(exchange.times.first_byte <= exchange.times.last_byte);
+    }
 }
 
 /// Other protocols are not switched to: the request passes without the wish.

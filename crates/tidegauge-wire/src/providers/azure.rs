@@ -13,7 +13,7 @@ use super::plain::Found;
 use super::routes;
 use crate::answer::Answer;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::provider::{Asked, Event, Provider, Reader, SocketReader, Streams};
 use crate::transcript::{Prompt, Reply};
 
 /// The first version of the API that can be asked for usage in a stream.
@@ -92,6 +92,10 @@ impl Provider for Azure {
             () if end.ends_with("/completions") => Some(&Filtered(completions::Completions)),
             () => find(head).and_then(|(_, reader)| reader),
         }
+    }
+
+    fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        openai::socket(head)
     }
 }
 

@@ -8,7 +8,7 @@ use super::anthropic;
 use super::openai::{self, OpenAi};
 use super::plain::Found;
 use super::routes;
-use crate::provider::{Provider, Reader};
+use crate::provider::{Provider, Reader, SocketReader};
 
 /// A host that differs from OpenAI by data only.
 #[derive(Debug)]
@@ -84,6 +84,10 @@ impl Provider for Compatible {
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         find(head).and_then(|(_, reader)| reader)
+    }
+
+    fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        openai::socket(head)
     }
 }
 

@@ -13,7 +13,7 @@ use super::gemini::{self, errors, generate};
 use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader};
+use crate::provider::{Asked, Event, Provider, Reader, SocketReader};
 use crate::transcript::{Prompt, Reply};
 
 /// aiplatform.googleapis.com and its regional hosts.
@@ -71,6 +71,10 @@ impl Provider for Vertex {
             "rawPredict" | "streamRawPredict" => Some(raw_reader(&path)),
             _ => gemini::reader(&path),
         }
+    }
+
+    fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        gemini::socket(&Path::of(head.path))
     }
 
     fn read_error(&self, body: Json<'_>, into: &mut Response) {

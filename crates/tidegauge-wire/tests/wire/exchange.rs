@@ -101,7 +101,9 @@ fn pieces(body: &[u8], cut: &mut dyn FnMut(usize) -> usize, mut show: impl FnMut
     }
 }
 
-fn exchange(dialect: &'static dyn Dialect, case: &Case) -> Exchange {
+/// An exchange as the data plane would tell it.
+pub(crate) fn exchange(dialect: &'static dyn tidegauge_wire::Provider, case: &Case) -> Exchange {
+    let dialect: &'static dyn Dialect = dialect;
     Exchange {
         method: case.method.clone(),
         path: case.path.clone(),

@@ -11,6 +11,8 @@ mod properties;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod speed;
 #[cfg(test)]
 mod words;

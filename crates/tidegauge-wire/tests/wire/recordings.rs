@@ -15,6 +15,11 @@ const UNSAID: &[&str] = &["truncated", "empty", "client_cancelled"];
 
 /// Every recording of an HTTP exchange, with its provider's label.
 fn recordings() -> Vec<(String, Value)> {
+    of_kind("http")
+}
+
+/// Every recording of that kind, with its provider's label.
+pub(crate) fn of_kind(kind: &str) -> Vec<(String, Value)> {
     let Ok(folder) = std::env::var("TIDEGAUGE_RECORDINGS") else {
         println!("skipped: TIDEGAUGE_RECORDINGS names no folder of recordings");
         return Vec::new();
@@ -23,8 +28,7 @@ fn recordings() -> Vec<(String, Value)> {
     for file in json_files(Path::new(&folder)) {
         let text = std::fs::read_to_string(&file).expect("a recording");
         let recording: Value = serde_json::from_str(&text).expect("a recording is JSON");
-        if let Some(label) = recording["provider"].as_str().filter(|_| recording["kind"] == "http")
-        {
+        if let Some(label) = recording["provider"].as_str().filter(|_| recording["kind"] == kind) {
             found.push((label.to_owned(), recording));
         }
     }

@@ -102,7 +102,7 @@ fn a_panic_costs_one_record_and_is_counted() {
     let health = Arc::new(Health::default());
     let make = |finished: Finished, prices: &Prices, rules: &Rules, health: &Health| {
         assert!(finished.exchange.request_bytes != 13, "the reader breaks");
-        record(finished, prices, rules, health)
+        records(finished, prices, rules, health)
     };
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
@@ -163,4 +163,78 @@ fn what_headers_tell_wins_over_what_the_body_tells() {
     let labels = &seen[0].exchange.labels;
     assert_eq!(labels.session.as_deref(), Some("from-header"));
     assert_eq!(labels.user.as_deref(), Some("from-body"));
+}
+
+/// A session with one turn that is over and one that is open.
+fn session(pipeline: &Pipeline) -> Box<dyn Observe> {
+    let upstream = upstream();
+    let headers = HeaderMap::new();
+    let head = Head {
+        method: &Method::GET,
+        path: "/v1/realtime",
+        query: Some("model=gpt-realtime"),
+        headers: &headers,
+    };
+    let operation = Operation::Realtime;
+    let mut observe = pipeline.begin(Begin { upstream: &upstream, operation, head });
+    observe.response_head(Duration::ZERO, StatusCode::SWITCHING_PROTOCOLS, &headers);
+    assert!(observe.switched(&Exchange { operation, ..exchange() }));
+    let say = |observe: &mut Box<dyn Observe>, text: &str| {
+        let frame = [&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        observe.response(Duration::from_millis(5), &Bytes::from(frame));
+    };
+    say(&mut observe, r#"{"type":"response.created","response":{"id":"r1"}}"#);
+    say(&mut observe, r#"{"type":"response.done","response":{"id":"r1","status":"completed"}}"#);
+    say(&mut observe, r#"{"type":"response.created","response":{"id":"r2"}}"#);
+    say(&mut observe, "no json");
+    observe
+}
+
+fn turns(health: &Health) -> (u64, u64, u64) {
+    let lost = Dropped::ALL.iter().map(|why| health.turns_lost(*why)).sum();
+    (health.turns(), health.turns_recorded(), lost)
+}
+
+#[test]
+fn a_turn_is_a_record_before_its_session_is() {
+    let notes = Arc::new(Notes::default());
+    let (pipeline, health) = pipeline(16, vec![Arc::clone(&notes) as _]);
+    let open = session(&pipeline);
+    while notes.seen.lock().unwrap().is_empty() {
+        thread::yield_now();
+    }
+    assert_eq!((health.records(), health.turns(), health.messages_skipped()), (0, 1, 1));
+    open.end(Exchange { operation: Operation::Realtime, ..exchange() });
+    pipeline.shutdown(LONG);
+    assert_eq!((health.records(), turns(&health)), (1, (2, 2, 0)));
+    let seen = notes.seen.lock().unwrap();
+    let ids: Vec<_> = seen.iter().map(|one| one.observation.response.id.as_deref()).collect();
+    assert_eq!(ids, [Some("r1"), Some("r2"), None]);
+    assert_eq!((seen[2].observation.turns, seen[2].exchange.within), (Some(2), None));
+    let spans: Vec<_> = seen.iter().map(|one| one.exchange.trace.inference).collect();
+    assert!(spans[0] != spans[1] && spans[1] != spans[2] && spans[0] != spans[2]);
+    for turn in &seen[..2] {
+        let within = turn.exchange.within.unwrap();
+        assert_eq!((within.exchange, within.span), (seen[2].exchange.id, spans[2]));
+        assert_eq!((turn.exchange.operation, turn.exchange.attempts.len()), (Operation::Chat, 0));
+        assert_eq!(turn.exchange.trace.trace_id, seen[2].exchange.trace.trace_id);
+    }
+}
+
+#[test]
+fn lost_turns_are_counted_apart() {
+    let (notes, open) = gated();
+    let (pipeline, health) = pipeline(1, vec![Arc::clone(&notes) as _]);
+    // One waits in the channel at most, and one is with the sink.
+    for _ in 0..5 {
+        session(&pipeline).end(Exchange { operation: Operation::Realtime, ..exchange() });
+    }
+    drop(open);
+    pipeline.shutdown(LONG);
+    session(&pipeline).end(Exchange { operation: Operation::Realtime, ..exchange() });
+    let (over, made, lost) = turns(&health);
+    assert_eq!((over, made + lost), (12, 12));
+    let records_lost: u64 = Dropped::ALL.iter().map(|why| health.records_lost(*why)).sum();
+    assert_eq!(health.records() + records_lost, 6);
+    assert!(lost > 0 && records_lost > 0);
 }

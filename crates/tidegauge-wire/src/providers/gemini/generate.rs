@@ -179,7 +179,7 @@ impl Generate {
     }
 }
 
-fn read_config(config: Json<'_>, into: &mut Request) {
+pub(super) fn read_config(config: Json<'_>, into: &mut Request) {
     let get = |camel, snake| either(config, camel, snake);
     into.temperature = config.get("temperature").float();
     into.top_p = get("topP", "top_p").float();
@@ -213,7 +213,7 @@ fn output_type(config: Json<'_>) -> Option<OutputType> {
 }
 
 /// A tool of the caller declares functions; one of the provider's own is one tool.
-fn tools(tool: Json<'_>) -> u64 {
+pub(super) fn tools(tool: Json<'_>) -> u64 {
     either(tool, "functionDeclarations", "function_declarations").len().unwrap_or(1)
 }
 
@@ -226,7 +226,7 @@ fn failed_tools(content: Json<'_>) -> u64 {
     content.get("parts").items().filter(failed).count() as u64
 }
 
-fn read_part(part: Json<'_>, into: &mut Answer) {
+pub(super) fn read_part(part: Json<'_>, into: &mut Answer) {
     let text = part.get("text");
     if part.get("thought").bool() == Some(true) {
         return into.reasoning(text);

@@ -6,6 +6,7 @@ pub(super) mod count;
 pub(super) mod embed;
 pub(super) mod errors;
 pub(super) mod generate;
+pub(super) mod live;
 pub(super) mod path;
 pub(super) mod predict;
 mod usage;
@@ -18,7 +19,7 @@ use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError,
 use self::path::Path;
 use super::openai::OpenAi;
 use crate::field::Json;
-use crate::provider::{Provider, Reader};
+use crate::provider::{Provider, Reader, SocketReader};
 
 /// generativelanguage.googleapis.com.
 #[derive(Debug)]
@@ -71,6 +72,10 @@ impl Provider for Gemini {
         reader(&Path::of(head.path))
     }
 
+    fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        socket(&Path::of(head.path))
+    }
+
     fn read_error(&self, body: Json<'_>, into: &mut Response) {
         errors::read(body, into);
     }
@@ -89,7 +94,7 @@ pub(super) fn operation(path: &Path<'_>, method: &Method) -> Operation {
         "predict" => predict::operation(&path.model),
         "predictLongRunning" => Operation::VideoGeneration,
         "batchGenerateContent" | "asyncBatchEmbedContent" => Operation::Batch,
-        "BidiGenerateContent" => Operation::Realtime,
+        path::LIVE => Operation::Realtime,
         "" if path.collection == "batches" => Operation::Batch,
         "" if path.collection == "models" && method == Method::GET => Operation::Models,
         _ => Operation::Other,
@@ -107,6 +112,11 @@ pub(super) fn reader(path: &Path<'_>) -> Option<&'static dyn Reader> {
         "predictLongRunning" => Some(&predict::LongRunning),
         _ => None,
     }
+}
+
+/// Who reads the messages of the socket that a path asks for.
+pub(super) fn socket(path: &Path<'_>) -> Option<&'static dyn SocketReader> {
+    (path.method == path::LIVE).then_some(&live::Live)
 }
 
 /// The member under its name in JSON, or under that of the field it is made from: the API takes

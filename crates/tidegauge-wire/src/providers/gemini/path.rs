@@ -39,7 +39,9 @@ const METHODS: &[&str] = &[
     "streamRawPredict",
 ];
 /// The one method of the socket API; it stands in a path of its own.
-const LIVE: &str = "BidiGenerateContent";
+pub(in crate::providers) const LIVE: &str = "BidiGenerateContent";
+/// The same for keys that may do only so much.
+const LIVE_CONSTRAINED: &str = "BidiGenerateContentConstrained";
 
 /// One path, taken apart. What is not known is empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -59,7 +61,7 @@ impl<'a> Path<'a> {
     /// Takes a path apart.
     pub(in crate::providers) fn of(path: &'a str) -> Self {
         let mut taken = Self::default();
-        if path.ends_with(LIVE) {
+        if path.ends_with(LIVE) || path.ends_with(LIVE_CONSTRAINED) {
             let route = "/ws/{service}".to_owned();
             return Self { method: LIVE, route, ..taken };
         }
@@ -137,6 +139,7 @@ pub(in crate::providers) fn is_public(path: &str) -> bool {
             matches!(collection, "models" | "tunedModels" | "cachedContents" | "openai")
         }
         (Some("v1"), Some("models")) => METHODS.contains(&Path::of(path).method),
+        (Some("ws"), Some(service)) => service.starts_with("google.ai.generativelanguage."),
         _ => false,
     }
 }
@@ -144,8 +147,13 @@ pub(in crate::providers) fn is_public(path: &str) -> bool {
 /// Whether this is a path of the cloud platform.
 pub(in crate::providers) fn is_platform(path: &str) -> bool {
     let mut segments = segments(path);
-    let version = segments.next().is_some_and(|version| VERSIONS.contains(&version));
-    let of_project = match segments.next() {
+    let first = segments.next();
+    let version = first.is_some_and(|version| VERSIONS.contains(&version));
+    let second = segments.next();
+    if first == Some("ws") {
+        return second.is_some_and(|service| service.starts_with("google.cloud.aiplatform."));
+    }
+    let of_project = match second {
         Some("projects") => segments.nth(1) == Some("locations"),
         Some("publishers") => segments.nth(1) == Some("models"),
         _ => false,

@@ -18,6 +18,8 @@ pub(super) fn read(told: Json<'_>, into: &mut Usage) {
     let prompt = count("promptTokenCount");
     let tools = count("toolUsePromptTokenCount");
     let answer = count("candidatesTokenCount");
+    // On a socket it has another name.
+    let answer = answer.or_else(|| count("responseTokenCount"));
     let thoughts = count("thoughtsTokenCount");
     let cached = count("cachedContentTokenCount");
     let total = count("totalTokenCount");
@@ -30,6 +32,10 @@ pub(super) fn read(told: Json<'_>, into: &mut Usage) {
     let asked = |modality: &Modality| {
         plus(part("promptTokensDetails", modality), part("toolUsePromptTokensDetails", modality))
     };
+    let made = |modality: &Modality| {
+        part("candidatesTokensDetails", modality)
+            .or_else(|| part("responseTokensDetails", modality))
+    };
     let cached_images = part("cacheTokensDetails", &IMAGE).unwrap_or(0);
     Figures {
         input,
@@ -40,8 +46,8 @@ pub(super) fn read(told: Json<'_>, into: &mut Usage) {
         input_image: asked(&IMAGE).map(|images| images.saturating_sub(cached_images)),
         output,
         reasoning: thoughts,
-        output_audio: part("candidatesTokensDetails", &AUDIO),
-        output_image: part("candidatesTokensDetails", &IMAGE),
+        output_audio: made(&AUDIO),
+        output_image: made(&IMAGE),
         total,
         odd,
     }

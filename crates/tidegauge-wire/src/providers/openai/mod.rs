@@ -9,6 +9,8 @@ pub(crate) mod moderations;
 pub(crate) mod rerank;
 pub(crate) mod responses;
 
+mod lasting;
+mod realtime;
 mod request;
 mod usage;
 pub(crate) mod words;
@@ -20,7 +22,7 @@ use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePol
 use super::plain::{self, Found};
 use super::results::Results;
 use super::routes::{self, Route, any, get, post};
-use crate::provider::{Provider, Reader};
+use crate::provider::{Provider, Reader, SocketReader};
 use crate::splice;
 
 /// api.openai.com.
@@ -92,11 +94,24 @@ impl Provider for OpenAi {
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
         find(head).and_then(|(_, reader)| reader)
     }
+
+    fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
+        socket(head)
+    }
 }
 
 /// What a path of this API asks for, whoever serves it.
 pub(crate) fn find(head: Head<'_>) -> Option<Found> {
     plain::by_table(ROUTES, head)
+}
+
+/// Who reads the messages of a socket of this API, whoever serves it.
+pub(crate) fn socket(head: Head<'_>) -> Option<&'static dyn SocketReader> {
+    match routes::find(ROUTES, head)?.0.pattern {
+        REALTIME => Some(&realtime::Realtime),
+        RESPONSES => Some(&lasting::Lasting),
+        _ => None,
+    }
 }
 
 /// Only the two APIs with `stream_options` are spliced, and only plain JSON bodies.
@@ -117,6 +132,8 @@ pub(crate) fn error_body(kind: &str, message: &str) -> Bytes {
 
 const CHAT: &str = "chat/completions";
 const COMPLETIONS: &str = "completions";
+const RESPONSES: &str = "responses";
+const REALTIME: &str = "realtime";
 
 /// The content of a file, which may be the results of a batch job.
 const FILE: Route = Route {
@@ -129,7 +146,9 @@ const FILE: Route = Route {
 /// Reading a stored response again tells its usage again, so it is named but not read.
 static ROUTES: &[Route] = &[
     post(CHAT, Operation::Chat, &chat::Chat),
-    post("responses", Operation::Chat, &responses::Responses),
+    post(RESPONSES, Operation::Chat, &responses::Responses),
+    // Nothing but a socket is asked for so.
+    get(RESPONSES, Operation::Realtime),
     post("responses/input_tokens", Operation::CountTokens, &responses::InputTokens),
     any("responses/{id}", Operation::Other),
     any("responses/{id}/cancel", Operation::Other),
@@ -145,7 +164,7 @@ static ROUTES: &[Route] = &[
     post("audio/translations", Operation::Transcription, &audio::Transcription),
     post("moderations", Operation::Moderation, &moderations::Moderations),
     any("videos", Operation::VideoGeneration),
-    any("realtime", Operation::Realtime),
+    any(REALTIME, Operation::Realtime),
     any("batches", Operation::Batch),
     any("batches/{id}", Operation::Batch),
     any("batches/{id}/cancel", Operation::Batch),

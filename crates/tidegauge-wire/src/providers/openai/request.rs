@@ -49,7 +49,7 @@ fn read_stops(stop: Json<'_>, into: &mut Request) {
 }
 
 /// `metadata` is an object of short strings that the caller chooses.
-fn read_tags(metadata: Json<'_>, into: &mut Request) {
+pub(super) fn read_tags(metadata: Json<'_>, into: &mut Request) {
     for (name, value) in metadata.members().take(MAX_TAGS) {
         if let (Some(name), Some(value)) = (name.kept(MAX_NAME), value.kept(MAX_NAME)) {
             into.labels.tags.insert(name, value);

@@ -56,6 +56,32 @@ fn figures(usage: Json<'_>) -> Figures {
     Figures { odd, ..figures }
 }
 
+/// The usage of a response over the Realtime API: its cached tokens are told by kind too.
+pub(super) fn read_realtime(usage: Json<'_>, into: &mut Usage) {
+    let (input, output) = (usage.get("input_token_details"), usage.get("output_token_details"));
+    let cached = input.get("cached_tokens_details");
+    let mut odd = false;
+    let mut count = |holder: Json<'_>, name: &str| holder.get(name).count(&mut odd);
+    let cached_images = count(cached, "image_tokens").unwrap_or(0);
+    let figures = Figures {
+        input: count(usage, "input_tokens"),
+        cache_read: count(input, "cached_tokens"),
+        cache_read_audio: count(cached, "audio_tokens"),
+        cache_write: None,
+        input_audio: count(input, "audio_tokens"),
+        input_image: count(input, "image_tokens").map(|all| all.saturating_sub(cached_images)),
+        output: count(usage, "output_tokens"),
+        reasoning: count(output, "reasoning_tokens"),
+        output_audio: count(output, "audio_tokens"),
+        output_image: count(output, "image_tokens"),
+        total: count(usage, "total_tokens"),
+        odd: false,
+    };
+    if figures.input.is_some() || figures.output.is_some() {
+        Figures { odd, ..figures }.fill(into);
+    }
+}
+
 /// Some say what the call cost, as a number or as an object with a total, and count what is billed
 /// apart from tokens.
 fn read_cost(usage: Json<'_>, into: &mut Usage) {

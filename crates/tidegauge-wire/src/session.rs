@@ -1,0 +1,268 @@
+//! What is known of a session over a socket while it lasts: what each turn starts from, which turns
+//! were asked for, which are open, and which are over and wait to be fetched.
+//!
+//! Bounded: so many turns asked for, so many open. It must not know a format; the readers of the
+//! protocols say what a message means in the words that stand here.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use http::StatusCode;
+use tidegauge_core::{End, Operation, ProviderError, Request};
+
+use crate::answer::{Answer, MAX_NAME};
+use crate::field::clip;
+use crate::provider::{Asked, Provider};
+use crate::turn::Turn;
+
+/// How many turns may be asked for and not begun; more are noticed when they begin.
+const MAX_ASKED: usize = 16;
+/// How many turns may be open; more are noticed when they are over.
+const MAX_OPEN: usize = 8;
+
+/// The state of one session.
+pub struct Session {
+    /// The request head.
+    pub(crate) head: Asked,
+    /// What turns ask for unless they say otherwise.
+    pub(crate) request: Request,
+    /// What the session object tells about itself.
+    pub(crate) answer: Answer,
+    /// The model that turns speech into text.
+    pub(crate) transcriber: Option<String>,
+    /// The last error that is no turn's.
+    pub(crate) error: Option<ProviderError>,
+    /// How many turns are over.
+    pub(crate) turns: u64,
+    /// When the present message came and how long it is.
+    pub(crate) at: Duration,
+    pub(crate) bytes: u64,
+    /// The present message lacks parts.
+    pub(crate) lossy: bool,
+    provider: &'static dyn Provider,
+    operation: Operation,
+    /// When speech was last handed over that no turn has answered.
+    committed: Option<Duration>,
+    /// When speech was last handed over.
+    spoken: Option<Duration>,
+    asked: VecDeque<Ask>,
+    open: Vec<Turn>,
+    over: Vec<Turn>,
+}
+
+/// A turn that was asked for and has not begun.
+struct Ask {
+    /// The client's id for the message, if it gave one.
+    id: String,
+    /// Of several conversations on one socket.
+    lane: String,
+    turn: Turn,
+}
+
+impl Session {
+    pub(crate) fn new(
+        provider: &'static dyn Provider,
+        operation: Operation,
+        head: Asked,
+        request: Request,
+    ) -> Self {
+        Self {
+            head,
+            request,
+            answer: Answer::default(),
+            transcriber: None,
+            error: None,
+            turns: 0,
+            at: Duration::ZERO,
+            bytes: 0,
+            lossy: false,
+            provider,
+            operation,
+            committed: None,
+            spoken: None,
+            asked: VecDeque::new(),
+            open: Vec::new(),
+            over: Vec::new(),
+        }
+    }
+
+    /// The present message asks for a turn. `id`: what an error would call it; `lane`: where in the
+    /// socket it will be answered, empty if there is only one place; `quiet`: no output is wanted.
+    pub(crate) fn ask(&mut self, id: &str, lane: &str, quiet: bool, request: Request) {
+        if self.asked.len() >= MAX_ASKED {
+            // It will be known when it begins, but not since when.
+            self.asked.pop_front();
+        }
+        let mut turn = Turn::new(self.provider, self.operation, lane, self.at, request);
+        turn.asked = true;
+        turn.asked_bytes = self.bytes;
+        let name = |text: &str| clip(text, MAX_NAME).to_owned();
+        turn.quiet = quiet;
+        self.asked.push_back(Ask { id: name(id), lane: name(lane), turn });
+    }
+
+    /// Whether a turn was asked for and has not begun.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// What was asked for and has not begun is superseded by what comes.
+    pub(crate) fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Speech is handed over: what it leads to counts from here.
+    pub(crate) fn commit(&mut self) {
+        self.committed = Some(self.at);
+        self.spoken = Some(self.at);
+    }
+
+    /// A turn begins: the oldest that was asked for in that lane, else one that nobody asked for.
+    pub(crate) fn begin(&mut self, key: &str, lane: &str) {
+        if self.is_open(key) {
+            return;
+        }
+        let mut turn = self.next(lane);
+        turn.key = clip(key, MAX_NAME).to_owned();
+        turn.answer.response.model.clone_from(&self.answer.response.model);
+        if self.open.len() < MAX_OPEN {
+            self.open.push(turn);
+        }
+    }
+
+    fn next(&mut self, lane: &str) -> Turn {
+        let committed = self.committed.take();
+        self.answer_to(lane).unwrap_or_else(|| {
+            let mut turn = self.unasked(committed.unwrap_or(self.at));
+            turn.asked = committed.is_some();
+            turn
+        })
+    }
+
+    /// The oldest turn that was asked for in that lane.
+    fn answer_to(&mut self, lane: &str) -> Option<Turn> {
+        let place = self.asked.iter().position(|ask| ask.lane == clip(lane, MAX_NAME))?;
+        self.asked.remove(place).map(|ask| ask.turn)
+    }
+
+    fn unasked(&self, began: Duration) -> Turn {
+        Turn::new(self.provider, self.operation, "", began, self.request.clone())
+    }
+
+    /// Whether that turn is open.
+    pub(crate) fn is_open(&self, key: &str) -> bool {
+        self.open.iter().any(|turn| turn.key == clip(key, MAX_NAME))
+    }
+
+    /// The present message is an event of that turn, if it is open.
+    pub(crate) fn event(&mut self, key: &str, read: impl FnOnce(&mut Answer)) {
+        let (at, bytes, lossy) = (self.at, self.bytes, self.lossy);
+        if let Some(turn) = self.turn(key) {
+            turn.lossy |= lossy;
+            turn.event(at, bytes, read);
+        }
+    }
+
+    /// That turn, if it is open.
+    pub(crate) fn turn(&mut self, key: &str) -> Option<&mut Turn> {
+        self.open.iter_mut().find(|turn| turn.key == clip(key, MAX_NAME))
+    }
+
+    /// The latest turn that is open.
+    pub(crate) fn latest(&mut self) -> Option<&mut Turn> {
+        self.open.last_mut()
+    }
+
+    /// A turn is over. One that found no room when it began is told by its last event alone.
+    pub(crate) fn over(&mut self, key: &str, end: End, read: impl FnOnce(&mut Answer)) {
+        let place = self.open.iter().position(|turn| turn.key == clip(key, MAX_NAME));
+        let mut turn = match place {
+            Some(place) => self.open.remove(place),
+            None => {
+                let mut turn = self.answer_to(key).unwrap_or_else(|| self.unasked(self.at));
+                turn.answer.response.model.clone_from(&self.answer.response.model);
+                turn
+            }
+        };
+        turn.lossy |= self.lossy;
+        turn.event(self.at, self.bytes, read);
+        turn.end = end;
+        self.conclude(turn);
+    }
+
+    /// A turn is over, with what has been said of it.
+    pub(crate) fn close(&mut self, key: &str) {
+        if let Some(place) = self.open.iter().position(|turn| turn.key == clip(key, MAX_NAME)) {
+            let turn = self.open.remove(place);
+            self.conclude(turn);
+        }
+    }
+
+    /// A turn of its own kind that is told whole by the present message.
+    pub(crate) fn told(
+        &mut self,
+        operation: Operation,
+        request: Request,
+        read: impl FnOnce(&mut Answer),
+    ) {
+        let began = self.spoken.unwrap_or(self.at);
+        let mut turn = Turn::new(self.provider, operation, "", began, request);
+        turn.asked = self.spoken.is_some();
+        turn.lossy = self.lossy;
+        turn.event(self.at, self.bytes, read);
+        turn.answer.ended = true;
+        self.conclude(turn);
+    }
+
+    /// An error came that names the message with that id, or none. `true` if it is a turn's.
+    pub(crate) fn refuse(
+        &mut self,
+        id: Option<&str>,
+        lane: &str,
+        status: Option<StatusCode>,
+        error: Option<ProviderError>,
+    ) -> bool {
+        let place = match id {
+            Some(id) => self.asked.iter().position(|ask| ask.id == clip(id, MAX_NAME)),
+            None => self.asked.iter().position(|ask| ask.lane == clip(lane, MAX_NAME)),
+        };
+        let Some(ask) = place.and_then(|place| self.asked.remove(place)) else {
+            self.error = error.or(self.error.take());
+            return false;
+        };
+        let mut turn = ask.turn;
+        turn.event(self.at, self.bytes, |answer| answer.fail(error));
+        turn.refused(status);
+        self.conclude(turn);
+        true
+    }
+
+    /// A message was not read: it may have been of any turn that is open.
+    pub(crate) fn missed(&mut self) {
+        self.open.iter_mut().for_each(|turn| turn.lossy = true);
+    }
+
+    /// The turns that are over, in the order in which they ended.
+    pub(crate) fn take(&mut self) -> Vec<Turn> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// Every turn that is not over, and those that wait to be fetched.
+    pub(crate) fn rest(&mut self) -> (Vec<Turn>, Vec<Turn>) {
+        let asked = self.asked.drain(..).map(|ask| ask.turn);
+        let open: Vec<Turn> = self.open.drain(..).chain(asked).collect();
+        self.turns += open.len() as u64;
+        (self.take(), open)
+    }
+
+    /// How many turns are not over.
+    pub(crate) fn unfinished(&self) -> u64 {
+        (self.open.len() + self.asked.len() + self.over.len()) as u64
+    }
+
+    fn conclude(&mut self, turn: Turn) {
+        self.turns += 1;
+        self.error = None;
+        self.over.push(turn);
+    }
+}
