@@ -116,6 +116,9 @@ pub struct Health {
     holds_exceeded: AtomicU64,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
+    price_reads: AtomicU64,
+    price_read_failed: AtomicBool,
+    price_date: AtomicU64,
 }
 
 macro_rules! counters {
@@ -256,5 +259,27 @@ impl Health {
     /// the first time).
     pub fn reloads(&self) -> (u64, bool) {
         (self.reloads.load(Relaxed), !self.reload_failed.load(Relaxed))
+    }
+
+    /// The file of the price list was read, well or not.
+    pub fn price_list_read(&self, well: bool) {
+        self.price_reads.fetch_add(1, Relaxed);
+        self.price_read_failed.store(!well, Relaxed);
+    }
+
+    /// How often the price list's file was read, and whether the last time went well (true before the
+    /// first time).
+    pub fn price_list_reads(&self) -> (u64, bool) {
+        (self.price_reads.load(Relaxed), !self.price_read_failed.load(Relaxed))
+    }
+
+    /// The price list in use is of this time, in seconds since 1970.
+    pub fn price_list_dated(&self, seconds: u64) {
+        self.price_date.store(seconds, Relaxed);
+    }
+
+    /// The time of the price list in use, in seconds since 1970; `None` before there is one.
+    pub fn price_list_date(&self) -> Option<u64> {
+        Some(self.price_date.load(Relaxed)).filter(|seconds| *seconds > 0)
     }
 }

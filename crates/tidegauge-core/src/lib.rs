@@ -24,9 +24,10 @@ pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
 };
 pub use health::{Dropped, Health, Rejected, Task};
-pub use measurement::{Charge, Cost, CostLine, CostStatus, Measurement, Money};
+pub use measurement::{BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
-    Observation, OutputType, ProviderError, RateLimit, Request, Response, StreamTimes,
+    Batch, BatchCalls, Observation, OutputType, ProviderError, RateLimit, Request, Reset, Response,
+    StreamTimes,
 };
 pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};

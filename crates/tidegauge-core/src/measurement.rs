@@ -6,7 +6,7 @@ use std::ops::{Add, AddAssign};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Bucket, Overhead};
+use crate::{Bucket, Overhead, Usage};
 
 /// US dollars in whole billionths. Sums saturate, they never wrap.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -150,6 +150,31 @@ pub struct Cost {
     pub lines: Vec<CostLine>,
 }
 
+impl Cost {
+    /// Whether the provider's figure and ours, where there are both, differ by more than a hundredth
+    /// of the larger.
+    pub fn disagrees(&self) -> bool {
+        let ours = self.amount.filter(|_| self.status == CostStatus::Priced);
+        ours.zip(self.reported).is_some_and(|(ours, theirs)| {
+            let (ours, theirs) = (ours.nanos(), theirs.nanos());
+            ours.abs_diff(theirs) > ours.max(theirs) / 100
+        })
+    }
+}
+
+/// What the calls to one model of a batch job cost together.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BatchCost {
+    /// The model that answered.
+    pub model: Option<String>,
+    /// How many calls.
+    pub calls: u64,
+    /// What they used.
+    pub usage: Usage,
+    /// What that cost, at batch prices.
+    pub cost: Cost,
+}
+
 /// How much, how long, how dear.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Measurement {
@@ -170,4 +195,35 @@ pub struct Measurement {
     pub overhead: Overhead,
     /// What it cost.
     pub cost: Cost,
+    /// What each model's calls of a batch job cost; they add up to `cost`. Empty for all else.
+    pub batch: Vec<BatchCost>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_of_the_providers_disagrees_past_a_hundredth() {
+        let cases = [
+            (CostStatus::Priced, 100, Some(100), false),
+            (CostStatus::Priced, 100, Some(99), false),
+            (CostStatus::Priced, 1000, Some(989), true),
+            (CostStatus::Priced, 1000, Some(1011), true),
+            (CostStatus::Priced, 0, Some(0), false),
+            (CostStatus::Priced, 0, Some(1), true),
+            (CostStatus::Priced, u64::MAX, Some(0), true),
+            (CostStatus::Priced, 1, None, false),
+            (CostStatus::Reported, 5, Some(5), false),
+        ];
+        for (status, ours, theirs, expected) in cases {
+            let cost = Cost {
+                status,
+                amount: Some(Money::from_nanos(ours)),
+                reported: theirs.map(Money::from_nanos),
+                ..Cost::default()
+            };
+            assert_eq!(cost.disagrees(), expected, "{ours} {theirs:?}");
+        }
+    }
 }

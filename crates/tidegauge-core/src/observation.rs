@@ -1,7 +1,7 @@
 //! What was said in an exchange, read from the bytes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
@@ -92,6 +92,15 @@ pub struct ProviderError {
     pub message: Option<String>,
 }
 
+/// When a limit is whole again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reset {
+    /// So long after the response head came.
+    In(Duration),
+    /// At this time of the provider's clock.
+    At(SystemTime),
+}
+
 /// One limit that the provider told in its headers.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RateLimit {
@@ -101,6 +110,8 @@ pub struct RateLimit {
     pub limit: Option<u64>,
     /// What is left of it.
     pub remaining: Option<u64>,
+    /// When it is whole again.
+    pub reset: Option<Reset>,
 }
 
 /// What the provider answered. Absent means the response does not say.
@@ -150,6 +161,34 @@ pub struct Response {
     pub extra: BTreeMap<&'static str, String>,
 }
 
+/// Calls of one batch job that can be priced together: to one model, with prompts of about the same
+/// length.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BatchCalls {
+    /// The model that answered.
+    pub model: Option<String>,
+    /// How many calls.
+    pub count: u64,
+    /// The longest prompt among them, in tokens. No price list has a step between it and the
+    /// shortest.
+    pub prompt: u64,
+    /// What they used, added up.
+    pub usage: Usage,
+}
+
+/// The results of a batch job, read from their file.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Batch {
+    /// How many results there are.
+    pub results: u64,
+    /// How many of them are errors.
+    pub failed: u64,
+    /// The calls with known usage, by model and length of prompt; bounded.
+    pub calls: Vec<BatchCalls>,
+    /// Results with usage for which there was no room.
+    pub left_out: u64,
+}
+
 /// When a stream said what, since the exchange began.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct StreamTimes {
@@ -180,8 +219,10 @@ pub struct Observation {
     pub response: Response,
     /// The response was a stream.
     pub stream: bool,
-    /// What was used.
+    /// What was used. For the results of a batch job, by all its calls.
     pub usage: Usage,
+    /// The results of a batch job, where these were read.
+    pub batch: Option<Batch>,
     /// Times inside a stream; empty for a unary response.
     pub times: StreamTimes,
     /// What it comes to.

@@ -156,6 +156,44 @@ impl Usage {
         }
     }
 
+    /// Adds what another call used. Absent and zero stay apart. Money that a provider reports and its
+    /// stated total are not added.
+    pub fn add(&mut self, other: &Usage) {
+        let told = |one: Option<u64>, two: Option<u64>, totals: [Option<u64>; 2]| {
+            one.or(two).and_then(|_| sum(&totals))
+        };
+        let (input, output) = (
+            told(self.input_told, other.input_told, [self.input_tokens(), other.input_tokens()]),
+            told(
+                self.output_told,
+                other.output_told,
+                [self.output_tokens(), other.output_tokens()],
+            ),
+        );
+        for (own, theirs) in [
+            (&mut self.input, other.input),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_read_audio, other.cache_read_audio),
+            (&mut self.cache_write_5m, other.cache_write_5m),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.input_audio, other.input_audio),
+            (&mut self.input_image, other.input_image),
+            (&mut self.output, other.output),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.output_audio, other.output_audio),
+            (&mut self.output_image, other.output_image),
+            (&mut self.searches, other.searches),
+        ] {
+            *own = sum(&[*own, theirs]);
+        }
+        self.audio_seconds = match (self.audio_seconds, other.audio_seconds) {
+            (Some(one), Some(two)) => Some(one + two),
+            (one, two) => one.or(two),
+        };
+        (self.input_told, self.output_told) = (input, output);
+        self.odd |= other.odd;
+    }
+
     /// All prompt tokens, cached or not; `None` when no prompt bucket is known.
     pub fn input_tokens(&self) -> Option<u64> {
         self.input_told.or_else(|| self.input_buckets())
@@ -204,4 +242,51 @@ fn sum(parts: &[Option<u64>]) -> Option<u64> {
         .iter()
         .flatten()
         .fold(None, |total: Option<u64>, part| Some(total.unwrap_or(0).saturating_add(*part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_adds_up_bucket_by_bucket_and_keeps_absence() {
+        let mut sum = Usage { input: Some(1), output: Some(u64::MAX), ..Usage::default() };
+        let other = Usage {
+            input: Some(2),
+            output: Some(1),
+            reasoning: Some(3),
+            searches: Some(1),
+            audio_seconds: Some(0.5),
+            odd: true,
+            ..Usage::default()
+        };
+        sum.add(&other);
+        let expected = Usage {
+            input: Some(3),
+            output: Some(u64::MAX),
+            reasoning: Some(3),
+            searches: Some(1),
+            audio_seconds: Some(0.5),
+            odd: true,
+            ..Usage::default()
+        };
+        assert_eq!(sum, expected);
+        assert_eq!(sum.cache_read, None);
+    }
+
+    #[test]
+    fn a_told_total_stays_one() {
+        let told = Usage {
+            output: Some(5),
+            reasoning: Some(9),
+            output_told: Some(10),
+            ..Usage::default()
+        };
+        let mut sum = Usage { output: Some(2), ..Usage::default() };
+        sum.add(&told);
+        assert_eq!((sum.output, sum.output_tokens()), (Some(7), Some(12)));
+        let mut again = told.clone();
+        again.add(&told);
+        assert_eq!(again.output_tokens(), Some(20));
+    }
 }

@@ -1,6 +1,6 @@
-//! Asks the public price catalogue for the price of one kind of token at a time.
+//! Asks a price list for the price of one kind of token at a time.
 //!
-//! The catalogue answers only with totals in floating point. A question about a single kind has that
+//! A [`Table`] answers in exact integers. The public catalogue answers only with totals in floating point. A question about a single kind has that
 //! kind's price as its answer, with the catalogue's own logic (model names, dates, prompt-length
 //! tiers, batch and service tiers) in it; what is read off is turned back into the decimal that the
 //! list writes, and the arithmetic is done here in integers. Must not know: our records.
@@ -11,15 +11,54 @@ use genai_prices::{Calculator, ErrorKind, PriceCalculation, PriceRequest, Usage,
 use tidegauge_core::{Bucket, Charge};
 
 use crate::decimal::of_f64;
+use crate::table::{Row, Table, Way};
 
 /// Output tokens and other units that are asked about at once: a price for a million is then the
 /// answer itself.
 const MILLION: f64 = 1e6;
 
-/// A question to the catalogue, complete but for the kind of token.
+/// A list that can be asked.
+#[derive(Clone, Copy)]
+pub(crate) enum List<'a> {
+    Public(&'a Calculator),
+    Table(&'a Table),
+}
+
+/// A model of a list.
+pub(crate) struct Model<'a> {
+    pub(crate) provider: &'a str,
+    pub(crate) model: &'a str,
+    /// For people.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) context_window: Option<u64>,
+}
+
+impl<'a> List<'a> {
+    /// Every model, in the list's order.
+    pub(crate) fn models(self) -> Box<dyn Iterator<Item = Model<'a>> + 'a> {
+        match self {
+            Self::Public(calculator) => Box::new(calculator.providers().flat_map(|provider| {
+                provider.models().map(move |model| Model {
+                    provider: provider.id(),
+                    model: model.id(),
+                    name: model.name(),
+                    context_window: model.context_window(),
+                })
+            })),
+            Self::Table(table) => Box::new(table.rows().iter().map(|row| Model {
+                provider: &row.provider,
+                model: &row.model,
+                name: None,
+                context_window: row.context_window,
+            })),
+        }
+    }
+}
+
+/// A question to a list, complete but for the kind of token.
 #[derive(Clone)]
 pub(crate) struct Quote<'a> {
-    pub(crate) calculator: &'a Calculator,
+    pub(crate) list: List<'a>,
     /// Provider id; `None` lets the model's name decide.
     pub(crate) provider: Option<&'a str>,
     pub(crate) model: &'a str,
@@ -39,6 +78,10 @@ pub(crate) struct Entry {
 impl Quote<'_> {
     /// The matching entry, if there is one.
     pub(crate) fn entry(&self) -> Option<Entry> {
+        if let List::Table(table) = self.list {
+            let row = table.find(self.provider, self.model)?;
+            return Some(Entry { provider: row.provider.clone(), model: row.model.clone() });
+        }
         let answer = self.ask(&Usage::new()).ok()?;
         Some(Entry { provider: answer.provider_id, model: answer.model_id })
     }
@@ -47,6 +90,9 @@ impl Quote<'_> {
     /// token without a price of its own costs what its parent kind does (cached input as input,
     /// reasoning as output).
     pub(crate) fn price(&self, charge: Charge) -> Option<u128> {
+        if let List::Table(table) = self.list {
+            return self.row(table)?.price(self.way(), charge, self.prompt);
+        }
         match charge {
             Charge::Tokens(bucket) => self.token_price(bucket),
             Charge::Requests => self.fee().and_then(|usd| positive(usd * 1e3)),
@@ -58,10 +104,26 @@ impl Quote<'_> {
 
     /// Picodollars that so many seconds of audio cost; some hosts bill a minimum.
     pub(crate) fn audio_seconds(&self, seconds: f64) -> Option<u128> {
+        if let List::Table(_) = self.list {
+            let hour = self.price(Charge::AudioTime)?;
+            let micros = u128::from(whole(seconds * 1e6));
+            return Some(hour.saturating_mul(micros) / u128::from(Charge::AudioTime.per()));
+        }
         self.extra(&Usage::from([
             (UsageKey::AUDIO_SECONDS, seconds),
             (UsageKey::INPUT_AUDIO_SECONDS, seconds),
         ]))
+    }
+
+    fn row<'t>(&self, table: &'t Table) -> Option<&'t Row> {
+        table.find(self.provider, self.model)
+    }
+
+    /// How the call is served, for a table.
+    fn way(&self) -> Way {
+        let told = |value| self.context.iter().any(|(_, told)| *told == value);
+        let ways = [("batch", Way::Batch), ("flex", Way::Flex), ("priority", Way::Priority)];
+        ways.into_iter().find(|(value, _)| told(*value)).map_or(Way::Standard, |(_, way)| way)
     }
 
     fn token_price(&self, bucket: Bucket) -> Option<u128> {
@@ -97,6 +159,9 @@ impl Quote<'_> {
     /// Whether input read from the cache, written to it, ... has a price of its own, by the same
     /// token: a part of it is named and itself left out.
     pub(crate) fn is_apart(&self, bucket: Bucket) -> bool {
+        if let List::Table(table) = self.list {
+            return self.row(table).is_some_and(|row| row.lists(Charge::Tokens(bucket)));
+        }
         let named = match bucket {
             Bucket::Input => return self.is_priced(false),
             Bucket::Output => return self.is_priced(true),
@@ -136,8 +201,9 @@ impl Quote<'_> {
         self.ask(&Usage::new()).ok().map(|answer| answer.total_price)
     }
 
-    /// The catalogue's whole calculation.
-    pub(crate) fn ask(&self, usage: &Usage) -> Result<PriceCalculation, ErrorKind> {
+    /// The public catalogue's whole calculation.
+    fn ask(&self, usage: &Usage) -> Result<PriceCalculation, ErrorKind> {
+        let List::Public(calculator) = self.list else { return Err(ErrorKind::ModelNotFound) };
         let mut request = PriceRequest::new(self.model, usage).with_timestamp(self.at);
         if let Some(provider) = self.provider {
             request = request.with_provider_id(provider);
@@ -145,7 +211,7 @@ impl Quote<'_> {
         for (key, value) in &self.context {
             request = request.with_price_context(key, value);
         }
-        self.calculator.calculate(&request).map_err(|error| error.kind())
+        calculator.calculate(&request).map_err(|error| error.kind())
     }
 }
 
@@ -189,6 +255,17 @@ fn output_keys(bucket: Bucket) -> Option<Vec<UsageKey>> {
         | Bucket::InputAudio
         | Bucket::InputImage => None,
     }
+}
+
+/// The nearest whole number.
+fn whole(value: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and audio has no negative length"
+    )]
+    let whole = value.round() as u64;
+    whole
 }
 
 fn positive(usd: f64) -> Option<u128> {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tidegauge_core::{Bucket, Charge};
 
 use crate::Prices;
-use crate::catalogue::Quote;
+use crate::catalogue::{Model, Quote};
 use crate::decimal::dollars;
 use crate::overlay::Own;
 
@@ -97,11 +97,7 @@ impl Prices {
     /// Names near to one that matches nothing, nearest first.
     pub fn similar(&self, query: &str, limit: usize) -> Vec<String> {
         let wanted = query.to_ascii_lowercase();
-        let models: BTreeSet<&str> = self
-            .calculator()
-            .providers()
-            .flat_map(|provider| provider.models().map(|model| model.id()))
-            .collect();
+        let models: BTreeSet<&str> = self.list_asked().models().map(|model| model.model).collect();
         let mut near: Vec<(f64, &str)> = models
             .into_iter()
             .map(|model| (strsim::jaro_winkler(&wanted, &model.to_ascii_lowercase()), model))
@@ -123,38 +119,32 @@ impl Prices {
     }
 
     fn containing(&self, wanted: &str) -> impl Iterator<Item = (String, String)> {
-        self.calculator().providers().flat_map(move |provider| {
-            provider
-                .models()
-                .filter(move |model| {
-                    let id = format!("{}/{}", provider.id(), model.id()).to_ascii_lowercase();
-                    let name = model.name().unwrap_or_default().to_ascii_lowercase();
-                    id.contains(wanted) || name.contains(wanted)
-                })
-                .map(move |model| (provider.id().to_owned(), model.id().to_owned()))
-        })
+        let contains = move |text: &str| text.to_ascii_lowercase().contains(wanted);
+        self.list_asked()
+            .models()
+            .filter(move |one| {
+                contains(&format!("{}/{}", one.provider, one.model))
+                    || contains(one.name.unwrap_or_default())
+            })
+            .map(|one| (one.provider.to_owned(), one.model.to_owned()))
     }
 
     fn listed(&self, provider: &str, model: &str, at: SystemTime) -> Option<Listed> {
-        let info = self
-            .calculator()
-            .providers()
-            .find(|info| info.id() == provider)?
-            .models()
-            .find(|info| info.id() == model)?;
+        let is = |one: &Model<'_>| one.provider == provider && one.model == model;
+        let info = self.list_asked().models().find(is)?;
         let quote = self.quote(Some(provider), model, at);
         Some(Listed {
             provider: provider.to_owned(),
             model: model.to_owned(),
-            name: info.name().map(str::to_owned),
-            context_window: info.context_window(),
+            name: info.name.map(str::to_owned),
+            context_window: info.context_window,
             own: false,
             rates: ways_to_be_served(&quote),
         })
     }
 
     fn quote<'a>(&'a self, provider: Option<&'a str>, model: &'a str, at: SystemTime) -> Quote<'a> {
-        Quote { calculator: self.calculator(), provider, model, context: Vec::new(), at, prompt: 0 }
+        Quote { list: self.list_asked(), provider, model, context: Vec::new(), at, prompt: 0 }
     }
 }
 
@@ -190,7 +180,7 @@ fn rate(quote: &Quote<'_>, charge: Charge) -> Option<ListedRate> {
 
 /// The steps of a price over the length of the prompt: each doubling is looked at, and a step within
 /// one is found by halving.
-fn tiers(quote: &Quote<'_>, charge: Charge) -> Vec<Tier> {
+pub(crate) fn tiers(quote: &Quote<'_>, charge: Charge) -> Vec<Tier> {
     let price = |prompt| Quote { prompt, ..quote.clone() }.price(charge);
     let (mut low, mut here) = (1, price(1));
     let mut tiers = Vec::new();

@@ -4,20 +4,26 @@
 //! of many. Pure: the clock is an argument, there is no IO. Must not know: bytes, formats, provider
 //! names, telemetry.
 
+mod breakdown;
 mod catalogue;
 mod decimal;
 #[cfg(test)]
 mod example;
 mod explain;
 mod histogram;
+mod litellm;
+mod load;
 mod measure;
 mod overlay;
 mod price;
+mod table;
 mod window;
 
+pub use breakdown::{Breakdown, Why};
 pub use explain::{Listed, ListedRate, ListedRates, Tier};
 pub use histogram::Percentiles;
+pub use load::{CatalogueError, CatalogueMistake, Form};
 pub use measure::measure;
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
-pub use price::{Asked, CatalogueError, Prices};
+pub use price::{Asked, By, Found, Prices};
 pub use window::{Bounds, Key, Row, Span, Windows};

@@ -33,6 +33,7 @@ pub fn measure(
         tpot: per_token(seen),
         overhead: exchange.overhead,
         cost: cost(exchange, seen, prices, price_id, duration),
+        batch: Vec::new(),
     }
 }
 
@@ -64,6 +65,8 @@ fn cost(
         request_model: seen.request.model.as_deref(),
         response_model: seen.response.model.as_deref(),
         usage: &seen.usage,
+        prompt: None,
+        calls: 1,
         service_tier: tier,
         batch: tier == Some("batch"),
         at: exchange.started,

@@ -182,7 +182,7 @@ fn own(index: usize, price: OwnPrice, errors: &mut Vec<OwnPriceError>) -> Own {
 }
 
 /// The kind whose price is taken when a kind has none of its own.
-fn parent(bucket: Bucket) -> Option<Bucket> {
+pub(crate) fn parent(bucket: Bucket) -> Option<Bucket> {
     match bucket {
         Bucket::Input | Bucket::Output => None,
         Bucket::CacheRead | Bucket::CacheWrite5m | Bucket::InputAudio | Bucket::InputImage => {

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use genai_prices::Calculator;
-use thiserror::Error;
 use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Usage};
 
-use crate::catalogue::Quote;
+use crate::catalogue::{List, Quote};
 use crate::decimal::{Excess, add_up, scaled};
 use crate::overlay::{self, Own, OwnPrice, OwnPriceError};
+use crate::table::Table;
 
 /// Version and date of the catalogue that is built in.
 const BUNDLED: &str = "genai-prices 0.2.1, 2026-10-30";
+
+/// That date, in seconds since 1970.
+const BUNDLED_AT: u64 = 1_793_318_400;
 
 /// What stands for the catalogue when the price is the operator's.
 const OWN: &str = "own prices";
@@ -41,6 +44,10 @@ pub struct Asked<'a> {
     pub response_model: Option<&'a str>,
     /// What was used.
     pub usage: &'a Usage,
+    /// All prompt tokens of a call, where `usage` adds several calls up; `None`: `usage` says.
+    pub prompt: Option<u64>,
+    /// How many calls `usage` adds up: fees for a call are for each of them.
+    pub calls: u64,
     /// The service tier that served the call, or was asked for where the answer does not say.
     pub service_tier: Option<&'a str>,
     /// The call was part of a batch.
@@ -51,12 +58,6 @@ pub struct Asked<'a> {
     pub duration: Duration,
 }
 
-/// A catalogue that cannot be used: not the published form, or with a price that is not a finite
-/// number of zero or more.
-#[derive(Debug, Error)]
-#[error("not a usable price catalogue: {0}")]
-pub struct CatalogueError(#[source] genai_prices::Error);
-
 /// A price list. Cheap to clone; all parts are shared.
 ///
 /// Look-up: the operator's prices by the answering model, then by the one asked for; then the
@@ -66,35 +67,60 @@ pub struct CatalogueError(#[source] genai_prices::Error);
 pub struct Prices {
     source: Source,
     catalogue: Arc<str>,
+    dated: SystemTime,
     own_label: Arc<str>,
     own: Arc<[Own]>,
     aliases: Arc<BTreeMap<String, String>>,
 }
 
 #[derive(Clone)]
-enum Source {
+pub(crate) enum Source {
     Bundled(&'static Calculator),
     Loaded(Arc<Calculator>),
+    Table(Arc<Table>),
+}
+
+/// How an entry was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// By the model that answered.
+    Answered,
+    /// By the model asked for.
+    Requested,
+    /// By what the alias map says for a name.
+    Alias,
+}
+
+/// The entry of a price list that prices a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The provider's id in the list; for an own price its upstream, if it is for one.
+    pub provider: Option<String>,
+    /// The entry's model, or the pattern of an own price.
+    pub model: String,
+    /// The operator's own price.
+    pub own: bool,
+    /// Which name led to it.
+    pub by: By,
+    /// That name.
+    pub name: String,
 }
 
 /// Charges with their prices, and the entry they come from.
-struct Bill {
-    model: String,
-    catalogue: Arc<str>,
-    charges: Vec<(Charge, u64, u128)>,
+pub(crate) struct Bill {
+    pub(crate) found: Found,
+    pub(crate) catalogue: Arc<str>,
+    pub(crate) charges: Vec<(Charge, u64, u128)>,
+    /// Provider and model as the list was asked for them; `None` for an own price.
+    pub(crate) asked_as: Option<(Option<String>, String)>,
 }
 
 impl Prices {
     /// The catalogue that is built in. The first call decodes it, which takes tens of milliseconds:
     /// not on the data plane.
     pub fn bundled() -> Self {
-        Self::new(Source::Bundled(Calculator::bundled()), BUNDLED)
-    }
-
-    /// A catalogue in the published form (genai-prices, version 2). `label` is its version and date.
-    pub fn from_json(data: &[u8], label: &str) -> Result<Self, CatalogueError> {
-        let calculator = Calculator::from_json(data).map_err(CatalogueError)?;
-        Ok(Self::new(Source::Loaded(Arc::new(calculator)), label))
+        let dated = SystemTime::UNIX_EPOCH + Duration::from_secs(BUNDLED_AT);
+        Self::new(Source::Bundled(Calculator::bundled()), BUNDLED, dated)
     }
 
     /// Puts the operator's own prices before the catalogue, in place of earlier ones. Every mistake
@@ -113,6 +139,11 @@ impl Prices {
         &self.catalogue
     }
 
+    /// The date of the catalogue.
+    pub fn dated(&self) -> SystemTime {
+        self.dated
+    }
+
     /// What a call cost.
     ///
     /// - `Priced`: from a price list; the lines add up to the amount. A search that the list has no
@@ -123,47 +154,61 @@ impl Prices {
     ///
     /// The provider's figure is in `reported` whenever there is one.
     pub fn cost(&self, asked: &Asked<'_>) -> Cost {
-        let reported = asked.usage.reported_usd.as_deref().and_then(money);
-        let own = self.own(asked);
-        let priceable =
-            asked.usage.is_known() || own.as_ref().is_some_and(|own| !own.needs_usage());
-        let bill = match own {
-            _ if !priceable => None,
-            Some(own) => self.own_bill(own, asked),
-            None => self.listed_bill(asked),
-        };
-        let status = match (&bill, reported) {
-            (Some(_), _) => CostStatus::Priced,
-            (None, Some(_)) => CostStatus::Reported,
-            (None, None) if priceable => CostStatus::Unpriced,
-            (None, None) => CostStatus::Unknown,
-        };
-        match bill {
-            Some(Bill { model, catalogue, charges }) => {
+        self.cost_of(std::slice::from_ref(asked))
+    }
+
+    /// What calls cost together, by the rules of [`Prices::cost`]: rounded once, and without an
+    /// amount where one of them has no price. `model` is the first one's entry.
+    pub fn cost_of(&self, calls: &[Asked<'_>]) -> Cost {
+        let priceable: Vec<&Asked<'_>> =
+            calls.iter().filter(|asked| self.is_priceable(asked)).collect();
+        let reported = calls.iter().filter_map(|asked| asked.usage.reported_usd.as_deref());
+        let reported = reported.filter_map(money).reduce(|sum, amount| sum + amount);
+        let bills: Option<Vec<Bill>> = priceable.iter().map(|asked| self.bill(asked)).collect();
+        match bills.and_then(merge) {
+            Some(Bill { found, catalogue, charges, .. }) => {
                 let (amount, lines) = add_up(charges);
                 Cost {
-                    status,
+                    status: CostStatus::Priced,
                     amount: Some(amount),
                     reported,
-                    model: Some(model),
+                    model: Some(found.model),
                     catalogue: Some(catalogue),
                     lines,
                 }
             }
             None => Cost {
-                status,
+                status: match reported {
+                    Some(_) => CostStatus::Reported,
+                    None if priceable.is_empty() => CostStatus::Unknown,
+                    None => CostStatus::Unpriced,
+                },
                 amount: reported,
                 reported,
-                catalogue: priceable.then(|| self.catalogue.clone()),
+                catalogue: (!priceable.is_empty()).then(|| self.catalogue.clone()),
                 ..Cost::default()
             },
         }
     }
 
-    pub(crate) fn calculator(&self) -> &Calculator {
+    /// Whether there is anything to price.
+    fn is_priceable(&self, asked: &Asked<'_>) -> bool {
+        asked.usage.is_known() || self.own(asked).is_some_and(|(own, ..)| !own.needs_usage())
+    }
+
+    /// The charges of a call that is to be priced; `None` without a price for one of them.
+    pub(crate) fn bill(&self, asked: &Asked<'_>) -> Option<Bill> {
+        match self.own(asked) {
+            Some((own, by, name)) => self.own_bill(own, by, name, asked),
+            None => self.listed_bill(asked),
+        }
+    }
+
+    pub(crate) fn list_asked(&self) -> List<'_> {
         match &self.source {
-            Source::Bundled(calculator) => calculator,
-            Source::Loaded(calculator) => calculator,
+            Source::Bundled(calculator) => List::Public(calculator),
+            Source::Loaded(calculator) => List::Public(calculator),
+            Source::Table(table) => List::Table(table),
         }
     }
 
@@ -171,56 +216,68 @@ impl Prices {
         &self.own
     }
 
-    fn new(source: Source, label: &str) -> Self {
+    /// A list without own prices and aliases.
+    pub(crate) fn new(source: Source, label: &str, dated: SystemTime) -> Self {
         Self {
             source,
             catalogue: label.into(),
+            dated,
             own_label: OWN.into(),
             own: Arc::new([]),
             aliases: Arc::default(),
         }
     }
 
-    fn own(&self, asked: &Asked<'_>) -> Option<&Own> {
+    /// The operator's price for a call, and what led to it.
+    pub(crate) fn own<'a>(&self, asked: &Asked<'a>) -> Option<(&Own, By, &'a str)> {
         let upstreams = [asked.upstream, asked.provider];
-        names(asked).find_map(|model| overlay::find(&self.own, upstreams, model))
+        names(asked)
+            .find_map(|(by, model)| Some((overlay::find(&self.own, upstreams, model)?, by, model)))
     }
 
-    fn own_bill(&self, own: &Own, asked: &Asked<'_>) -> Option<Bill> {
+    fn own_bill(&self, own: &Own, by: By, name: &str, asked: &Asked<'_>) -> Option<Bill> {
         let mut charges = token_charges(asked.usage, |charge| own.price(charge))?;
-        charges.extend(own.price(Charge::Requests).map(|price| (Charge::Requests, 1, price)));
+        let fee = own.price(Charge::Requests);
+        charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
         charges.extend(own.price(Charge::GpuTime).map(|price| {
-            let micros = u64::try_from(asked.duration.as_micros()).unwrap_or(u64::MAX);
-            (Charge::GpuTime, micros.saturating_mul(own.gpus()), price)
+            (Charge::GpuTime, micros(asked.duration).saturating_mul(own.gpus()), price)
         }));
-        Some(Bill { model: own.model.clone(), catalogue: self.own_label.clone(), charges })
+        let found = Found {
+            provider: own.upstream().map(str::to_owned),
+            model: own.model.clone(),
+            own: true,
+            by,
+            name: name.to_owned(),
+        };
+        Some(Bill { found, catalogue: self.own_label.clone(), charges, asked_as: None })
     }
 
     fn listed_bill(&self, asked: &Asked<'_>) -> Option<Bill> {
         if asked.price_id == Some("") {
             return None;
         }
-        let direct = names(asked).find_map(|name| self.bill_as(asked.price_id, name, asked));
-        direct.or_else(|| names(asked).find_map(|name| self.alias_bill(name, asked)))
+        let direct = names(asked)
+            .find_map(|(by, name)| self.bill_as(asked.price_id, name, asked, (by, name)));
+        direct.or_else(|| names(asked).find_map(|(_, name)| self.alias_bill(name, asked)))
     }
 
     fn alias_bill(&self, name: &str, asked: &Asked<'_>) -> Option<Bill> {
         let target = self.aliases.get(name)?;
-        self.bill_as(asked.price_id, target, asked).or_else(|| {
+        let how = (By::Alias, name);
+        self.bill_as(asked.price_id, target, asked, how).or_else(|| {
             let (provider, model) = target.split_once('/')?;
-            self.bill_as(Some(provider), model, asked)
+            self.bill_as(Some(provider), model, asked, how)
         })
     }
 
-    fn bill_as(&self, provider: Option<&str>, model: &str, asked: &Asked<'_>) -> Option<Bill> {
-        let quote = Quote {
-            calculator: self.calculator(),
-            provider,
-            model,
-            context: context(asked),
-            at: asked.at,
-            prompt: asked.usage.input_tokens().unwrap_or(0),
-        };
+    fn bill_as(
+        &self,
+        provider: Option<&str>,
+        model: &str,
+        asked: &Asked<'_>,
+        (by, name): (By, &str),
+    ) -> Option<Bill> {
+        let quote = self.quote_for(provider, model, asked);
         let entry = quote.entry()?;
         // Free models are listed without prices, and so are those whose price nobody wrote down.
         let free = entry.model.ends_with(FREE).then_some(0);
@@ -236,9 +293,54 @@ impl Prices {
             let price = quote.price(Charge::Searches);
             charges.extend(price.map(|price| (Charge::Searches, searches, price)));
         }
-        charges.extend(quote.price(Charge::Requests).map(|price| (Charge::Requests, 1, price)));
-        Some(Bill { model: entry.model, catalogue: self.catalogue.clone(), charges })
+        let fee = quote.price(Charge::Requests);
+        charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
+        let found = Found {
+            provider: Some(entry.provider),
+            model: entry.model,
+            own: false,
+            by,
+            name: name.to_owned(),
+        };
+        let asked_as = Some((provider.map(str::to_owned), model.to_owned()));
+        Some(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
     }
+
+    /// The question that a call puts to the list.
+    pub(crate) fn quote_for<'a>(
+        &'a self,
+        provider: Option<&'a str>,
+        model: &'a str,
+        asked: &Asked<'a>,
+    ) -> Quote<'a> {
+        Quote {
+            list: self.list_asked(),
+            provider,
+            model,
+            context: context(asked),
+            at: asked.at,
+            prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
+        }
+    }
+}
+
+/// Bills as one; `None` for none. Charges of the same kind and price are one line.
+fn merge(bills: Vec<Bill>) -> Option<Bill> {
+    let mut bills = bills.into_iter();
+    let mut all = bills.next()?;
+    for (charge, quantity, price) in bills.flat_map(|bill| bill.charges) {
+        let same = all.charges.iter_mut().find(|(c, _, p)| (*c, *p) == (charge, price));
+        match same {
+            Some((_, sum, _)) => *sum = sum.saturating_add(quantity),
+            None => all.charges.push((charge, quantity, price)),
+        }
+    }
+    Some(all)
+}
+
+/// Whole microseconds, as times are written in records.
+fn micros(time: Duration) -> u64 {
+    u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Prices {
@@ -248,9 +350,10 @@ impl fmt::Debug for Prices {
 }
 
 /// The model's names, the most telling first, each once.
-fn names<'a>(asked: &Asked<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+pub(crate) fn names<'a>(asked: &Asked<'a>) -> impl Iterator<Item = (By, &'a str)> + use<'a> {
     let request = asked.request_model.filter(|name| Some(*name) != asked.response_model);
-    asked.response_model.into_iter().chain(request)
+    let answered = asked.response_model.into_iter().map(|name| (By::Answered, name));
+    answered.chain(request.into_iter().map(|name| (By::Requested, name)))
 }
 
 /// What chooses between the prices of one model. `auto` asks the provider to choose, so it says

@@ -26,3 +26,4 @@ mod sse;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use providers::price_id_of;

@@ -82,7 +82,10 @@ pub(crate) struct HealthArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct PricesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<PricesCommand>,
     /// Part of a model's or provider's name
     #[arg(value_name = "MODEL")]
     pub(crate) model: Option<String>,
@@ -92,6 +95,37 @@ pub(crate) struct PricesArgs {
     /// How many models to show at most
     #[arg(long, default_value_t = 20)]
     pub(crate) limit: usize,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum PricesCommand {
+    /// Say line by line how a record's cost comes about
+    Explain(ExplainArgs),
+    /// Take a price list from a file or URL, for this program to use from now on
+    Update(UpdateArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExplainArgs {
+    /// A file of records, one of its lines, or standard input
+    #[arg(value_name = "FILE[:LINE]|-")]
+    pub(crate) records: String,
+    /// Configuration file with prices of your own
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpdateArgs {
+    /// The list, as genai-prices or LiteLLM publish theirs
+    #[arg(long, value_name = "FILE|URL|-")]
+    pub(crate) from: String,
+    /// Where it goes [default: `pricing.file`, else prices.json in `data_dir`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -26,6 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use tidegauge_core::{Dropped, Health, Rejected, Task};
+use tidegauge_measure::Prices;
 use tidegauge_otel::Telemetry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -58,6 +60,8 @@ pub(crate) struct Console {
     pub(crate) page: Arc<tokio::sync::Mutex<()>>,
     /// Whether the proxy takes requests.
     pub(crate) ready: Arc<AtomicBool>,
+    /// The price list in use.
+    pub(crate) prices: Arc<ArcSwap<Prices>>,
 }
 
 /// Listens.
@@ -188,6 +192,8 @@ impl Console {
             by(Dropped::ALL, |why| why.name(), |why| count(health, why))
         };
         let (reloads, reloaded_well) = health.reloads();
+        let (reads, read_well) = health.price_list_reads();
+        let prices = self.prices.load();
         json!({
             "ready": self.ready.load(Ordering::Relaxed),
             "exchanges": {
@@ -220,8 +226,20 @@ impl Console {
             "splices_refused": health.splices_refused(),
             "holds_exceeded": health.holds_exceeded(),
             "reloads": { "count": reloads, "last_was_good": reloaded_well },
+            "prices": {
+                "catalogue": &**prices.catalogue(),
+                "age_days": age_days(&prices),
+                "reads": { "count": reads, "last_was_good": read_well },
+            },
         })
     }
+}
+
+/// How many whole days old a price list is.
+#[expect(clippy::disallowed_methods, reason = "the age of something is asked for now")]
+fn age_days(prices: &Prices) -> u64 {
+    let age = std::time::SystemTime::now().duration_since(prices.dated());
+    age.unwrap_or_default().as_secs() / 86_400
 }
 
 /// Counters by word, those that are not zero.

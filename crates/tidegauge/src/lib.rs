@@ -11,6 +11,7 @@ mod console;
 pub mod demo;
 mod log;
 mod pipeline;
+mod pricelist;
 mod record;
 mod reload;
 mod serve;

@@ -213,10 +213,15 @@ fn record(finished: Finished, prices: &Prices) -> Record {
     let observation =
         observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
     exchange.labels.or(observation.request.labels.clone());
-    // What somebody runs themselves does not cost what a model of that name is sold for.
-    let price_id = provider.and_then(|one| one.price_id().or((!one.public()).then_some("")));
+    let price_id = provider.and_then(price_id);
     let measurement = measure(&exchange, &observation, prices, price_id);
     Record { exchange, observation, measurement }
+}
+
+/// A provider's id in price lists. What somebody runs themselves does not cost what a model of that
+/// name is sold for: it has an empty one.
+pub(crate) fn price_id(provider: &dyn Provider) -> Option<&'static str> {
+    provider.price_id().or((!provider.public()).then_some(""))
 }
 
 #[cfg(test)]

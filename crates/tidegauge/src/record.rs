@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
-use tidegauge_core::{CostStatus, Money, Record};
+use tidegauge_core::{Bucket, CostStatus, Money, Record, Usage};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -26,7 +26,7 @@ pub struct RecordJson<'a> {
     stream: bool,
     request: RequestJson<'a>,
     response: ResponseJson<'a>,
-    usage: UsageJson,
+    usage: UsageJson<'a>,
     cost: CostJson<'a>,
     timing: TimingJson,
     end: &'static str,
@@ -66,6 +66,8 @@ struct RequestJson<'a> {
     /// Failing tool results that the request carries; left out when there are none.
     #[serde(skip_serializing_if = "is_zero")]
     tool_errors: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -83,10 +85,12 @@ struct ResponseJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<u64>,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
-struct UsageJson {
+struct UsageJson<'a> {
     source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u64>,
@@ -98,6 +102,13 @@ struct UsageJson {
     cache_write_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_tokens: Option<u64>,
+    /// What is priced: the kinds of token that were used.
+    #[serde(skip_serializing_if = "no_buckets", serialize_with = "as_buckets")]
+    buckets: &'a Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searches: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -188,6 +199,7 @@ fn request(record: &Record) -> RequestJson<'_> {
         tools: asked.tools,
         messages: asked.messages,
         tool_errors: asked.tool_errors,
+        service_tier: asked.service_tier.as_deref(),
     }
 }
 
@@ -201,6 +213,7 @@ fn response(record: &Record) -> ResponseJson<'_> {
         finish_reasons: &answered.finish_reasons,
         tool_calls: said.then_some(answered.tool_calls),
         bytes: record.exchange.response_bytes,
+        service_tier: answered.service_tier.as_deref(),
     }
 }
 
@@ -212,7 +225,7 @@ fn as_written<S: Serializer>(reasons: &&[String], to: S) -> Result<S::Ok, S::Err
     }))
 }
 
-fn usage(record: &Record) -> UsageJson {
+fn usage(record: &Record) -> UsageJson<'_> {
     let usage = &record.observation.usage;
     UsageJson {
         source: usage.source.name(),
@@ -221,7 +234,25 @@ fn usage(record: &Record) -> UsageJson {
         cache_read_tokens: usage.cache_read_tokens(),
         cache_write_tokens: usage.cache_write_tokens(),
         reasoning_tokens: usage.reasoning,
+        buckets: usage,
+        audio_seconds: usage.audio_seconds,
+        searches: usage.searches,
     }
+}
+
+/// The buckets that hold something, in the order of the documentation.
+fn buckets(usage: &Usage) -> impl Iterator<Item = (&'static str, u64)> {
+    let held =
+        |bucket: Bucket| Some((bucket.name(), usage.get(bucket).filter(|count| *count > 0)?));
+    Bucket::ALL.into_iter().filter_map(held)
+}
+
+fn no_buckets(usage: &&Usage) -> bool {
+    buckets(usage).next().is_none()
+}
+
+fn as_buckets<S: Serializer>(usage: &&Usage, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(buckets(usage))
 }
 
 fn cost(record: &Record) -> CostJson<'_> {
@@ -290,6 +321,25 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+/// The time that [`rfc3339`] writes; `None` for any other form.
+pub(crate) fn from_rfc3339(text: &str) -> Option<SystemTime> {
+    let number = |from: usize, len: usize| text.get(from..from + len)?.parse::<u64>().ok();
+    let marks = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (23, "Z")];
+    if text.len() != 24 || marks.iter().any(|(at, mark)| text.get(*at..*at + 1) != Some(*mark)) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let shifted = year.checked_sub(u64::from(month <= 2))?;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let (era, year_of_era) = (shifted / 400, shifted % 400);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let seconds = days * 86_400 + number(11, 2)? * 3600 + number(14, 2)? * 60 + number(17, 2)?;
+    let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(number(20, 3)?);
+    // What is no date (month 13) is one of another name.
+    (rfc3339(time) == text).then_some(time)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Reads the configuration again, on a signal or when its file changes, and publishes what is good.
+//! Reads the configuration and the price list again, on a signal or when their files change, and
+//! publishes what is good.
 //!
-//! The directory is watched and not the file, because editors and mounted configurations replace
-//! files. A file that is no good changes nothing: its mistakes are logged in the words of `check`.
+//! Directories are watched and not files, because editors and mounted configurations replace files. A
+//! file that is no good changes nothing: its mistakes are logged in the words of `check`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Loaded, Outside, Source, load};
+use crate::pricelist::Place;
 use crate::serve::Reloader;
 
 /// How long a file must lie still before it is read: one replacement is several events.
@@ -23,8 +25,19 @@ pub(crate) struct Reload {
     reloader: Reloader,
     /// What the process was started with: the part that cannot change stays this.
     started: Config,
+    /// What is in use.
+    now: Config,
+    config: Watched,
+    prices: Watched,
+}
+
+/// A file that is read again when it changes.
+struct Watched {
     file: Option<PathBuf>,
     seen: Option<Stamp>,
+    changed: Arc<Notify>,
+    /// Tells `changed` as long as it lives.
+    watcher: Option<RecommendedWatcher>,
 }
 
 /// What tells one state of a file from another without reading it.
@@ -35,41 +48,75 @@ struct Stamp {
     inode: u64,
 }
 
+impl Watched {
+    fn new(file: Option<PathBuf>) -> Self {
+        let seen = file.as_deref().and_then(stamp);
+        Self { file, seen, changed: Arc::default(), watcher: None }
+    }
+
+    fn watch(&mut self) {
+        let changed = Arc::clone(&self.changed);
+        self.watcher = self.file.as_deref().and_then(|file| watch(file, changed));
+    }
+
+    /// Resolves when the file is another than was seen last, and lies still.
+    async fn changed(&self) {
+        loop {
+            self.changed.notified().await;
+            tokio::time::sleep(STILL).await;
+            let now = self.file.as_deref().and_then(stamp);
+            // A file that is gone is about to be replaced.
+            if now.is_some() && now != self.seen {
+                return;
+            }
+        }
+    }
+
+    /// What is there now is about to be read.
+    fn see(&mut self) {
+        self.seen = self.file.as_deref().and_then(stamp);
+    }
+}
+
 impl Reload {
     /// Of a process that was started with `loaded`.
     pub(crate) fn new(source: Source, loaded: &Loaded, reloader: Reloader) -> Self {
-        let seen = loaded.file.as_deref().and_then(stamp);
         let started = loaded.resolved.config.clone();
-        Self { source, reloader, started, file: loaded.file.clone(), seen }
+        let prices = Watched::new(Place::of(&started).map(|place| place.path));
+        let config = Watched::new(loaded.file.clone());
+        Self { source, reloader, now: started.clone(), started, config, prices }
     }
 
-    /// Reloads whenever `asked` says so or the file has changed, until `stop`.
+    /// Reloads whenever `asked` says so or a file has changed, until `stop`.
     pub(crate) async fn run(mut self, asked: Arc<Notify>, stop: CancellationToken) {
-        let changed = Arc::new(Notify::new());
-        let _watcher = self.file.as_deref().and_then(|file| watch(file, Arc::clone(&changed)));
+        self.config.watch();
+        self.prices.watch();
         loop {
-            tokio::select! {
+            let read: fn(Self) -> Self = tokio::select! {
                 () = stop.cancelled() => return,
-                () = asked.notified() => {}
-                () = changed.notified() => {
-                    tokio::time::sleep(STILL).await;
-                    let now = self.file.as_deref().and_then(stamp);
-                    // A file that is gone is about to be replaced.
-                    if now.is_none() || now == self.seen {
-                        continue;
-                    }
-                }
-            }
-            self = match tokio::task::spawn_blocking(move || self.reload()).await {
+                () = asked.notified() => Self::reload,
+                () = self.config.changed() => Self::reload,
+                () = self.prices.changed() => Self::reload_prices,
+            };
+            self = match tokio::task::spawn_blocking(move || read(self)).await {
                 Ok(reload) => reload,
                 Err(_) => return tracing::error!("reloading broke; restart to change anything"),
             };
         }
     }
 
+    /// Reads the price list, and publishes it if it is good.
+    fn reload_prices(mut self) -> Self {
+        self.prices.see();
+        if let Err(error) = self.reloader.publish_prices(&self.now) {
+            tracing::error!("the price list stays as it was: {error}");
+        }
+        self
+    }
+
     /// Reads, and publishes what is good.
     fn reload(mut self) -> Self {
-        self.seen = self.file.as_deref().and_then(stamp);
+        self.config.see();
         match load(&self.source, &Outside::real()) {
             Err(mistakes) => {
                 self.reloader.refuse();
@@ -79,10 +126,24 @@ impl Reload {
             }
             Ok(loaded) => match self.reloader.publish(&loaded.resolved) {
                 Err(error) => tracing::error!("the configuration stays as it was: {error}"),
-                Ok(()) => self.tell(&loaded.resolved.config),
+                Ok(()) => {
+                    self.tell(&loaded.resolved.config);
+                    self.now = loaded.resolved.config;
+                    self.watch_prices();
+                }
             },
         }
         self
+    }
+
+    /// The list has just been read; its file may be another now.
+    fn watch_prices(&mut self) {
+        let file = Place::of(&self.now).map(|place| place.path);
+        if file == self.prices.file {
+            return self.prices.see();
+        }
+        self.prices = Watched::new(file);
+        self.prices.watch();
     }
 
     fn tell(&self, now: &Config) {
@@ -130,7 +191,7 @@ fn watch(file: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
     let watched =
         watcher.as_mut().map(|watcher| watcher.watch(directory, RecursiveMode::NonRecursive));
     if !matches!(watched, Ok(Ok(()))) {
-        tracing::warn!("the configuration file cannot be watched: send SIGHUP to reload it");
+        tracing::warn!(file = %file.display(), "cannot be watched: send SIGHUP to reload it");
         return None;
     }
     watcher.ok()

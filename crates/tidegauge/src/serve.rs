@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Resolved};
 use crate::console;
 use crate::pipeline::Pipeline;
+use crate::pricelist;
 use crate::sinks::{Live, Recorder};
 
 /// How long the record pipeline and each sink may take to finish their queues.
@@ -127,7 +128,8 @@ impl Plane {
 pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Running, StartError> {
     let Resolved { config, exporter, .. } = resolved;
     let Plane { health, telemetry } = plane;
-    let prices = Arc::new(ArcSwap::from_pointee(prices(config)?));
+    let list = pricelist::read_or(config, Prices::bundled, &health);
+    let prices = Arc::new(ArcSwap::from_pointee(over(list, config)?));
     let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
     let live = Arc::new(Live::new(clock));
     let recorder = recorder(config, &health)?;
@@ -159,6 +161,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
             telemetry: Arc::clone(&parts.telemetry),
             page: Arc::default(),
             ready: Arc::clone(&ready),
+            prices: Arc::clone(&prices),
         };
         tasks.spawn(console::serve(listener, page, console.clone()));
     }
@@ -329,10 +332,20 @@ impl Reloader {
     /// When its prices cannot be used; nothing has changed then.
     pub fn publish(&self, resolved: &Resolved) -> Result<(), StartError> {
         let Resolved { config, exporter, .. } = resolved;
-        let prices = prices(config).inspect_err(|_| self.health.reloaded(false))?;
-        self.prices.store(Arc::new(prices));
+        self.publish_prices(config).inspect_err(|_| self.health.reloaded(false))?;
         self.policy.store(Arc::new(config.policy(exporter.sampler)));
         self.health.reloaded(true);
+        Ok(())
+    }
+
+    /// Reads the price list again and publishes it. A file that is no good leaves the list as it was.
+    ///
+    /// # Errors
+    /// When the configuration's own prices cannot be used; nothing has changed then.
+    pub fn publish_prices(&self, config: &Config) -> Result<(), StartError> {
+        let before = || Prices::clone(&self.prices.load());
+        let list = pricelist::read_or(config, before, &self.health);
+        self.prices.store(Arc::new(over(list, config)?));
         Ok(())
     }
 
@@ -342,9 +355,9 @@ impl Reloader {
     }
 }
 
-/// The price list of a configuration.
-pub(crate) fn prices(config: &Config) -> Result<Prices, StartError> {
-    let prices = Prices::bundled().with_aliases(config.aliases.clone());
+/// A list with the configuration's own prices and names over it.
+pub(crate) fn over(list: Prices, config: &Config) -> Result<Prices, StartError> {
+    let prices = list.with_aliases(config.aliases.clone());
     prices.with_overlay(config.prices.clone()).map_err(|_| StartError::Prices)
 }
 

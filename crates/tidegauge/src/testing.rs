@@ -117,6 +117,7 @@ pub(crate) fn record() -> Record {
                 catalogue: Some("2026-10-30".into()),
                 ..Cost::default()
             },
+            batch: Vec::new(),
         },
         observation: Observation {
             request,

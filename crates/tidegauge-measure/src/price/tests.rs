@@ -75,6 +75,8 @@ fn asked<'a>(price_id: Option<&'a str>, model: &'a str, call: &'a Call) -> Asked
         request_model: Some(model),
         response_model: None,
         usage: &call.usage,
+        prompt: None,
+        calls: 1,
         service_tier: call.tier.as_deref(),
         batch: call.batch,
         at: call.at,
@@ -87,6 +89,10 @@ fn nanos(prices: &Prices, id: &str, model: &str, words: &str) -> Option<u64> {
     let cost = prices.cost(&asked(Some(id), model, &call));
     adds_up(&cost);
     cost.amount.map(Money::nanos)
+}
+
+fn read(text: &str) -> Result<Prices, crate::CatalogueError> {
+    Prices::read(text.as_bytes(), "test", UNIX_EPOCH, &|_| None)
 }
 
 fn adds_up(cost: &Cost) {
@@ -412,15 +418,15 @@ fn a_bad_catalogue_is_refused() {
             r#"[{{"id":"p","name":"P","api_pattern":"p","models":[{{"id":"m","match":{{"equals":"m"}},"prices":{{"input_mtok":{price}}}}}]}}]"#
         )
     };
-    let good = Prices::from_json(catalogue("0.5").as_bytes(), "test").unwrap();
+    let good = read(&catalogue("0.5")).unwrap();
     assert_eq!(nanos(&good, "p", "m", "in 3"), Some(1_500));
     assert_eq!(&**good.catalogue(), "test");
     let tiered = r#"{"base":1,"tiers":[{"start":10,"price":-2}]}"#;
     for bad in ["NaN", "-0.1", "1e400", "-1e400", "Infinity", "\"1\"", "null", tiered] {
-        assert!(Prices::from_json(catalogue(bad).as_bytes(), "test").is_err(), "{bad}");
+        assert!(read(&catalogue(bad)).is_err(), "{bad}");
     }
-    for bad in ["", "{}", "[1]", "\u{0}"] {
-        assert!(Prices::from_json(bad.as_bytes(), "test").is_err(), "{bad:?}");
+    for bad in ["", "{}", "[]", "[1]", "\u{0}"] {
+        assert!(read(bad).is_err(), "{bad:?}");
     }
 }
 
@@ -449,12 +455,13 @@ fn every_model_costs_what_the_catalogue_says() {
         (UsageKey::INPUT_IMAGE_TOKENS, 0.0),
     ]);
     let (mut priced, mut unpriced, mut shadowed) = (0, 0, 0);
-    for provider in prices.calculator().providers() {
+    let List::Public(calculator) = prices.list_asked() else { panic!("the bundled list") };
+    for provider in calculator.providers() {
         for model in provider.models() {
             let request = genai_prices::PriceRequest::new(model.id(), &inclusive)
                 .with_provider_id(provider.id())
                 .with_timestamp(at);
-            let Ok(theirs) = prices.calculator().calculate(&request) else {
+            let Ok(theirs) = calculator.calculate(&request) else {
                 shadowed += 1;
                 continue;
             };

@@ -86,7 +86,12 @@ impl Provider for Cohere {
         let limit = number("x-trial-endpoint-call-limit");
         let remaining = number("x-trial-endpoint-call-remaining");
         if limit.is_some() || remaining.is_some() {
-            into.response.rate_limits.push(RateLimit { resource: "requests", limit, remaining });
+            into.response.rate_limits.push(RateLimit {
+                resource: "requests",
+                limit,
+                remaining,
+                reset: None,
+            });
         }
     }
 

@@ -69,7 +69,8 @@ pub(crate) fn read(headers: &HeaderMap, into: &mut Response) {
     into.retry_after = number("retry-after")
         .or_else(|| number("retry-after-ms").map(|milliseconds| milliseconds.div_ceil(1000)));
     for (resource, limit, remaining) in LIMITS {
-        let told = RateLimit { resource, limit: number(limit), remaining: number(remaining) };
+        let told =
+            RateLimit { resource, limit: number(limit), remaining: number(remaining), reset: None };
         let known = into.rate_limits.iter().any(|known| known.resource == *resource);
         if !known && (told.limit.is_some() || told.remaining.is_some()) {
             into.rate_limits.push(told);

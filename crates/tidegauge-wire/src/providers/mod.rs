@@ -8,11 +8,14 @@ mod bedrock;
 mod cohere;
 mod compatible;
 mod gemini;
+mod lists;
 mod ollama;
 mod openai;
 mod plain;
 mod routes;
 mod vertex;
+
+pub use lists::price_id_of;
 
 use crate::provider::Provider;
 

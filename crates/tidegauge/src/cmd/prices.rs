@@ -1,23 +1,46 @@
 //! `tidegauge prices`: what models cost, and where that is from.
 
+mod explain;
+mod fetch;
+mod update;
+
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use tidegauge_core::Charge;
 use tidegauge_measure::{Listed, ListedRate, ListedRates, Prices};
 
-use crate::cli::PricesArgs;
-use crate::config::{Outside, Source, load};
-use crate::serve::prices;
+use crate::cli::{PricesArgs, PricesCommand};
+use crate::config::{Config, Outside, Source, load};
+use crate::pricelist;
+use crate::serve::over;
 
 use super::Exit;
 
 /// Prints a table of the models that match; exit 1 when none does.
-#[expect(clippy::disallowed_methods, reason = "prices are those of today")]
 pub(crate) fn run(args: &PricesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let source = Source { file: args.config.clone(), ..Source::default() };
-    let prices = prices(&load(&source, &Outside::real())?.resolved.config)?;
+    match &args.command {
+        None => list(args, out),
+        Some(PricesCommand::Explain(args)) => explain::run(args, out),
+        Some(PricesCommand::Update(args)) => update::run(args, out),
+    }
+}
+
+/// What a process with that configuration uses. A list that is no good is a mistake here.
+fn configured(file: Option<PathBuf>) -> anyhow::Result<(Config, Prices)> {
+    let source = Source { file, ..Source::default() };
+    let config = load(&source, &Outside::real())?.resolved.config;
+    let list = pricelist::read(&config)?.unwrap_or_else(Prices::bundled);
+    let prices = over(list, &config)?;
+    Ok((config, prices))
+}
+
+#[expect(clippy::disallowed_methods, reason = "prices are those of today")]
+fn list(args: &PricesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let (_, prices) = configured(args.config.clone())?;
     let query = args.model.as_deref().unwrap_or_default();
     let listed = prices.list(query, SystemTime::now(), args.limit);
     writeln!(out, "Price list {}. US dollars.", prices.catalogue())?;
@@ -65,7 +88,7 @@ fn table(listed: &[Listed]) -> Table {
                     &name,
                     served,
                     rate.charge.name(),
-                    per(rate),
+                    per(rate.charge),
                     &rate.usd,
                     &tiers(rate),
                 ]);
@@ -76,8 +99,8 @@ fn table(listed: &[Listed]) -> Table {
     table
 }
 
-fn per(rate: &ListedRate) -> &'static str {
-    match rate.charge.per() {
+fn per(charge: Charge) -> &'static str {
+    match charge.per() {
         1_000_000 => "million",
         1000 => "thousand",
         3_600_000_000 => "hour",

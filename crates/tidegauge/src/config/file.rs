@@ -369,6 +369,11 @@ pub(crate) struct Compat {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pricing {
+    /// A price list in place of the built-in one, as `tidegauge prices update` writes it or as
+    /// genai-prices and LiteLLM publish theirs; read again when it changes. Default: `prices.json` in
+    /// `data_dir`, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// One entry a model. The closest match counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<Price>>,

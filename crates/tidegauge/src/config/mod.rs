@@ -61,6 +61,8 @@ pub struct Config {
     pub prices: Vec<OwnPrice>,
     /// Other names for models of the catalogue.
     pub aliases: BTreeMap<String, String>,
+    /// The price list's file; `None`: the one in `data_dir`, if it is there, else the built-in list.
+    pub price_file: Option<PathBuf>,
     /// Bounds.
     pub limits: Limits,
     /// The program's own log.

@@ -44,11 +44,12 @@ impl Config {
             default_upstream: Some(self.default_upstream.clone()),
             telemetry: Some(telemetry(&self.telemetry)),
             pricing: Some(Pricing {
+                file: self.price_file.as_deref().map(path),
                 models: Some(self.prices.iter().map(pricing::written).collect::<Vec<_>>())
                     .filter(|prices| !prices.is_empty()),
                 aliases: Some(escaped(&self.aliases)).filter(|aliases| !aliases.is_empty()),
             })
-            .filter(|_| !self.prices.is_empty() || !self.aliases.is_empty()),
+            .filter(|pricing| *pricing != Pricing::default()),
             limits: Some(LimitsFile {
                 connections: Some(self.limits.connections),
                 head_bytes: Some(Size(self.limits.head_bytes)),

@@ -192,6 +192,7 @@ impl Resolver<'_> {
                 .telemetry(file.telemetry.clone().unwrap_or_default(), file.data_dir.as_deref()),
             prices: self.prices(file, &upstreams),
             aliases: file.pricing.as_ref().and_then(|p| p.aliases.clone()).unwrap_or_default(),
+            price_file: file.pricing.as_ref().and_then(|pricing| pricing.file.clone()),
             limits: self.limits(&file.limits.clone().unwrap_or_default()),
             log: self.log(file.log.clone().unwrap_or_default()),
             record_file: file.record_file.clone(),

@@ -28,6 +28,7 @@ fn console(token: bool) -> Router {
         telemetry,
         page: Arc::default(),
         ready: Arc::new(AtomicBool::new(true)),
+        prices: Arc::new(ArcSwap::from_pointee(Prices::bundled())),
     }))
 }
 

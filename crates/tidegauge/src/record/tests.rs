@@ -35,7 +35,34 @@ fn times_are_utc_with_milliseconds() {
         (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
     ];
     for (ms, expected) in table {
-        assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_millis(ms)), expected);
+        let time = UNIX_EPOCH + Duration::from_millis(ms);
+        assert_eq!(rfc3339(time), expected);
+        assert_eq!(from_rfc3339(expected), Some(time));
+    }
+    for odd in [
+        "",
+        "2026-11-22",
+        "2026-13-22T05:27:50.049Z",
+        "2026-02-30T05:27:50.049Z",
+        "2026-11-22T24:00:00.000Z",
+        "2026-11-22T05:27:50.049+",
+        "1969-12-31T23:59:59.999Z",
+        "2026-11-22T05:27:5\u{e9}049Z",
+    ] {
+        assert_eq!(from_rfc3339(odd), None, "{odd}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_time_is_read_as_it_is_written(ms in 0_u64..253_402_300_799_999) {
+        let time = UNIX_EPOCH + Duration::from_millis(ms);
+        proptest::prop_assert_eq!(from_rfc3339(&rfc3339(time)), Some(time));
+    }
+
+    #[test]
+    fn any_text_is_a_time_or_not(text in "\\PC{0,30}") {
+        let _ = from_rfc3339(&text);
     }
 }
 

@@ -158,7 +158,7 @@ fn is_type(text: &str) -> bool {
 /// Every leaf by its path.
 fn fields(value: &Value, path: &str, tell: &mut dyn FnMut(&str)) {
     match value {
-        Value::Object(members) if path != "tags" => {
+        Value::Object(members) if path != "tags" && !path.ends_with("buckets") => {
             for (name, value) in members {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 fields(value, &path, tell);

@@ -8,7 +8,8 @@ fn run_with(model: &str) -> (Exit, String) {
     let config = dir.path().join("c.yaml");
     let own = "pricing: {models: [{model: my-model, per_million: {input: 0.30, output: 1.20}}]}";
     std::fs::write(&config, own).unwrap();
-    let args = PricesArgs { model: Some(model.to_owned()), config: Some(config), limit: 5 };
+    let args =
+        PricesArgs { command: None, model: Some(model.to_owned()), config: Some(config), limit: 5 };
     let exit = run(&args, &mut out).unwrap();
     (exit, String::from_utf8(out).unwrap())
 }

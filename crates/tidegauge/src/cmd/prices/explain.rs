@@ -1,0 +1,412 @@
+//! `tidegauge prices explain`: a record's cost line by line, from the record itself and the price list
+//! in use.
+//!
+//! Records are read leniently: what is missing is unknown, and what cannot be exact is said.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde_json::Value;
+use tidegauge_core::{Bucket, Charge, CostLine, Money, Usage};
+use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
+use tidegauge_wire::{PROVIDERS, provider};
+
+use crate::cli::ExplainArgs;
+use crate::config::Config;
+use crate::pipeline::price_id;
+use crate::record::from_rfc3339;
+
+use super::super::Exit;
+use super::{configured, per};
+
+/// The longest line that is read, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// Prints how each cost comes about; exit 1 when one with this price list comes out as another than
+/// the record says, or there is no such record.
+pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let (config, prices) = configured(args.config.clone())?;
+    let (path, wanted) = place(&args.records);
+    let mut reader: Box<dyn BufRead> = match path {
+        "-" => Box::new(BufReader::new(io::stdin())),
+        path => {
+            let file = File::open(path).with_context(|| format!("cannot open {path}"))?;
+            Box::new(BufReader::new(file))
+        }
+    };
+    let (mut number, mut found, mut same) = (0, false, true);
+    while let Some(line) = next_line(&mut *reader)? {
+        number += 1;
+        let skip = wanted.is_some_and(|wanted| wanted != number) || line.trim_ascii().is_empty();
+        if skip {
+            continue;
+        }
+        let Ok(record @ Value::Object(_)) = serde_json::from_slice(&line) else {
+            bail!("{path}:{number} is no record");
+        };
+        if found {
+            writeln!(out)?;
+        }
+        found = true;
+        same &= explain(&record, &config, &prices, out)?;
+        if wanted.is_some() {
+            break;
+        }
+    }
+    if !found {
+        bail!("{} has no such record", args.records);
+    }
+    Ok(if same { Exit::Well } else { Exit::Bad })
+}
+
+/// The file and the line in it; a file whose name ends like that comes first.
+fn place(text: &str) -> (&str, Option<u64>) {
+    let split = text.rsplit_once(':').filter(|_| !Path::new(text).exists());
+    match split.and_then(|(path, line)| Some((path, line.parse().ok()?))) {
+        Some((path, line)) => (path, Some(line)),
+        None => (text, None),
+    }
+}
+
+fn next_line(reader: &mut dyn BufRead) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    reader.take(LONGEST + 1).read_until(b'\n', &mut line).context("cannot read on")?;
+    if line.len() as u64 > LONGEST {
+        bail!("a line is longer than {} MiB", LONGEST >> 20);
+    }
+    Ok(Some(line).filter(|line| !line.is_empty()))
+}
+
+/// One record; whether it costs what it says, as far as that can be told.
+fn explain(
+    record: &Value,
+    config: &Config,
+    prices: &Prices,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
+    let call = Call::of(record, config);
+    let model = call.response_model.or(call.request_model).unwrap_or("no model");
+    let told = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or("-");
+    let (id, time, upstream) = (told("id"), told("time"), told("upstream"));
+    writeln!(out, "{id}  {time}  {upstream}  {}  {model}", told("operation"))?;
+    if let Some(batch) = record.get("batch") {
+        return explain_batch(batch, record, out);
+    }
+    let breakdown = prices.break_down(&call.asked());
+    for line in circumstances(&call, &breakdown, prices) {
+        writeln!(out, "  {line}")?;
+    }
+    if let Some(amount) = breakdown.cost.amount.filter(|_| breakdown.found.is_some()) {
+        writeln!(out, "{}", bill(&breakdown.cost.lines, &breakdown.why, amount))?;
+    }
+    let (line, same) = verdict(record, &call, &breakdown);
+    writeln!(out, "  {line}")?;
+    Ok(same)
+}
+
+/// What a record tells of a call.
+struct Call<'a> {
+    upstream: &'a str,
+    provider: &'a str,
+    price_id: Option<&'static str>,
+    request_model: Option<&'a str>,
+    response_model: Option<&'a str>,
+    usage: Usage,
+    prompt: Option<u64>,
+    tier: Option<&'a str>,
+    at: SystemTime,
+    duration: Duration,
+    /// The record names its buckets; one of an older version has only sums.
+    exact: bool,
+}
+
+impl<'a> Call<'a> {
+    fn of(record: &'a Value, config: &Config) -> Self {
+        let text = |path: &str| record.pointer(path).and_then(Value::as_str);
+        let upstream = text("/upstream").unwrap_or_default();
+        let telemetry = text("/provider").unwrap_or_default();
+        let configured = config.upstreams.iter().find(|one| one.name == upstream);
+        let known = configured
+            .and_then(|one| provider(one.provider))
+            .or_else(|| PROVIDERS.iter().copied().find(|one| one.provider() == telemetry));
+        let usage = record.get("usage").unwrap_or(&Value::Null);
+        let millis = record.pointer("/timing/duration_ms").and_then(Value::as_f64);
+        Self {
+            upstream,
+            provider: telemetry,
+            price_id: known.and_then(price_id),
+            request_model: text("/request/model"),
+            response_model: text("/response/model"),
+            exact: usage.get("buckets").is_some()
+                || ["input_tokens", "output_tokens"]
+                    .iter()
+                    .all(|sum| tokens(usage, sum).is_none_or(|sum| sum == 0)),
+            usage: read_usage(usage, text("/cost/reported_usd")),
+            prompt: tokens(usage, "input_tokens"),
+            tier: text("/response/service_tier").or(text("/request/service_tier")),
+            at: text("/time").and_then(from_rfc3339).unwrap_or(UNIX_EPOCH),
+            duration: Duration::try_from_secs_f64(millis.unwrap_or(0.0) / 1000.0)
+                .unwrap_or_default(),
+        }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            upstream: self.upstream,
+            provider: self.provider,
+            price_id: self.price_id,
+            request_model: self.request_model,
+            response_model: self.response_model,
+            usage: &self.usage,
+            prompt: self.prompt,
+            calls: 1,
+            service_tier: self.tier,
+            batch: self.tier == Some("batch"),
+            at: self.at,
+            duration: self.duration,
+        }
+    }
+}
+
+fn tokens(usage: &Value, name: &str) -> Option<u64> {
+    usage.get(name).and_then(Value::as_u64)
+}
+
+/// The buckets that a record names, else those that its sums leave.
+fn read_usage(told: &Value, reported: Option<&str>) -> Usage {
+    let mut usage = Usage {
+        audio_seconds: told.get("audio_seconds").and_then(Value::as_f64),
+        searches: tokens(told, "searches"),
+        reported_usd: reported.map(str::to_owned),
+        ..Usage::default()
+    };
+    let (input, output) = (tokens(told, "input_tokens"), tokens(told, "output_tokens"));
+    if let Some(buckets) = told.get("buckets") {
+        let count = |bucket: Bucket| tokens(buckets, bucket.name());
+        usage.input = count(Bucket::Input);
+        usage.cache_read = count(Bucket::CacheRead);
+        usage.cache_read_audio = count(Bucket::CacheReadAudio);
+        usage.cache_write_5m = count(Bucket::CacheWrite5m);
+        usage.cache_write_1h = count(Bucket::CacheWrite1h);
+        usage.input_audio = count(Bucket::InputAudio);
+        usage.input_image = count(Bucket::InputImage);
+        usage.output = count(Bucket::Output);
+        usage.reasoning = count(Bucket::Reasoning);
+        usage.output_audio = count(Bucket::OutputAudio);
+        usage.output_image = count(Bucket::OutputImage);
+    } else {
+        usage.cache_read = tokens(told, "cache_read_tokens");
+        usage.cache_write_5m = tokens(told, "cache_write_tokens");
+        usage.reasoning = tokens(told, "reasoning_tokens");
+        let cached =
+            usage.cache_read.unwrap_or(0).saturating_add(usage.cache_write_5m.unwrap_or(0));
+        usage.input = input.map(|input| input.saturating_sub(cached));
+        usage.output = output.map(|output| output.saturating_sub(usage.reasoning.unwrap_or(0)));
+    }
+    // Nothing used is known all the same.
+    usage.input = usage.input.or(input.filter(|input| *input == 0));
+    usage.output = usage.output.or(output.filter(|output| *output == 0));
+    usage
+}
+
+/// The entry, the list and what chose between its prices, a line each.
+fn circumstances(call: &Call<'_>, breakdown: &Breakdown, prices: &Prices) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(found) = &breakdown.found {
+        lines.push(format!("entry       {}", entry(found)));
+    }
+    let listed = breakdown.found.as_ref().is_some_and(|found| !found.own);
+    let catalogue = breakdown.cost.catalogue.as_deref().unwrap_or(prices.catalogue());
+    lines.push(format!("price list  {catalogue}"));
+    if listed {
+        lines.push(format!("prompt      {} tokens", breakdown.prompt));
+        lines.push(format!("served as   {}", call.tier.unwrap_or("standard")));
+    }
+    if !call.exact {
+        let note = "the record has no buckets: written caches count as 5 minutes, audio as text";
+        lines.push(format!("note        {note}"));
+    }
+    lines
+}
+
+fn entry(found: &Found) -> String {
+    let own = if found.own { " (own)" } else { "" };
+    let provider = found.provider.as_deref().map_or(String::new(), |name| format!("{name}/"));
+    let by = match found.by {
+        By::Answered => "the model that answered",
+        By::Requested => "the model asked for",
+        By::Alias => "the alias of",
+    };
+    format!("{provider}{}{own}, found by {by}, `{}`", found.model, found.name)
+}
+
+/// The lines with their sum, dollars to the last place.
+fn bill(lines: &[CostLine], why: &[Why], amount: Money) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_header(["charge", "quantity", "USD", "per", "makes USD", ""]);
+    for column in [1, 2, 4] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let nothing = Why::default();
+    for (index, line) in lines.iter().enumerate() {
+        let reason = reason(why.get(index).unwrap_or(&nothing));
+        table.add_row([
+            line.charge.name(),
+            &quantity(line),
+            &line.usd,
+            per(line.charge),
+            &nine(line.amount),
+            &reason,
+        ]);
+    }
+    table.add_row(["total", "", "", "", &nine(amount), ""]);
+    table
+}
+
+/// How many there are, in a unit that people read: times in seconds, all else as counted.
+fn quantity(line: &CostLine) -> String {
+    match line.charge {
+        Charge::AudioTime | Charge::GpuTime => {
+            format!("{}.{:06} s", line.quantity / 1_000_000, line.quantity % 1_000_000)
+        }
+        Charge::Tokens(_) | Charge::Searches | Charge::Requests => line.quantity.to_string(),
+    }
+}
+
+/// Dollars with all nine places, so that columns add up by eye.
+fn nine(amount: Money) -> String {
+    format!("{}.{:09}", amount.nanos() / 1_000_000_000, amount.nanos() % 1_000_000_000)
+}
+
+fn reason(why: &Why) -> String {
+    let mut reasons = Vec::new();
+    if let Some(like) = why.like {
+        reasons.push(format!("priced as {}", like.name()));
+    }
+    if let Some(above) = why.above {
+        let short = why.short_usd.as_deref().map(|usd| format!(", {usd} up to there"));
+        reasons.push(format!("prompt above {above}{}", short.unwrap_or_default()));
+    }
+    if let Some(usd) = &why.standard_usd {
+        let factor = why.factor.as_deref().map(|factor| format!("{factor} x "));
+        reasons.push(format!("{}standard {usd}", factor.unwrap_or_default()));
+    }
+    reasons.join("; ")
+}
+
+/// What the record says beside that, and whether the two agree where they should.
+fn verdict(record: &Value, call: &Call<'_>, breakdown: &Breakdown) -> (String, bool) {
+    let told = |path: &str| record.pointer(path).and_then(Value::as_str);
+    let status = told("/cost/status").unwrap_or("unknown");
+    let computed = breakdown.cost.amount.map(|amount| amount.to_string());
+    let (theirs, ours) = (told("/cost/catalogue"), breakdown.cost.catalogue.as_deref());
+    match (status, told("/cost/usd"), computed) {
+        ("priced", Some(recorded), Some(computed)) if recorded == computed => {
+            (format!("The record says {recorded}: the same."), true)
+        }
+        ("priced", Some(recorded), computed) if theirs != ours => {
+            let here = computed.map_or("no price".to_owned(), |usd| usd);
+            let list = theirs.unwrap_or("an unnamed list");
+            (
+                format!("The record says {recorded}, by another list ({list}); here it is {here}."),
+                true,
+            )
+        }
+        ("priced", Some(recorded), _) if !call.exact => {
+            (format!("The record says {recorded}; its buckets would tell why."), true)
+        }
+        ("priced", Some(recorded), _) => (
+            format!(
+                "The record says {recorded}: not the same. Own prices and aliases are those of the configuration now."
+            ),
+            false,
+        ),
+        ("reported", Some(recorded), _) => {
+            (format!("The provider says {recorded}; {}", no_price(breakdown)), true)
+        }
+        ("unpriced", ..) => (format!("The record is unpriced; {}", no_price(breakdown)), true),
+        _ => (
+            "The record has nothing to price: no usage, no model call, or it failed.".to_owned(),
+            true,
+        ),
+    }
+}
+
+fn no_price(breakdown: &Breakdown) -> String {
+    let quoted =
+        |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+    if breakdown.found.is_some() {
+        return "this list has a price for it.".to_owned();
+    }
+    if !breakdown.lacks.is_empty() {
+        let lacks = breakdown.lacks.iter().map(|charge| charge.name()).collect();
+        return format!("its entry has no price for {}.", quoted(lacks).join(", "));
+    }
+    if breakdown.tried.is_empty() {
+        return "the list is not asked for what runs at home: set `pricing.models`.".to_owned();
+    }
+    let tried = breakdown.tried.iter().map(String::as_str).collect();
+    format!("no entry is named {}.", quoted(tried).join(" or "))
+}
+
+/// Results of a batch carry their own lines: prices depend on the length of each prompt, which is not
+/// in the record.
+fn explain_batch(batch: &Value, record: &Value, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let told = |at: &Value, name: &str| at.get(name).and_then(Value::as_str).map(str::to_owned);
+    let models = batch.get("models").and_then(Value::as_array);
+    let (mut sum, mut whole) = (Money::ZERO, true);
+    for model in models.into_iter().flatten() {
+        let name = told(model, "model").unwrap_or_else(|| "no model".to_owned());
+        let calls = model.get("calls").and_then(Value::as_u64).unwrap_or(0);
+        let catalogue = told(model, "catalogue").unwrap_or_else(|| "no price list".to_owned());
+        writeln!(out, "  {calls} calls to {name}, by {catalogue}, as recorded")?;
+        let lines: Vec<CostLine> = model
+            .get("lines")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(recorded_line)
+            .collect();
+        let amount: Money = lines.iter().map(|line| line.amount).sum();
+        whole &= told(model, "status").as_deref() == Some("priced");
+        sum += amount;
+        if !lines.is_empty() {
+            writeln!(out, "{}", bill(&lines, &[], amount))?;
+        }
+    }
+    let recorded = record.pointer("/cost/usd").and_then(Value::as_str);
+    let same = !whole || recorded == Some(&sum.to_string());
+    let recorded = recorded.unwrap_or("no amount");
+    let verdict = match (whole, same) {
+        (true, true) => "the same",
+        (false, _) => "a model has no price",
+        (true, false) => "not the same",
+    };
+    writeln!(out, "  The record says {recorded}: {verdict}.")?;
+    Ok(same)
+}
+
+/// A line as records write it.
+fn recorded_line(line: &Value) -> Option<CostLine> {
+    let text = |name: &str| line.get(name).and_then(Value::as_str);
+    let fees = [Charge::Searches, Charge::Requests, Charge::AudioTime, Charge::GpuTime];
+    let mut charges = Bucket::ALL.into_iter().map(Charge::Tokens).chain(fees);
+    let name = text("charge")?;
+    Some(CostLine {
+        charge: charges.find(|charge| charge.name() == name)?,
+        quantity: line.get("quantity").and_then(Value::as_u64)?,
+        usd: text("usd")?.to_owned(),
+        amount: Money::from_nanos(line.get("nanos").and_then(Value::as_u64)?),
+    })
+}
+
+#[cfg(test)]
+mod tests;
