@@ -210,9 +210,9 @@ impl Worker {
 /// and measures.
 fn record(finished: Finished, prices: &Prices) -> Record {
     let Finished { observer, provider, mut exchange } = finished;
-    let observation =
+    let mut observation =
         observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
-    exchange.labels.or(observation.request.labels.clone());
+    exchange.labels.or(std::mem::take(&mut observation.request.labels));
     let price_id = provider.and_then(price_id);
     let measurement = measure(&exchange, &observation, prices, price_id);
     Record { exchange, observation, measurement }
