@@ -7,6 +7,7 @@
 //! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
+mod books;
 mod dialect;
 mod exchange;
 mod health;
@@ -19,6 +20,7 @@ mod sink;
 mod trace;
 mod usage;
 
+pub use books::Books;
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
