@@ -1,13 +1,13 @@
 //! What this process knows about itself, as metrics that are read when the sums are.
 //!
-//! Among them the books of the spans: created + recovered = acked + dropped + queued in
-//! memory and on disk.
+//! Among them the books of the spans, for each exporter: created + recovered = acked + dropped +
+//! queued in memory and on disk.
 
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter as Instruments;
-use tidegauge_core::{Dropped, Health, Rejected, Task};
+use tidegauge_core::{Books, Dropped, Health, Rejected, Task};
 
 use super::sample::text;
 use crate::cardinality::Cardinality;
@@ -22,9 +22,6 @@ type Amount = fn(&Health) -> i64;
 const TOTALS: &[(Metric, Total)] = &[
     (name::REQUESTS_ACCEPTED, Health::accepted),
     (name::RECORDS, Health::records),
-    (name::SPANS_CREATED, Health::spans),
-    (name::SPANS_ACKED, Health::spans_acked),
-    (name::SPANS_RECOVERED, Health::spans_recovered),
     (name::CLIENT_DISCONNECTS, Health::disconnects),
     (name::OBSERVATIONS_PARTIAL, Health::partial),
     (name::UNPRICED, Health::unpriced),
@@ -34,21 +31,32 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::RELOADS, |health| health.reloads().0),
 ];
 
-const AMOUNTS: &[(Metric, Amount)] = &[
-    (name::SPANS_QUEUED, Health::spans_queued),
-    (name::SPANS_QUEUED_DISK, Health::spans_queued_disk),
-    (name::STREAMS_ACTIVE, Health::streams),
-    (name::CONNECTIONS_ACTIVE, Health::connections),
+const AMOUNTS: &[(Metric, Amount)] =
+    &[(name::STREAMS_ACTIVE, Health::streams), (name::CONNECTIONS_ACTIVE, Health::connections)];
+
+/// Counts of an exporter's books.
+type Booked = fn(&Books) -> u64;
+/// Amounts of an exporter's books.
+type Waiting = fn(&Books) -> i64;
+
+const BOOKED: &[(Metric, Booked)] = &[
+    (name::SPANS_CREATED, Books::spans),
+    (name::SPANS_ACKED, Books::spans_acked),
+    (name::SPANS_RECOVERED, Books::spans_recovered),
 ];
 
-/// Counts of [`Health`] by the reason of a loss.
-type Loss = fn(&Health, Dropped) -> u64;
+const WAITING: &[(Metric, Waiting)] = &[
+    (name::SPANS_QUEUED, Books::spans_queued),
+    (name::SPANS_QUEUED_DISK, Books::spans_queued_disk),
+];
+
+/// Counts of an exporter's books by the reason of a loss.
+type Loss = fn(&Books, Dropped) -> u64;
 
 const DROPS: &[(Metric, Loss)] = &[
-    (name::SPANS_DROPPED, Health::spans_dropped),
-    (name::POINTS_DROPPED, Health::points_dropped),
-    (name::LOGS_DROPPED, Health::logs_dropped),
-    (name::RECORDS_LOST, Health::records_lost),
+    (name::SPANS_DROPPED, Books::spans_dropped),
+    (name::POINTS_DROPPED, Books::points_dropped),
+    (name::LOGS_DROPPED, Books::logs_dropped),
 ];
 
 /// Everything this process knows about itself, read when the sums are.
@@ -57,14 +65,13 @@ pub(super) fn observe(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Car
         let health = Arc::clone(health);
         observe_total(meter, metric, move |tell| tell(read(&health), &[]));
     }
-    for (metric, read) in DROPS {
-        let health = Arc::clone(health);
-        observe_total(meter, metric, move |tell| {
-            for reason in Dropped::ALL {
-                tell(read(&health, *reason), &[text(name::REASON, reason.name())]);
-            }
-        });
-    }
+    observe_books(meter, health);
+    let lost = Arc::clone(health);
+    observe_total(meter, &name::RECORDS_LOST, move |tell| {
+        for reason in Dropped::ALL {
+            tell(lost.records_lost(*reason), &[text(name::REASON, reason.name())]);
+        }
+    });
     let rejected = Arc::clone(health);
     observe_total(meter, &name::REQUESTS_REJECTED, move |tell| {
         for reason in Rejected::ALL {
@@ -94,6 +101,46 @@ pub(super) fn observe(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Car
         .with_description(name::RELOAD_OK.about)
         .with_callback(move |observer| observer.observe(u64::from(reload.reloads().1), &[]))
         .build();
+}
+
+/// The books of every exporter; none where nothing is exported.
+fn observe_books(meter: &Instruments, health: &Arc<Health>) {
+    for (metric, read) in BOOKED {
+        let health = Arc::clone(health);
+        observe_total(meter, metric, move |tell| {
+            for books in health.exporters() {
+                tell(read(&books), &[exporter(&books)]);
+            }
+        });
+    }
+    for (metric, read) in DROPS {
+        let health = Arc::clone(health);
+        observe_total(meter, metric, move |tell| {
+            for books in health.exporters() {
+                for reason in Dropped::ALL {
+                    let set = [exporter(&books), text(name::REASON, reason.name())];
+                    tell(read(&books, *reason), &set);
+                }
+            }
+        });
+    }
+    for (metric, read) in WAITING {
+        let health = Arc::clone(health);
+        meter
+            .i64_observable_up_down_counter(metric.name)
+            .with_unit(metric.unit)
+            .with_description(metric.about)
+            .with_callback(move |observer| {
+                for books in health.exporters() {
+                    observer.observe(read(&books), &[exporter(&books)]);
+                }
+            })
+            .build();
+    }
+}
+
+fn exporter(books: &Books) -> KeyValue {
+    KeyValue::new(name::EXPORTER, books.exporter().to_owned())
 }
 
 fn observe_total(

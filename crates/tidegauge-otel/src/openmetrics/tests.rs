@@ -25,8 +25,8 @@ fn page() -> String {
     let options = MetricOptions::default();
     let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
     let meter = meter(&options, &health, &bound);
-    health.spans_made(7);
-    health.span_dropped(Dropped::QueueFull, 3);
+    health.books("one").spans_made(7);
+    health.books("one").span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
     for (_, mut record) in records::all() {
         record.exchange.labels.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());

@@ -22,6 +22,7 @@ use crate::{event, points, span};
 fn output(records: &[Record], histograms: Histograms) -> Output {
     let options = MetricOptions::default();
     let (health, bound) = (Arc::new(Health::default()), Arc::new(Cardinality::new(200)));
+    health.books("default");
     let meter = Meter::new(
         histograms,
         Temporality::Cumulative,
