@@ -74,6 +74,18 @@ words! {
 }
 
 words! {
+    /// Why what was said in an exchange was not kept although it was to be.
+    Withheld {
+        /// It could not be redacted.
+        Redaction "redaction",
+        /// Redacting it panicked.
+        Panic "panic",
+        /// Too much of it waited already.
+        Memory "memory",
+    }
+}
+
+words! {
     /// Code whose panic costs one record at most.
     Task {
         /// An observer on the data plane.
@@ -105,6 +117,7 @@ pub struct Health {
     exporters: RwLock<Vec<Arc<Books>>>,
     lines_dropped: [AtomicU64; Dropped::ALL.len()],
     panics: [AtomicU64; Task::ALL.len()],
+    content_withheld: [AtomicU64; Withheld::ALL.len()],
     disconnects: AtomicU64,
     partial: AtomicU64,
     unpriced: AtomicU64,
@@ -190,6 +203,8 @@ counters_by! {
     line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.
     panicked, panics => panics by Task;
+    /// What was said in an exchange was to be captured and was dropped.
+    content_dropped, contents_dropped => content_withheld by Withheld;
 }
 
 gauges! {

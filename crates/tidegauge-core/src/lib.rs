@@ -8,6 +8,7 @@
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
 mod books;
+mod content;
 mod dialect;
 mod exchange;
 mod health;
@@ -21,11 +22,14 @@ mod trace;
 mod usage;
 
 pub use books::Books;
+pub use content::{
+    Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
+};
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
 };
-pub use health::{Dropped, Health, Rejected, Task};
+pub use health::{Dropped, Health, Rejected, Task, Withheld};
 pub use measurement::{Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
     Observation, OutputType, ProviderError, RateLimit, Request, Response, StreamTimes,
