@@ -7,6 +7,8 @@
 //! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
+mod books;
+mod content;
 mod dialect;
 mod exchange;
 mod health;
@@ -19,11 +21,15 @@ mod sink;
 mod trace;
 mod usage;
 
+pub use books::Books;
+pub use content::{
+    Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
+};
 pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
 };
-pub use health::{Dropped, Health, Rejected, Task};
+pub use health::{Dropped, Health, Rejected, Task, Withheld};
 pub use measurement::{BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
     Batch, BatchCalls, Observation, OutputType, ProviderError, RateLimit, Request, Reset, Response,

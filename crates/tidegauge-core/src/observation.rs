@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use crate::{Labels, Outcome, Usage};
+use crate::{Content, Labels, Outcome, Usage};
 
 /// The form of output a request asks for (`gen_ai.output.type`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -21,6 +21,9 @@ pub enum OutputType {
 }
 
 impl OutputType {
+    /// Every form.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Image, Self::Speech];
+
     /// The word of the convention.
     pub fn name(self) -> &'static str {
         match self {
@@ -229,4 +232,7 @@ pub struct Observation {
     pub outcome: Outcome,
     /// Something was too large, too deep or not decodable, so parts were not read.
     pub partial: bool,
+    /// What was said, word by word. `None` unless its capture was permitted, and then as far as it
+    /// was: whoever puts it here has taken out what must not be kept.
+    pub content: Option<Box<Content>>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::Dialect;
+use crate::{Capture, Dialect};
 
 /// Whether usage is asked for on streams whose client did not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +109,8 @@ pub struct Upstream {
     pub ca: Option<Arc<[u8]>>,
     /// PEM certificate chain and key shown to the upstream.
     pub client_identity: Option<Arc<[u8]>>,
+    /// How much of what is said may be kept. A request may ask for less, never for more.
+    pub capture: Capture,
 }
 
 impl fmt::Debug for Upstream {

@@ -52,6 +52,7 @@ pub(crate) fn exchange(upstream: &str) -> Exchange {
             propagate: Propagate::None,
             ca: None,
             client_identity: None,
+            capture: tidegauge_core::Capture::Off,
         }),
         operation: Operation::Chat,
         route: Cow::Borrowed("/v1/chat/completions"),

@@ -109,6 +109,7 @@ names! {
     DOMAIN = "tidegauge.error.domain";
     END = "tidegauge.end";
     EXCHANGE_ID = "tidegauge.exchange.id";
+    EXPORTER = "tidegauge.exporter";
     OPERATION = "tidegauge.operation";
     OVERHEAD_ACCEPT = "tidegauge.overhead.accept";
     OVERHEAD_ADMISSION = "tidegauge.overhead.admission";

@@ -28,6 +28,7 @@ pub(crate) fn upstream() -> Arc<Upstream> {
         propagate: Propagate::None,
         ca: None,
         client_identity: None,
+        capture: tidegauge_core::Capture::Off,
     })
 }
 

@@ -68,6 +68,7 @@ fn upstream(dialect: &'static Known, host: &str) -> Arc<Upstream> {
         propagate: Propagate::None,
         ca: None,
         client_identity: None,
+        capture: tidegauge_core::Capture::Off,
     })
 }
 

@@ -184,6 +184,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("tidegauge.error.category", &[SERVER, CALL, EVENT, METRIC]),
     ("tidegauge.error.domain", &[SERVER, CALL, EVENT, METRIC]),
     ("tidegauge.exchange.id", &[SERVER, CALL, EVENT]),
+    ("tidegauge.exporter", &[METRIC]),
     ("tidegauge.log.target", &[LOG]),
     ("tidegauge.observation.partial", &[CALL]),
     ("tidegauge.operation", &[SERVER, METRIC]),

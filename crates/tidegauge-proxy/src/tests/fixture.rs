@@ -186,6 +186,7 @@ pub(crate) fn upstream(addr: SocketAddr) -> Upstream {
         propagate: Propagate::None,
         ca: None,
         client_identity: None,
+        capture: tidegauge_core::Capture::Off,
     }
 }
 

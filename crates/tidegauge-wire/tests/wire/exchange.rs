@@ -139,5 +139,6 @@ fn upstream(dialect: &'static dyn Dialect) -> Upstream {
         propagate: Propagate::None,
         ca: None,
         client_identity: None,
+        capture: tidegauge_core::Capture::Off,
     }
 }

@@ -4,6 +4,7 @@
 //! `resolve` gives them meaning and defaults, `print` writes the result so that it can be read
 //! again. Nothing here opens a socket.
 
+mod exporters;
 mod file;
 mod load;
 mod mistake;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use tidegauge_core::Trust;
 use tidegauge_measure::OwnPrice;
 
-pub use file::{CompressionWord, HistogramsWord, ProtocolWord};
+pub use file::{CompressionWord, HistogramsWord, PresetWord, ProtocolWord, SignalWord};
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
 pub use outside::{LARGEST, Outside};
@@ -147,6 +148,23 @@ pub struct Telemetry {
     /// Whether spans carry `gen_ai.usage.cost`.
     pub usage_cost: bool,
     /// Where what a receiver does not take is kept; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+    /// Further receivers.
+    pub exporters: Vec<Exporter>,
+}
+
+/// One further receiver.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Exporter {
+    /// Its name; no two are alike, and none is `default`.
+    pub name: String,
+    /// What is known about it.
+    pub preset: PresetWord,
+    /// What is sent to it; `None`: what the preset takes.
+    pub signals: Option<Vec<SignalWord>>,
+    /// Where it is and how it is spoken to; the endpoint is always there.
+    pub otlp: Otlp,
+    /// Where what it does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
 }
 

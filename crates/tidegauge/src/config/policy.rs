@@ -57,5 +57,6 @@ fn published(upstream: &upstream::Upstream) -> Option<Arc<Upstream>> {
         propagate: upstream.propagate,
         ca: upstream.tls.ca.as_ref().map(|(_, pem)| Arc::clone(pem)),
         client_identity: identity,
+        capture: tidegauge_core::Capture::Off,
     }))
 }

@@ -16,7 +16,9 @@ use crate::span::SpanOptions;
 use crate::testing::{events, meter, metrics, records, spans};
 
 fn output(records: &[Record], histograms: Histograms) -> Output {
-    let meter = meter(histograms, &Arc::new(Health::default()));
+    let health = Arc::new(Health::default());
+    health.books("default");
+    let meter = meter(histograms, &health);
     let mut output = Output::default();
     for record in records {
         meter.record(record);
