@@ -19,6 +19,7 @@ use http::{HeaderMap, Uri};
 use crate::backlog::DiskQueue;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
+use crate::names::Names;
 use crate::rendering::Rendering;
 use crate::resource::ResourceAttributes;
 use crate::span::SpanOptions;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub exporters: Vec<ExporterSettings>,
     /// What is said in spans and events.
     pub spans: SpanOptions,
+    /// Which names metrics of model calls have.
+    pub names: Names,
     /// Whether our own log lines are exported too. Left out: yes.
     pub diagnostics: Option<bool>,
     /// Whether our own listener speaks TLS.
@@ -146,6 +149,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// What is said in metrics.
     pub metric: MetricOptions,
+    /// Which names metrics of model calls have on the text page.
+    pub names: Names,
     /// How distributions are pushed. The text page always has fixed buckets.
     pub histograms: Histograms,
     /// What pushed sums mean. The text page is always cumulative.

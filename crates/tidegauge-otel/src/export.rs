@@ -21,6 +21,7 @@ use crate::encoded::Encoded;
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, View};
+use crate::names::Names;
 use crate::outlet::{Common, Outlet, StartError};
 use crate::queue::{Piece, Queue, share};
 use crate::span::{Scope, SpanOptions};
@@ -39,8 +40,8 @@ pub struct Telemetry {
     outlets: Vec<Outlet>,
     spans: Vec<Edition>,
     events: Vec<Edition>,
-    /// Who is sent the sums.
-    metrics: Vec<Arc<Queue>>,
+    /// Who is sent the sums, by the names they want.
+    metrics: Vec<(Names, Vec<Arc<Queue>>)>,
     /// Held as long as sums are pushed at every interval.
     ticking: Mutex<Option<mpsc::SyncSender<()>>>,
     /// Shutdown began.
@@ -86,7 +87,15 @@ impl Telemetry {
             .iter()
             .map(|exporter| Outlet::start(exporter, &common))
             .collect::<Result<_, _>>()?;
-        let metrics: Vec<_> = outlets.iter().filter_map(|outlet| outlet.metrics.clone()).collect();
+        let mut metrics: Vec<(Names, Vec<Arc<Queue>>)> = Vec::new();
+        for (exporter, outlet) in config.exporters.iter().zip(&outlets) {
+            let Some(queue) = outlet.metrics.clone() else { continue };
+            let names = exporter.rendering.names;
+            match metrics.iter_mut().find(|(known, _)| *known == names) {
+                Some((_, queues)) => queues.push(queue),
+                None => metrics.push((names, vec![queue])),
+            }
+        }
         let meter = Meter::new(views(&config, !metrics.is_empty()), &config.metric, &health);
         let (mut spans, mut events) = (Vec::new(), Vec::new());
         for (exporter, outlet) in config.exporters.iter().zip(&outlets) {
@@ -112,7 +121,8 @@ impl Telemetry {
 
     /// All metrics as they are now, in the OpenMetrics text format ([`openmetrics::CONTENT_TYPE`]).
     pub fn openmetrics(&self) -> String {
-        openmetrics::render(&self.meter.collect(PAGE), &self.config.resource)
+        let families = self.config.names.of(self.meter.collect(PAGE));
+        openmetrics::render(&families, &self.config.resource)
     }
 
     /// Delivers what waits, for at most `deadline`. What is left then is written to the disk queue,
@@ -180,19 +190,22 @@ impl Telemetry {
         if self.metrics.is_empty() {
             return;
         }
-        let now = Instant::now();
-        let metrics = points::encode(self.meter.collect(PUSHED));
-        let pieces = metrics.map(|(scope, points, bytes)| Piece {
-            scope,
-            bytes: bytes.into(),
-            units: points,
-            born: now,
-        });
-        let pieces: Vec<_> = pieces.collect();
-        if self.config.sums == Sums::Cumulative {
-            self.metrics.iter().for_each(|queue| queue.replace(pieces.iter().cloned()));
-        } else {
-            share(&self.metrics, pieces);
+        let (now, families) = (Instant::now(), self.meter.collect(PUSHED));
+        for (names, queues) in &self.metrics {
+            let metrics = points::encode(names.of(families.clone()));
+            let pieces: Vec<_> = metrics
+                .map(|(scope, points, bytes)| Piece {
+                    scope,
+                    bytes: bytes.into(),
+                    units: points,
+                    born: now,
+                })
+                .collect();
+            if self.config.sums == Sums::Cumulative {
+                queues.iter().for_each(|queue| queue.replace(pieces.iter().cloned()));
+            } else {
+                share(queues, pieces);
+            }
         }
     }
 
@@ -209,7 +222,7 @@ impl Telemetry {
 
     fn make_events(&self, record: &Record, out: &mut Encoded) {
         for edition in &self.events {
-            event::exception(record, &edition.options, out);
+            event::encode(record, &edition.options, out);
             if out.len() > 0 {
                 share(&edition.queues, out.take(Instant::now()).collect());
             }

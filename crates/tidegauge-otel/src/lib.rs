@@ -17,6 +17,7 @@ mod event;
 mod exemplar;
 mod export;
 mod metric;
+mod names;
 mod openmetrics;
 mod outlet;
 mod percent;
@@ -44,11 +45,12 @@ pub use diagnostics::layer;
 pub use exemplar::ExemplarFilter;
 pub use export::Telemetry;
 pub use metric::{Histograms, MetricOptions};
+pub use names::Names;
 pub use openmetrics::CONTENT_TYPE;
 pub use outlet::StartError;
 pub use rendering::Rendering;
 pub use resource::ResourceAttributes;
-pub use span::{CacheWriteName, SpanOptions};
+pub use span::{CacheWriteName, CallDetail, Compat, SpanOptions};
 pub use spool::{
     Batch, Count, Counters, KINDS, Most, PushError, Pushed, Recovery, Settings as SpoolSettings,
     Spool, SpoolError, Stored, Tally,

@@ -10,6 +10,8 @@
 //! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
 //! because the two have opposite rules of what an error is.
 
+mod compat;
+
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +25,8 @@ use tidegauge_core::{
 use crate::attribute::{AttributeLimits, Attributes};
 use crate::encoded::Encoded;
 use crate::{protobuf, redact, semconv as name};
+
+pub use compat::Compat;
 
 /// The instrumentation scope a span or event belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +65,17 @@ pub enum CacheWriteName {
     Both,
 }
 
+/// How much an inference span says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CallDetail {
+    /// Everything.
+    #[default]
+    Full,
+    /// Everything but tokens and money: for callers whose own spans say them, so that a backend that
+    /// sums over spans does not count twice.
+    LinkOnly,
+}
+
 /// What may be chosen about spans and events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpanOptions {
@@ -73,16 +88,25 @@ pub struct SpanOptions {
     /// Whether audio and image tokens are given on their own. Some backends take every usage key for
     /// a further kind of token.
     pub modalities: bool,
+    /// How much an inference span says.
+    pub detail: CallDetail,
+    /// Attributes outside the conventions.
+    pub compat: Compat,
+    /// Whether each model call is also an event, `gen_ai.client.inference.operation.details`.
+    pub details: bool,
 }
 
 impl Default for SpanOptions {
-    /// Cost on, new names, modalities on.
+    /// Cost on, new names, modalities on, all of it, nothing besides.
     fn default() -> Self {
         Self {
             limits: AttributeLimits::default(),
             usage_cost: true,
             cache_write: CacheWriteName::New,
             modalities: true,
+            detail: CallDetail::Full,
+            compat: Compat::default(),
+            details: false,
         }
     }
 }
@@ -127,6 +151,10 @@ impl<'a> Caller<'a> {
 
     fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
         of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
+    }
+
+    fn user(self) -> Option<&'a str> {
+        self.text(|labels| &labels.user)
     }
 
     fn prompt(self) -> Option<&'a Prompt> {
@@ -252,17 +280,23 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
-    let (request, response) = (&observation.request, &observation.response);
-    let operation = exchange.operation.name();
+    let model = observation.request.model.as_deref().unwrap_or_default();
     let trace = &exchange.trace;
     head(out, exchange, trace.inference, Some(trace.server), SpanKind::Client);
-    title(out, operation, crate::attribute::cut(request.model.as_deref().unwrap_or_default(), 128));
+    title(out, exchange.operation.name(), crate::attribute::cut(model, 128));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
-
-    let streaming = request.stream || observation.stream;
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
-    list.text(name::OPERATION_NAME, operation);
+    call(&mut list, record, options);
+    close(list, observation.outcome.error.is_some());
+}
+
+/// Everything about a model call, for its span and its event.
+pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
+    let Record { exchange, observation, measurement } = record;
+    let (request, response) = (&observation.request, &observation.response);
+    let streaming = request.stream || observation.stream;
+    list.text(name::OPERATION_NAME, exchange.operation.name());
     list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
     list.text(name::REQUEST_MODEL, request.model.as_deref());
     list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
@@ -270,15 +304,18 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let error = observation.outcome.error.as_ref();
     list.text(name::ERROR_TYPE, error.map(ErrorType::as_str));
     list.flag(name::REQUEST_STREAM, streaming);
-    asked_for(&mut list, request);
-    answered(&mut list, record);
+    asked_for(list, request);
+    answered(list, record);
     if streaming {
         list.seconds(name::RESPONSE_TIME_TO_FIRST_CHUNK, measurement.time_to_first_chunk);
         list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
         list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
     }
-    usage(&mut list, &observation.usage, options);
-    cost(&mut list, record, options);
+    let counts = options.detail == CallDetail::Full;
+    if counts {
+        usage(list, &observation.usage, options);
+        cost(list, record, options);
+    }
     let from = Caller::of(record);
     list.text(name::CONVERSATION_ID, from.text(|labels| &labels.session));
     list.text(name::AGENT_NAME, from.text(|labels| &labels.agent));
@@ -289,11 +326,11 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     list.show(name::EXCHANGE_ID, exchange.id);
     list.text(name::UPSTREAM, &*exchange.upstream.name);
     list.text(name::END, exchange.end.name());
-    category(&mut list, observation.outcome.category);
-    tools(&mut list, request, response);
+    category(list, observation.outcome.category);
+    tools(list, request, response);
     list.flag(name::PARTIAL, observation.partial);
-    caller(&mut list, from);
-    close(list, error.is_some());
+    caller(list, from);
+    options.compat.write(list, record, counts);
 }
 
 fn client(
@@ -441,7 +478,7 @@ fn tools(list: &mut Attributes<'_>, request: &Request, response: &Response) {
 /// Session, user and tags. No name of the GenAI conventions is among them.
 fn caller(list: &mut Attributes<'_>, from: Caller<'_>) {
     list.text(name::SESSION_ID, from.text(|labels| &labels.session));
-    list.text(name::USER_ID, from.text(|labels| &labels.user));
+    list.text(name::USER_ID, from.user());
     for (tag, value) in from.tags() {
         list.text_under(name::TAG_PREFIX, tag, value);
     }

@@ -85,6 +85,7 @@ pub(super) fn resolve(
         rendering: Rendering {
             spans: read.options("OTEL_SPAN_"),
             events: read.options("OTEL_LOGRECORD_"),
+            names: settings.names,
         },
         traces: within(traces, trace_timeout),
         metrics: within(metrics, metric_timeout),
@@ -112,6 +113,7 @@ pub(super) fn resolve(
             secure: settings.secure,
             ..MetricOptions::default()
         },
+        names: settings.names,
         histograms: read.histograms(),
         sums: read.sums(),
         exemplars: read.exemplars(),
@@ -188,6 +190,7 @@ impl Reader<'_> {
             metrics,
             logs,
             disk_queue: of.disk_queue.clone(),
+            rendering: of.preset.rendering(default.rendering),
             ..default.clone()
         }
     }
@@ -472,7 +475,9 @@ impl Reader<'_> {
             count: limit("ATTRIBUTE_COUNT_LIMIT", base.count),
             value: limit("ATTRIBUTE_VALUE_LENGTH_LIMIT", base.value),
         };
-        SpanOptions { limits, ..self.settings.spans }
+        let details = self.boolean("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT");
+        let details = details.unwrap_or(self.settings.spans.details);
+        SpanOptions { limits, details, ..self.settings.spans }
     }
 
     fn histograms(&mut self) -> Histograms {

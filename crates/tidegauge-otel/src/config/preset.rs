@@ -1,11 +1,14 @@
 //! What is known about receivers by name: which signals they take, how they are spoken to, which
-//! header they want.
+//! header they want, and which names they read.
 //!
-//! Only transport: what is said in spans is [`Rendering`](crate::Rendering). A key, an account or a
-//! project is never known here; those are headers that the user sets. Sources: the receivers' own
-//! documentation of OTLP, as of the autumn of 2026.
+//! A key, an account or a project is never known here; those are headers that the user sets. Sources:
+//! the receivers' own documentation of OTLP and, where it is public, the code that maps spans, as of
+//! the autumn of 2026.
 
 use super::{Protocol, Signals};
+use crate::names::Names;
+use crate::rendering::Rendering;
+use crate::span::{CacheWriteName, Compat, SpanOptions};
 
 /// A receiver that is known by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,4 +58,35 @@ impl Preset {
             _ => &[],
         }
     }
+
+    /// How it wants to be told, where that differs from `base`.
+    pub fn rendering(self, base: Rendering) -> Rendering {
+        let Rendering { spans, names, .. } = base;
+        let (spans, names) = match self {
+            Self::None | Self::Datadog | Self::Honeycomb | Self::Jaeger => (spans, names),
+            // It takes every usage key that it does not know for a further kind of token, and does not
+            // know the new name of the cache.
+            Self::Langfuse => {
+                let compat = Compat { langfuse: true, ..spans.compat };
+                let cache_write = CacheWriteName::Old;
+                let modalities = false;
+                let usage_cost = true;
+                (SpanOptions { cache_write, modalities, usage_cost, compat, ..spans }, names)
+            }
+            Self::Phoenix => {
+                let compat = Compat { openinference: true, ..spans.compat };
+                (SpanOptions { cache_write: CacheWriteName::Both, compat, ..spans }, names)
+            }
+            // Its dashboards know the names of today.
+            Self::GrafanaCloud => (spans, Names::Current),
+            Self::Openlit => {
+                let compat = Compat { openlit: true, ..spans.compat };
+                (SpanOptions { usage_cost: true, compat, ..spans }, Names::Current)
+            }
+        };
+        Rendering { spans, names, ..base }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,10 @@ fn names_in_code_and_in_the_registry_are_the_same() {
             assert_eq!(known["description"], metric.about, "{}", metric.name);
         }
     }
-    let of_ours = |name: &&str| name.starts_with("tidegauge.") || *name == "gen_ai.usage.cost";
+    let ours_too = ["tidegauge.", "langfuse.", "llm.", "openinference.", "gen_ai.user"];
+    let of_ours = |name: &&str| {
+        *name == "gen_ai.usage.cost" || ours_too.iter().any(|prefix| name.starts_with(prefix))
+    };
     let mut in_code: BTreeSet<String> =
         ATTRIBUTES.iter().filter(|name| of_ours(name)).map(|name| (*name).to_owned()).collect();
     in_code.insert("tidegauge.tag.*".to_owned());
