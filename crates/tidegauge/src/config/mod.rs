@@ -33,7 +33,10 @@ use std::time::Duration;
 use tidegauge_core::Trust;
 use tidegauge_measure::OwnPrice;
 
-pub use file::{CompressionWord, HistogramsWord, PresetWord, ProtocolWord, SignalWord};
+pub use file::{
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
+    ProtocolWord, SignalWord,
+};
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
 pub use outside::{LARGEST, Outside};
@@ -147,6 +150,14 @@ pub struct Telemetry {
     pub metric_tags: Vec<String>,
     /// Whether spans carry `gen_ai.usage.cost`.
     pub usage_cost: bool,
+    /// Whether spans carry OpenInference's names.
+    pub openinference: bool,
+    /// Names of metrics about model calls.
+    pub names: NamesWord,
+    /// Name of the tokens written to a cache.
+    pub cache_write: CacheWriteWord,
+    /// How much the span of a model call says.
+    pub call_span: CallSpanWord,
     /// Where what a receiver does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
     /// Further receivers.

@@ -10,9 +10,9 @@ use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
 use super::file::{
     Compat, Console as ConsoleFile, ConsoleWord, DiskQueueWord, ExporterWord, File,
     Limits as LimitsFile, ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile,
-    Pricing, PropagateWord, Sampling, SecretFile, SecretWord, Telemetry as TelemetryFile,
-    TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile,
-    UsageWord,
+    Pricing, PropagateWord, Sampling, SecretFile, SecretWord, Semconv, Spans,
+    Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile,
+    UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
@@ -132,7 +132,15 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         }),
         trace_header: Some(telemetry.trace_header),
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
-        compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
+        compat: Some(Compat {
+            usage_cost: Some(telemetry.usage_cost),
+            openinference: Some(telemetry.openinference),
+        }),
+        semconv: Some(Semconv {
+            genai: Some(telemetry.names),
+            cache_write: Some(telemetry.cache_write),
+        }),
+        spans: Some(Spans { genai: Some(telemetry.call_span) }),
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
         exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())
             .filter(|exporters| !exporters.is_empty()),

@@ -277,6 +277,8 @@ impl Resolver<'_> {
         let disk_queue = word.disk_queue.and_then(|word| {
             self.disk_queue(&["telemetry", "disk_queue"], word, data_dir, "queue")
         });
+        let compat = word.compat.unwrap_or_default();
+        let semconv = word.semconv.unwrap_or_default();
         Telemetry {
             otlp: self.otlp(&["telemetry", "otlp"], word.otlp.unwrap_or_default()),
             exporters: self.exporters(
@@ -298,7 +300,11 @@ impl Resolver<'_> {
             },
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
-            usage_cost: word.compat.unwrap_or_default().usage_cost.unwrap_or(true),
+            usage_cost: compat.usage_cost.unwrap_or(true),
+            openinference: compat.openinference.unwrap_or(false),
+            names: semconv.genai.unwrap_or_default(),
+            cache_write: semconv.cache_write.unwrap_or_default(),
+            call_span: word.spans.unwrap_or_default().genai.unwrap_or_default(),
             disk_queue,
         }
     }

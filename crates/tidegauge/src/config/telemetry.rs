@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegauge_otel::{
-    ConfigError, DiskQueue, ExporterSettings, Histograms, Mistake, Preset, Protocol, Settings,
-    Signals, SpanOptions, SpoolSettings,
+    CacheWriteName, CallDetail, Compat, ConfigError, DiskQueue, ExporterSettings, Histograms,
+    Mistake, Names, Preset, Protocol, Settings, Signals, SpanOptions, SpoolSettings,
 };
 
-use super::file::{CompressionWord, HistogramsWord, PresetWord, ProtocolWord, SignalWord};
-use super::{Config, Exporter, Otlp, Outside};
+use super::file::{
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
+    ProtocolWord, SignalWord,
+};
+use super::{Config, Exporter, Otlp, Outside, Telemetry};
 
 /// Where a setting of the exporter stands in our file.
 const PLACES: [(&str, &[&str]); 11] = [
@@ -78,9 +81,31 @@ fn settings(config: &Config) -> Settings {
         max_retry_age: None,
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
         exporters: telemetry.exporters.iter().map(further).collect(),
-        spans: SpanOptions { usage_cost: telemetry.usage_cost, ..SpanOptions::default() },
+        spans: spans(telemetry),
+        names: match telemetry.names {
+            NamesWord::Current => Names::Current,
+            NamesWord::Next => Names::Next,
+            NamesWord::Both => Names::Both,
+        },
         diagnostics: telemetry.diagnostics,
         secure: config.listen_tls.is_some(),
+    }
+}
+
+fn spans(telemetry: &Telemetry) -> SpanOptions {
+    SpanOptions {
+        usage_cost: telemetry.usage_cost,
+        cache_write: match telemetry.cache_write {
+            CacheWriteWord::New => CacheWriteName::New,
+            CacheWriteWord::Old => CacheWriteName::Old,
+            CacheWriteWord::Both => CacheWriteName::Both,
+        },
+        detail: match telemetry.call_span {
+            CallSpanWord::Full => CallDetail::Full,
+            CallSpanWord::LinkOnly => CallDetail::LinkOnly,
+        },
+        compat: Compat { openinference: telemetry.openinference, ..Compat::default() },
+        ..SpanOptions::default()
     }
 }
 

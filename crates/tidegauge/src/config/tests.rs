@@ -615,3 +615,52 @@ proptest! {
         prop_assert_eq!(again.unwrap().config, config, "{}", text);
     }
 }
+
+/// Every example on the page of back ends is a whole configuration, and presets choose what they say.
+#[test]
+fn examples_of_back_ends_resolve() {
+    let page = include_str!("../../../../docs/backends.md");
+    // Only the file is looked at: a standard variable would win.
+    let standard = |name: &str| name.starts_with("OTEL_") || name.starts_with("TIDEGAUGE_");
+    let env = |name: &str| (!standard(name)).then(|| "x".to_owned());
+    let outside = Outside { env: &env, read: &read, exposed: &|_| false };
+    let examples: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    for example in &examples {
+        let (text, _) = example.split_once("```").unwrap();
+        let typed = Typed { file: Some(("t.yaml", text)), flags: &Overrides::default() };
+        let resolved = resolve(typed, &outside).unwrap();
+        assert!(resolved.exporter.exporters.iter().any(|one| one.name != "default"), "{text}");
+    }
+    assert_eq!(examples.len(), 8);
+}
+
+#[test]
+fn names_are_chosen_for_all_exporters_and_by_presets() {
+    let text = "
+telemetry:
+  semconv: { genai: next, cache_write: both }
+  spans: { genai: link_only }
+  compat: { openinference: true, usage_cost: false }
+  exporters:
+    - { name: plain, endpoint: 'http://localhost:4318' }
+    - { name: grafana, preset: grafana-cloud, endpoint: 'http://localhost:4318' }
+    - { name: langfuse, preset: langfuse, endpoint: 'http://localhost:4318' }
+";
+    let exporters = resolved(text, &Overrides::default()).unwrap().exporter.exporters;
+    let shown: Vec<_> = exporters
+        .iter()
+        .map(|one| {
+            let spans = &one.rendering.spans;
+            let compat = (spans.compat.openinference, spans.compat.langfuse, spans.usage_cost);
+            format!("{} {:?} {:?} {compat:?}", one.name, one.rendering.names, spans.cache_write)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "plain Next Both (true, false, false)",
+            "grafana Current Both (true, false, false)",
+            "langfuse Next Old (true, true, true)",
+        ]
+    );
+}
