@@ -15,6 +15,7 @@ mod cli;
 mod failure;
 mod foreign;
 mod forward;
+mod money;
 mod probes;
 mod replay;
 mod rig;

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use tidegauge_core::{Cost, Exchange, Measurement, Observation};
+use tidegauge_core::{
+    Batch, BatchCalls, BatchCost, Cost, CostStatus, Exchange, Measurement, Observation, Source,
+    Usage,
+};
 
 use crate::price::{Asked, Prices};
 
@@ -23,6 +26,10 @@ pub fn measure(
     let since_sent =
         |at: Option<Duration>| times.sent.and_then(|sent| Some(at?.saturating_sub(sent)));
     let in_stream = |at: Option<Duration>| since_sent(at).filter(|_| seen.stream);
+    let batch = match &seen.batch {
+        Some(batch) => batch_costs(exchange, batch, prices, price_id),
+        None => Vec::new(),
+    };
     let duration = since_sent(Some(times.ended)).unwrap_or(times.ended);
     Measurement {
         duration,
@@ -32,8 +39,11 @@ pub fn measure(
         ttft: in_stream(seen.times.first_token),
         tpot: per_token(seen),
         overhead: exchange.overhead,
-        cost: cost(exchange, seen, prices, price_id, duration),
-        batch: Vec::new(),
+        cost: match &seen.batch {
+            Some(results) => sum(&batch, results),
+            None => cost(exchange, seen, prices, price_id, duration),
+        },
+        batch,
     }
 }
 
@@ -72,6 +82,81 @@ fn cost(
         at: exchange.started,
         duration,
     })
+}
+
+/// What the calls to each model of a batch job cost, in the order in which the models came.
+fn batch_costs(
+    exchange: &Exchange,
+    batch: &Batch,
+    prices: &Prices,
+    price_id: Option<&str>,
+) -> Vec<BatchCost> {
+    let mut models: Vec<&Option<String>> = Vec::new();
+    for calls in &batch.calls {
+        if !models.contains(&&calls.model) {
+            models.push(&calls.model);
+        }
+    }
+    let cost_of = |model: &Option<String>| {
+        let calls: Vec<&BatchCalls> =
+            batch.calls.iter().filter(|calls| calls.model == *model).collect();
+        let asked: Vec<Asked<'_>> = calls
+            .iter()
+            .map(|calls| Asked {
+                upstream: &exchange.upstream.name,
+                provider: exchange.upstream.dialect.provider(),
+                price_id,
+                request_model: None,
+                response_model: calls.model.as_deref(),
+                usage: &calls.usage,
+                prompt: Some(calls.prompt),
+                calls: calls.count,
+                service_tier: None,
+                batch: true,
+                at: exchange.started,
+                // Nobody knows how long they took.
+                duration: Duration::ZERO,
+            })
+            .collect();
+        let mut usage = Usage { source: Source::Provider, ..Usage::default() };
+        calls.iter().for_each(|calls| usage.add(&calls.usage));
+        BatchCost {
+            model: model.clone(),
+            calls: calls.iter().map(|calls| calls.count).sum(),
+            usage,
+            cost: prices.cost_of(&asked),
+        }
+    };
+    models.into_iter().map(cost_of).collect()
+}
+
+/// What all of them cost; no amount where one has no price or is not known.
+fn sum(parts: &[BatchCost], batch: &Batch) -> Cost {
+    let whole =
+        batch.left_out == 0 && parts.iter().all(|part| part.cost.status == CostStatus::Priced);
+    let status = match (parts, whole) {
+        ([], _) if batch.left_out == 0 => CostStatus::Unknown,
+        (_, true) => CostStatus::Priced,
+        (_, false) => CostStatus::Unpriced,
+    };
+    let priced = status == CostStatus::Priced;
+    let amounts = parts.iter().filter_map(|part| part.cost.amount);
+    Cost {
+        status,
+        amount: priced.then(|| amounts.sum()),
+        reported: None,
+        // One name for several would be wrong.
+        model: match parts {
+            [only] => only.cost.model.clone(),
+            _ => None,
+        },
+        catalogue: parts.first().and_then(|part| part.cost.catalogue.clone()),
+        lines: if priced {
+            parts.iter().flat_map(|part| part.cost.lines.iter().cloned()).collect()
+        } else {
+            Vec::new()
+        },
+    }
 }
 
 #[cfg(test)]

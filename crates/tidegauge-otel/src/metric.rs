@@ -7,6 +7,8 @@
 mod exponential;
 mod health;
 mod histogram;
+mod limits;
+mod parts;
 mod registry;
 mod set;
 mod slot;
@@ -25,6 +27,8 @@ use crate::span::{Scope, has_inference};
 
 pub(crate) use exponential::Exponential;
 pub(crate) use histogram::{Buckets, Histogram};
+use limits::Limits;
+use parts::parts;
 use registry::{Group, Registry};
 use set::Sets;
 use slot::{Phase, Side, Slot};
@@ -125,6 +129,7 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 struct State {
     registry: Registry,
+    limits: Limits,
     bound: Cardinality,
     /// Values that found no room.
     folded: u64,
@@ -143,6 +148,7 @@ impl Meter {
         let state = State {
             told: views.iter().map(|_| (began, Vec::new())).collect(),
             registry: Registry::new(views, options.sets),
+            limits: Limits::default(),
             bound: Cardinality::new(options.values),
             folded: 0,
             scratch: Vec::new(),
@@ -159,7 +165,7 @@ impl Meter {
     /// The sums as they are now, for the view of that position.
     pub(crate) fn collect(&self, view: usize) -> Vec<Family> {
         let mut state = self.lock();
-        let State { registry, folded, began, told, .. } = &mut *state;
+        let State { registry, limits, folded, began, told, .. } = &mut *state;
         let Some(sums) = registry.views().get(view).map(|view| view.sums) else {
             return Vec::new();
         };
@@ -169,6 +175,7 @@ impl Meter {
         if sums == Sums::Delta {
             health::since(&mut families, counts);
         }
+        families.extend(limits.read());
         families.extend(registry.collect(view));
         for family in &mut families {
             family.now = now;
@@ -182,10 +189,18 @@ impl Meter {
     pub(crate) fn record(&self, record: &Record) {
         let example = Example::of(record);
         let mut state = self.lock();
+        state.limits.note(record);
         self.record_http(&mut state, record, &example);
         self.record_overhead(&mut state, record, &example);
         if has_inference(record) {
             self.record_call(&mut state, record, &example);
+        }
+        for part in parts(record) {
+            state.with(
+                (Group::Call, true),
+                |list, bound| self.sets.call(list, &part, bound),
+                |series| record_part(series, &part),
+            );
         }
     }
 
@@ -261,8 +276,8 @@ impl Meter {
                     }
                     series.record_all(Slot::ChunkGap, &observation.times.gaps);
                 }
-                record_tokens(series, record);
-                record_cost(series, &measurement.cost);
+                record_usage(series, record);
+                record_part(series, record);
             },
         );
     }
@@ -302,7 +317,7 @@ impl State {
     }
 }
 
-fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
+fn record_usage(series: &mut registry::Series<'_>, record: &Record) {
     let usage = &record.observation.usage;
     for (side, count) in
         [(Side::Input, usage.input_tokens()), (Side::Output, usage.output_tokens())]
@@ -311,14 +326,23 @@ fn record_tokens(series: &mut registry::Series<'_>, record: &Record) {
             series.record(Slot::TokenUsage(side), real(count.min(MOST)), None);
         }
     }
+}
+
+/// Adds the tokens and money of a record, or of one of its [`parts`].
+fn record_part(series: &mut registry::Series<'_>, record: &Record) {
+    let usage = &record.observation.usage;
     for bucket in Bucket::ALL {
         if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
             series.add(Slot::Tokens(bucket, usage.source), count.min(MOST));
         }
     }
+    record_cost(series, &record.measurement.cost);
 }
 
 fn record_cost(series: &mut registry::Series<'_>, cost: &Cost) {
+    if cost.disagrees() {
+        series.add(Slot::Disagreements, 1);
+    }
     let Cost { status, amount, .. } = cost;
     if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
         series.add(Slot::Cost(*status), amount.nanos().min(MOST));

@@ -131,12 +131,14 @@ names! {
     OVERHEAD_TOTAL = "tidegauge.overhead.total";
     PARTIAL = "tidegauge.observation.partial";
     PHASE = "tidegauge.overhead.phase";
+    RATE_LIMIT_RESOURCE = "tidegauge.rate_limit.resource";
     REASON = "tidegauge.reason";
     REQUEST_ID = "tidegauge.request.id";
     REQUEST_MESSAGES = "tidegauge.request.messages";
     REQUEST_TOOLS = "tidegauge.request.tools";
     REQUEST_TOOL_ERRORS = "tidegauge.request.tool_errors";
     RESPONSE_BAD_TOOL_CALLS = "tidegauge.response.bad_tool_calls";
+    RESPONSE_PROCESSING = "tidegauge.response.processing_time";
     RESPONSE_REQUEST_ID = "tidegauge.response.request_id";
     RESPONSE_TIME_PER_OUTPUT_TOKEN = "tidegauge.response.time_per_output_token";
     RESPONSE_TIME_TO_FIRST_TOKEN = "tidegauge.response.time_to_first_token";
@@ -336,6 +338,20 @@ metrics! {
         "Times the configuration was read again.";
     RELOAD_OK = Gauge "tidegauge.config.reload_ok" "" &[],
         "1 if the configuration in use is the one that was read last, else 0.";
+    COST_DISAGREEMENTS = Counter "tidegauge.cost.disagreements" "{record}" &[],
+        "Records whose cost by our price list and by the provider differ by more than 1 %.";
+    PRICES_AGE = Gauge "tidegauge.prices.age" "s" &[],
+        "Age of the price list in use.";
+    PRICES_READS = Counter "tidegauge.prices.reads" "{read}" &[],
+        "Times the price list's file was read.";
+    PRICES_OK = Gauge "tidegauge.prices.read_ok" "" &[],
+        "1 if the price list in use is the one that was read last, else 0.";
+    RATE_LIMIT_LIMIT = Gauge "tidegauge.rate_limit.limit" "" &[],
+        "Rate limit of an upstream as it was last told.";
+    RATE_LIMIT_REMAINING = Gauge "tidegauge.rate_limit.remaining" "" &[],
+        "What was last left of a rate limit; 0 is nothing.";
+    RATE_LIMIT_RESET = Gauge "tidegauge.rate_limit.reset" "s" &[],
+        "When a rate limit is whole again, in seconds since 1970.";
     LABELS_FOLDED = Counter "tidegauge.labels.folded" "{value}" &[],
         "Metric attribute values that became _OTHER because there were too many.";
 }

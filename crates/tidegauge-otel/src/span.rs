@@ -400,6 +400,7 @@ fn answered(list: &mut Attributes<'_>, record: &Record) {
     finish_reasons(list, record);
     list.count(name::DIMENSION_COUNT, response.dimensions.or(request.dimensions));
     list.text(name::RESPONSE_REQUEST_ID, response.request_id.as_deref());
+    list.seconds(name::RESPONSE_PROCESSING, response.processing);
     if request.api.is_some() {
         list.text(name::RESPONSE_SERVICE_TIER, response.service_tier.as_deref());
         list.text(name::SYSTEM_FINGERPRINT, response.system_fingerprint.as_deref());

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use tidegauge_core::{ProviderError, Response, Usage};
+use tidegauge_core::{Batch, ProviderError, Response, Usage};
 
 use crate::field::{Doc, Json, clip};
 
@@ -33,6 +33,8 @@ pub struct Answer {
     pub truncated: bool,
     /// The answer says that it is not ready yet.
     pub pending: bool,
+    /// The results of a batch job.
+    pub batch: Batch,
     finish: Vec<(u64, String)>,
     calls: Vec<Call>,
     more_calls: u64,
@@ -156,14 +158,15 @@ impl Answer {
     }
 
     /// Nothing more will come: fills in what is only known now.
-    pub(crate) fn settle(mut self) -> (Response, Usage) {
+    pub(crate) fn settle(mut self) -> (Response, Usage, Option<Batch>) {
         self.finish.sort_by_key(|(index, _)| *index);
         let mut doc = Doc::default();
         let bad = self.calls.iter().filter(|call| !call.parses(&mut doc)).count() as u64;
         self.response.tool_calls = self.calls();
         self.response.bad_tool_calls = bad.max(self.malformed);
         self.response.finish_reasons = self.finish.into_iter().map(|(_, reason)| reason).collect();
-        (self.response, self.usage)
+        let batch = Some(self.batch).filter(|batch| batch.results > 0);
+        (self.response, self.usage, batch)
     }
 
     fn append(&mut self, slot: Option<usize>, piece: Json<'_>) {

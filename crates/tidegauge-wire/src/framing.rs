@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 use crate::eventstream::{EventStream, Message};
 use crate::jsonarray::JsonArray;
 use crate::provider::Streams;
+use crate::results::Lines;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::splice::quoted;
 use crate::sse::{Event, Sse};
@@ -32,6 +33,8 @@ pub(crate) enum Framing {
     Messages(Box<EventStream>),
     /// The elements of one JSON array.
     Elements(Box<JsonArray>),
+    /// Results of a batch job, given out like the lines above.
+    Results(Lines),
     /// One JSON value, or what is not known.
     Whole(Box<Skim>),
 }
@@ -48,6 +51,9 @@ pub(crate) enum LineStart {
 impl Framing {
     /// The framing of a body with these headers, of an API that streams so.
     pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
+        if streams == Streams::Results {
+            return Self::Results(Lines::default());
+        }
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
         match kind.trim().to_ascii_lowercase().as_str() {
@@ -69,7 +75,10 @@ impl Framing {
 
     /// Whether this is a stream of events.
     pub(crate) fn is_stream(&self) -> bool {
-        !matches!(self, Self::Untold(..) | Self::Whole(_) | Self::MaybeLines(_, _, 0..2))
+        !matches!(
+            self,
+            Self::Untold(..) | Self::Whole(_) | Self::Results(_) | Self::MaybeLines(_, _, 0..2)
+        )
     }
 
     /// The next piece of the body. Each event that it completes is given to `out`.
@@ -92,6 +101,7 @@ impl Framing {
             Self::Elements(array) => {
                 array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
             }
+            Self::Results(lines) => lines.push(bytes, &mut |line| push_result(&line, out)),
             Self::Whole(skim) => skim.push(bytes),
         }
     }
@@ -113,6 +123,10 @@ impl Framing {
                 None
             }
             Self::Elements(_) => None,
+            Self::Results(lines) => {
+                lines.finish(&mut |line| push_result(&line, out));
+                None
+            }
             Self::Whole(skim) => Some(skim.finish()),
         }
     }
@@ -149,6 +163,10 @@ fn lines(second: Option<&u8>, last: bool) -> Option<Framing> {
         Some(_) => Some(Framing::MaybeLines(Box::default(), LineStart::Fresh, 0)),
         None => last.then(whole),
     }
+}
+
+fn push_result(line: &Skimmed, out: &mut dyn FnMut(Event<'_>)) {
+    out(Event { name: "", data: &line.json, lossy: line.lossy });
 }
 
 /// A message is an event named by its type; an error without body becomes one with the text that its

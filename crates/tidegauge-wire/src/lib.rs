@@ -20,6 +20,7 @@ mod outcome;
 mod percent;
 mod provider;
 mod providers;
+mod results;
 mod skim;
 mod splice;
 mod sse;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
+    Batch, End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes,
+    Usage,
 };
 
 use crate::answer::Answer;
@@ -139,7 +140,11 @@ impl Observer {
         };
         let partial =
             request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
-        let (response, usage, times) = self.reading.settle(stream);
+        let (mut response, usage, times, batch) = self.reading.settle(stream);
+        let left_out = batch.as_ref().is_some_and(|batch| batch.left_out > 0);
+        if let Some(batch) = &batch {
+            response.model = only_model(batch);
+        }
         let success = response.status.is_some_and(|status| status.is_success());
         let mut seen = Observation {
             stream: stream || request.stream && !success,
@@ -147,7 +152,8 @@ impl Observer {
             response,
             usage,
             times,
-            partial,
+            batch,
+            partial: partial || left_out,
             ..Observation::default()
         };
         seen.usage.source = source(exchange, &seen);
@@ -207,6 +213,9 @@ impl Reading {
 
     /// One event of a stream.
     fn event(&mut self, at: Duration, event: sse::Event<'_>) {
+        if self.reader.is_some_and(|reader| reader.streams() == Streams::Results) {
+            return self.result(event);
+        }
         let data = event.data.trim_ascii();
         self.lossy |= event.lossy;
         if data.is_empty() {
@@ -237,6 +246,17 @@ impl Reading {
             self.times.first_token.get_or_insert(at);
             self.times.last_token = Some(at);
         }
+    }
+
+    /// One line of a file of results. Nothing is lost with lines of a file of another kind.
+    fn result(&mut self, event: sse::Event<'_>) {
+        let read = self.doc.parse(event.data);
+        let Self { reader, answer, doc, .. } = self;
+        if let Some(reader) = reader.filter(|_| read) {
+            let data = doc.root(event.data);
+            reader.read_event(Event { name: None, data, stream: false }, answer);
+        }
+        self.lossy |= (event.lossy || !read) && self.answer.batch.results > 0;
     }
 
     fn note_chunk(&mut self, at: Duration) {
@@ -274,14 +294,21 @@ impl Reading {
         }
     }
 
-    fn settle(self, stream: bool) -> (Response, Usage, StreamTimes) {
+    fn settle(self, stream: bool) -> (Response, Usage, StreamTimes, Option<Batch>) {
         let ended = self.answer.ended;
         let marked = self.reader.is_some_and(|reader| reader.has_terminator());
-        let (mut response, usage) = self.answer.settle();
+        let (mut response, usage, batch) = self.answer.settle();
         response.terminated = (stream && marked).then_some(ended);
         // What was taken for a stream may turn out to be a single value.
-        (response, usage, if stream { self.times } else { StreamTimes::default() })
+        (response, usage, if stream { self.times } else { StreamTimes::default() }, batch)
     }
+}
+
+/// The model of all calls of a batch job, if it is one.
+fn only_model(batch: &Batch) -> Option<String> {
+    let mut models = batch.calls.iter().map(|calls| &calls.model);
+    let first = models.next()?;
+    models.all(|model| model == first).then(|| first.clone()).flatten()
 }
 
 /// Where the figures come from.

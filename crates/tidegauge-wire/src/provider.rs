@@ -93,6 +93,8 @@ pub enum Streams {
     Lines,
     /// As the elements of one JSON list.
     Elements,
+    /// Not a stream: a file of results, one JSON object a line, whatever its content type.
+    Results,
 }
 
 /// What of a request head a reader may need when the body is read.

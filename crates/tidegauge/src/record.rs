@@ -28,6 +28,8 @@ pub struct RecordJson<'a> {
     response: ResponseJson<'a>,
     usage: UsageJson<'a>,
     cost: CostJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchJson<'a>>,
     timing: TimingJson,
     end: &'static str,
     category: Option<&'static str>,
@@ -125,6 +127,42 @@ struct CostJson<'a> {
     catalogue: Option<&'a str>,
 }
 
+/// The results of a batch job.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct BatchJson<'a> {
+    results: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: u64,
+    models: Vec<BatchModelJson<'a>>,
+}
+
+/// What the calls to one model used and cost.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct BatchModelJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    calls: u64,
+    #[serde(skip_serializing_if = "no_buckets", serialize_with = "as_buckets")]
+    buckets: &'a Usage,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usd: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<LineJson<'a>>,
+}
+
+/// One line of a cost.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct LineJson<'a> {
+    charge: &'static str,
+    quantity: u64,
+    usd: &'a str,
+    nanos: u64,
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize)]
 struct TimingJson {
     duration_ms: f64,
@@ -170,6 +208,7 @@ impl<'a> RecordJson<'a> {
             response: response(record),
             usage: usage(record),
             cost: cost(record),
+            batch: batch(record),
             timing: timing(record),
             end: exchange.end.name(),
             category: outcome.category.map(|category| category.name()),
@@ -265,6 +304,35 @@ fn cost(record: &Record) -> CostJson<'_> {
         model: cost.model.as_deref(),
         catalogue: cost.catalogue.as_deref(),
     }
+}
+
+fn batch(record: &Record) -> Option<BatchJson<'_>> {
+    let batch = record.observation.batch.as_ref()?;
+    let models = record.measurement.batch.iter().map(|part| BatchModelJson {
+        model: part.model.as_deref(),
+        calls: part.calls,
+        buckets: &part.usage,
+        status: part.cost.status.name(),
+        usd: part.cost.amount.map(|amount| amount.to_string()),
+        catalogue: part.cost.catalogue.as_deref(),
+        lines: part
+            .cost
+            .lines
+            .iter()
+            .map(|line| LineJson {
+                charge: line.charge.name(),
+                quantity: line.quantity,
+                usd: &line.usd,
+                nanos: line.amount.nanos(),
+            })
+            .collect(),
+    });
+    Some(BatchJson {
+        results: batch.results,
+        failed: batch.failed,
+        left_out: batch.left_out,
+        models: models.collect(),
+    })
 }
 
 fn timing(record: &Record) -> TimingJson {

@@ -110,3 +110,59 @@ fn what_no_model_did_has_no_cost() {
     seen.outcome = Outcome { error: Some(ErrorType::OTHER), ..Outcome::default() };
     assert_eq!(measured(&exchange, &seen).cost.status, CostStatus::Unknown);
 }
+
+fn calls(model: &str, count: u64, prompt: u64, input: u64, output: u64) -> BatchCalls {
+    let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
+    BatchCalls { model: Some(model.to_owned()), count, prompt, usage }
+}
+
+#[test]
+fn results_of_a_batch_job_are_priced_by_model_and_length_of_prompt() {
+    let batch = Batch {
+        results: 9,
+        failed: 1,
+        calls: vec![
+            calls("gpt-4o-mini-2024-07-18", 3, 1_000, 3_001, 10),
+            calls("gpt-5.4", 2, 272_000, 300_000, 7),
+            calls("gpt-5.4", 2, 300_000, 600_000, 7),
+        ],
+        left_out: 0,
+    };
+    let exchange = Exchange { operation: Operation::Batch, ..exchange("up") };
+    let seen = Observation { batch: Some(batch.clone()), ..Observation::default() };
+    let got = measured(&exchange, &seen);
+    // Half of 0.15 and 0.60; half of 2.50 and 15, and of 5 and 22.50 for the long prompts.
+    let mini = 3_001 * 75 + 10 * 300;
+    let long = 300_000 * 1_250 + 7 * 7_500 + 600_000 * 2_500 + 7 * 11_250;
+    let parts: Vec<_> = got
+        .batch
+        .iter()
+        .map(|part| (part.model.as_deref().unwrap(), part.calls, part.cost.amount.unwrap().nanos()))
+        .collect();
+    assert_eq!(parts, [("gpt-4o-mini-2024-07-18", 3, mini), ("gpt-5.4", 4, long)]);
+    assert_eq!(got.batch[1].usage.input, Some(900_000));
+    assert_eq!(
+        (got.cost.status, got.cost.amount),
+        (CostStatus::Priced, Some(Money::from_nanos(mini + long)))
+    );
+    assert_eq!(got.cost.model, None);
+    let lines: Money = got.cost.lines.iter().map(|line| line.amount).sum();
+    assert_eq!(Some(lines), got.cost.amount);
+
+    // One without a price: the others keep theirs, the whole has none.
+    let with = |more| {
+        let mut batch = batch.clone();
+        batch.calls.push(more);
+        measured(&exchange, &Observation { batch: Some(batch), ..Observation::default() })
+    };
+    let got = with(calls("unheard-of", 1, 1, 1, 1));
+    assert_eq!((got.cost.status, got.cost.amount), (CostStatus::Unpriced, None));
+    assert_eq!(got.batch[2].cost.status, CostStatus::Unpriced);
+    assert_eq!(got.batch[0].cost.amount, Some(Money::from_nanos(mini)));
+    let left_out = Batch { left_out: 1, ..batch };
+    let seen = Observation { batch: Some(left_out), ..Observation::default() };
+    assert_eq!(measured(&exchange, &seen).cost.status, CostStatus::Unpriced);
+    let errors = Batch { results: 1, failed: 1, ..Batch::default() };
+    let seen = Observation { batch: Some(errors), ..Observation::default() };
+    assert_eq!(measured(&exchange, &seen).cost.status, CostStatus::Unknown);
+}

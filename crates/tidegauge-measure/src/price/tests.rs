@@ -197,6 +197,41 @@ fn costs_are_those_of_the_published_prices() {
         // Other prices in a region than anywhere
         ("aws", "anthropic.claude-sonnet-4-5-20250929-v1:0", "in 100 out 10", 100 * 3_300 + 10 * 16_500),
         ("aws", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "in 100 out 10", 100 * 3_000 + 10 * 15_000),
+        // Batches are half price, caches and long prompts included
+        ("anthropic", "claude-sonnet-4-5", "in 100 read 5000 write 1200 write1h 800 out 300 batch",
+            100 * 1_500 + 5_000 * 150 + 1_200 * 1_875 + 800 * 3_000 + 300 * 7_500),
+        ("anthropic", "claude-sonnet-4-5", "in 200000 out 10 batch", 200_000 * 1_500 + 10 * 7_500),
+        ("anthropic", "claude-sonnet-4-5", "in 200001 out 10 batch", 200_001 * 3_000 + 10 * 11_250),
+        ("anthropic", "claude-haiku-4-5", "in 21 read 10 write 4 write1h 2 out 9 batch",
+            21 * 500 + 10 * 50 + 4 * 625 + 2 * 1_000 + 9 * 2_500),
+        // Written tokens are prompt tokens: on both sides of the step, for both lives
+        ("anthropic", "claude-sonnet-4-5", "write 200000 out 10", 200_000 * 3_750 + 10 * 15_000),
+        ("anthropic", "claude-sonnet-4-5", "write 200001 out 10", 200_001 * 7_500 + 10 * 22_500),
+        ("anthropic", "claude-sonnet-4-5", "write1h 200000 out 1", 200_000 * 6_000 + 15_000),
+        ("anthropic", "claude-sonnet-4-5", "write1h 200001 out 1", 200_001 * 12_000 + 22_500),
+        ("google", "gemini-2.5-pro", "read 200000 out 1", 200_000 * 125 + 10_000),
+        ("google", "gemini-2.5-pro", "in 1 read 200000 out 1", 2_500 + 200_000 * 250 + 15_000),
+        ("google", "gemini-2.5-pro", "in 200001 out 1 batch", 200_001 * 1_250 + 7_500),
+        // 1.25 in, 0.125 cached, 10 out: twice that with priority, half of it flex and in batches
+        ("openai", "gpt-5", "in 10 read 20 out 30 think 40 tier=priority", 10 * 2_500 + 20 * 250 + 70 * 20_000),
+        ("openai", "gpt-5", "in 16 read 8 out 3 tier=flex", 16 * 625 + 500 + 3 * 5_000),
+        ("openai", "gpt-5", "in 16 read 8 out 3 think 2 batch", 16 * 625 + 500 + 5 * 5_000),
+        ("openai", "gpt-5", "in 1 searches 4", 1_250 + 4 * 10_000_000),
+        // 2.50 in, 32 audio in, 10 out, 64 audio out
+        ("openai", "gpt-audio", "in 10 audio 20 out 30 out_audio 40",
+            10 * 2_500 + 20 * 32_000 + 30 * 10_000 + 40 * 64_000),
+        // 5 for pictures
+        ("openai", "gpt-realtime", "in 1 image 10", 4_000 + 10 * 5_000),
+        ("openai", "gpt-image-1", "in 50 image 1000 out_image 4160 batch", 50 * 2_500 + 1_000 * 5_000 + 4_160 * 20_000),
+        // 2 in, 2.50 pictures in, 0.20 cached, 8 out
+        ("openai", "gpt-image-1-mini", "in 3 image 5 read 7 out_image 11", 3 * 2_000 + 5 * 2_500 + 7 * 200 + 11 * 8_000),
+        // Half in batches; 35 for a thousand searches
+        ("google", "gemini-2.5-flash", "in 10 audio 20 out 30 batch", 10 * 150 + 20 * 500 + 30 * 1_250),
+        ("google", "gemini-2.5-flash", "in 10 searches 2", 10 * 300 + 2 * 35_000_000),
+        // 3 in, 15 out, 14 for a thousand calls
+        ("perplexity", "sonar-pro", "in 10 out 20", 10 * 3_000 + 20 * 15_000 + 14_000_000),
+        // Reasoning apart at 3
+        ("openrouter", "perplexity/sonar-deep-research", "in 9 out 100 think 10", 9 * 2_000 + 100 * 8_000 + 10 * 3_000),
         // Named free
         ("openrouter", "openai/gpt-oss-120b:free", "in 100 out 10", 0),
         // Nothing used
@@ -206,7 +241,7 @@ fn costs_are_those_of_the_published_prices() {
     for (id, model, words, expected) in cases {
         assert_eq!(nanos(&prices, id, model, words), Some(*expected), "{id} {model}: {words}");
     }
-    assert!(cases.len() >= 40);
+    assert!(cases.len() >= 70);
 }
 
 #[test]

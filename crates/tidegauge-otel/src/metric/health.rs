@@ -28,12 +28,14 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
     (name::RELOADS, |health| health.reloads().0),
+    (name::PRICES_READS, |health| health.price_list_reads().0),
 ];
 
 const AMOUNTS: &[(Metric, Amount)] = &[
     (name::STREAMS_ACTIVE, Health::streams),
     (name::CONNECTIONS_ACTIVE, Health::connections),
     (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
+    (name::PRICES_OK, |health| i64::from(health.price_list_reads().1)),
 ];
 
 /// Counts of an exporter's books.
@@ -96,8 +98,16 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     for (metric, read) in AMOUNTS {
         families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));
     }
+    let age = price_list_age(health).map(|age| point(Vec::new(), Value::Level(age)));
+    families.push(family(&name::PRICES_AGE, age.into_iter().collect()));
     families.push(active(health, secure));
     families
+}
+
+/// Seconds since the date of the price list in use.
+fn price_list_age(health: &Health) -> Option<i64> {
+    let now = super::unix_nanos() / 1_000_000_000;
+    i64::try_from(now.saturating_sub(health.price_list_date()?)).ok()
 }
 
 /// Turns counts into those since the last time, which `told` remembers in their order.
@@ -140,14 +150,14 @@ fn counted(
     family(metric, points.collect())
 }
 
-fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
+pub(super) fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
     Family { scope: Scope::Own, metric, delta: false, since: 0, now: 0, points }
 }
 
-fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
+pub(super) fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
     Point { attributes, value }
 }
 
-fn text(key: &str, word: &str) -> KeyValue {
+pub(super) fn text(key: &str, word: &str) -> KeyValue {
     pair(key, Any::StringValue(word.to_owned()))
 }

@@ -37,6 +37,7 @@ pub(super) enum Slot {
     TokenUsage(Side),
     Tokens(Bucket, Source),
     Cost(CostStatus),
+    Disagreements,
 }
 
 impl Slot {
@@ -55,6 +56,7 @@ impl Slot {
             Self::TokenUsage(_) => &name::CLIENT_TOKEN_USAGE,
             Self::Tokens(..) => &name::TOKENS_USED,
             Self::Cost(_) => &name::COST,
+            Self::Disagreements => &name::COST_DISAGREEMENTS,
         }
     }
 
@@ -69,7 +71,8 @@ impl Slot {
             | Self::PerToken
             | Self::TokenUsage(_)
             | Self::Tokens(..)
-            | Self::Cost(_) => Scope::GenAi,
+            | Self::Cost(_)
+            | Self::Disagreements => Scope::GenAi,
         }
     }
 
@@ -91,7 +94,8 @@ impl Slot {
             | Self::FirstChunk
             | Self::ChunkGap
             | Self::FirstToken
-            | Self::PerToken => Vec::new(),
+            | Self::PerToken
+            | Self::Disagreements => Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
 
 use super::plain::{self, Found, Plain};
+use super::results::Results;
 use super::routes::Route;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
@@ -46,6 +47,12 @@ static ROUTES: &[Route] = &[
     any("messages/batches", Operation::Batch),
     any("messages/batches/{id}", Operation::Batch),
     any("messages/batches/{id}/cancel", Operation::Batch),
+    Route {
+        method: Some(Method::GET),
+        pattern: "messages/batches/{id}/results",
+        operation: Operation::Batch,
+        reader: Some(&Results),
+    },
     any("messages/batches/{id}/results", Operation::Batch),
     any("files", Operation::Batch),
     any("files/{id}", Operation::Batch),

@@ -24,10 +24,10 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// The id in our price catalogue of a provider as LiteLLM's price list names it.
 pub fn price_id_of(theirs: &str) -> Option<&'static str> {
-    let is = |name: &&str| {
-        theirs.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    let is = |name: &str| {
+        theirs.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
-    NAMES.iter().find(|(_, names)| names.iter().any(|name| is(&name))).map(|(id, _)| *id)
+    NAMES.iter().find(|(_, names)| names.iter().any(|name| is(name))).map(|(id, _)| *id)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod lists;
 mod ollama;
 mod openai;
 mod plain;
+mod reset;
+mod results;
 mod routes;
 mod vertex;
 

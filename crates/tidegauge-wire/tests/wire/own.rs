@@ -3,11 +3,13 @@
 //! Every body here is made up after the formats; none was recorded.
 
 mod azure;
+mod batches;
 mod bedrock;
 mod cohere;
 mod gemini;
 mod messages;
 mod ollama;
+mod reported;
 mod roots;
 mod vertex;
 

@@ -17,6 +17,7 @@ use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
 use super::plain::{self, Found};
+use super::results::Results;
 use super::routes::{self, Route};
 use crate::provider::{Provider, Reader};
 use crate::splice;
@@ -128,6 +129,14 @@ const fn get(pattern: &'static str, operation: Operation) -> Route {
     Route { method: Some(Method::GET), pattern, operation, reader: None }
 }
 
+/// The content of a file, which may be the results of a batch job.
+const FILE: Route = Route {
+    method: Some(Method::GET),
+    pattern: "files/{id}/content",
+    operation: Operation::Batch,
+    reader: Some(&Results),
+};
+
 /// Reading a stored response again tells its usage again, so it is named but not read.
 static ROUTES: &[Route] = &[
     post(CHAT, Operation::Chat, &chat::Chat),
@@ -153,6 +162,7 @@ static ROUTES: &[Route] = &[
     any("batches/{id}/cancel", Operation::Batch),
     any("files", Operation::Batch),
     any("files/{id}", Operation::Batch),
+    FILE,
     any("files/{id}/content", Operation::Batch),
     get("models", Operation::Models),
     get("models/{*}", Operation::Models),

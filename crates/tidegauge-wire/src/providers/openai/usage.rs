@@ -60,7 +60,10 @@ fn figures(usage: Json<'_>) -> Figures {
 /// apart from tokens.
 fn read_cost(usage: Json<'_>, into: &mut Usage) {
     let cost = usage.get("cost");
-    if let Some(cost) = cost.number().or_else(|| cost.get("total_cost").number()) {
+    // On a caller's own key a gateway states its fee only.
+    let fee = usage.get("is_byok").bool() == Some(true);
+    let told = cost.number().or_else(|| cost.get("total_cost").number());
+    if let Some(cost) = told.filter(|_| !fee) {
         into.reported_usd = Some(cost.to_owned());
     }
     if let Some(seconds) = usage.get("prompt_audio_seconds").float().filter(|s| *s > 0.0) {

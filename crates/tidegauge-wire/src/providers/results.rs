@@ -1,0 +1,78 @@
+//! The results of batch jobs: files of one JSON object a line, each with the answer to one request.
+//!
+//! The same path gives out files of every kind; a line that is no result comes to nothing.
+
+use tidegauge_core::{Request, Source, Usage};
+
+use super::anthropic::Messages;
+use super::openai::{
+    chat::Chat, completions::Completions, embeddings::Embeddings, responses::Responses,
+};
+use crate::answer::Answer;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader, Streams};
+use crate::results;
+
+/// `GET .../files/{id}/content` and `GET .../messages/batches/{id}/results`.
+pub(crate) struct Results;
+
+impl Reader for Results {
+    fn has_terminator(&self) -> bool {
+        false
+    }
+
+    fn streams(&self) -> Streams {
+        Streams::Results
+    }
+
+    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
+
+    /// `{custom_id, response: {status_code, body}, error}`, or `{custom_id, result: {type, message}}`.
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let line = event.data;
+        if !line.get("custom_id").exists() {
+            return;
+        }
+        let result = line.get("result");
+        let (answer, failed) = if result.is_object() {
+            let failed = !result.get("type").is("succeeded");
+            (read(&Messages, result.get("message")), failed)
+        } else if line.get("response").is_object() {
+            let response = line.get("response");
+            let status = response.get("status_code").size();
+            let failed = status.is_some_and(|status| !(200..300).contains(&status));
+            (read_body(response.get("body")), failed || line.get("error").is_object())
+        } else if line.get("error").is_object() {
+            (Answer::default(), true)
+        } else {
+            // The file of requests, which looks alike.
+            return;
+        };
+        let usage = if answer.usage.is_known() { answer.usage } else { Usage::default() };
+        results::add(&mut into.batch, failed, answer.response.model, &usage);
+        into.usage.add(&usage);
+        into.usage.source = Source::Provider;
+    }
+}
+
+/// An answer in one of the forms that jobs may be of.
+fn read_body(body: Json<'_>) -> Answer {
+    let object = body.get("object");
+    if object.is("response") {
+        read(&Responses, body)
+    } else if object.is("text_completion") {
+        read(&Completions, body)
+    } else if object.is("list") {
+        read(&Embeddings, body)
+    } else {
+        read(&Chat, body)
+    }
+}
+
+fn read(reader: &dyn Reader, body: Json<'_>) -> Answer {
+    let mut answer = Answer::default();
+    if body.is_object() {
+        reader.read_event(Event { name: None, data: body, stream: false }, &mut answer);
+    }
+    answer
+}
