@@ -21,6 +21,16 @@ impl ExchangeId {
     pub fn new(unix_ms: u64, random: u128) -> Self {
         Self(Ulid::from_parts(unix_ms, random))
     }
+
+    /// All of it, for storing.
+    pub fn bits(self) -> u128 {
+        self.0.0
+    }
+
+    /// From what [`ExchangeId::bits`] gave.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(Ulid(bits))
+    }
 }
 
 impl fmt::Display for ExchangeId {
@@ -124,6 +134,9 @@ pub enum End {
 }
 
 impl End {
+    /// Every end.
+    pub const ALL: [Self; 3] = [Self::Complete, Self::Failed, Self::Cancelled];
+
     /// The word used in records.
     pub fn name(self) -> &'static str {
         match self {

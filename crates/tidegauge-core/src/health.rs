@@ -1,6 +1,9 @@
 //! Our own health: one typed counter for each thing that can be lost, refused or late.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::Books;
 
 macro_rules! words {
     ($(#[doc = $head:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident $word:literal,)+ }) => {
@@ -98,7 +101,8 @@ words! {
 
 /// Counters of the whole process; shared by reference, read by the exporters.
 ///
-/// At rest: `accepted == records + records_lost`, `turns == turns_recorded + turns_lost`, and
+/// At rest: `accepted == records + records_lost`, `turns == turns_recorded + turns_lost`, and for each
+/// exporter's [`Books`], and so for their sums,
 /// `spans + spans_recovered == spans_acked + sum(spans_dropped) + spans_queued + spans_queued_disk`,
 /// where unsampled exchanges make no spans, and the two about the disk stay zero without a disk queue.
 #[derive(Debug, Default)]
@@ -114,14 +118,7 @@ pub struct Health {
     turns_recorded: AtomicU64,
     turns_lost: [AtomicU64; Dropped::ALL.len()],
     messages_skipped: AtomicU64,
-    spans: AtomicU64,
-    spans_acked: AtomicU64,
-    spans_recovered: AtomicU64,
-    spans_queued: AtomicI64,
-    spans_queued_disk: AtomicI64,
-    spans_dropped: [AtomicU64; Dropped::ALL.len()],
-    points_dropped: [AtomicU64; Dropped::ALL.len()],
-    logs_dropped: [AtomicU64; Dropped::ALL.len()],
+    exporters: RwLock<Vec<Arc<Books>>>,
     lines_dropped: [AtomicU64; Dropped::ALL.len()],
     panics: [AtomicU64; Task::ALL.len()],
     content_withheld: [AtomicU64; Withheld::ALL.len()],
@@ -216,12 +213,6 @@ counters_by! {
     record_lost, records_lost => records_lost by Dropped;
     /// Records of turns were lost before the sinks saw them.
     turn_lost, turns_lost => turns_lost by Dropped;
-    /// Spans were dropped.
-    span_dropped, spans_dropped => spans_dropped by Dropped;
-    /// Metric points were dropped.
-    point_dropped, points_dropped => points_dropped by Dropped;
-    /// Log records (events) were dropped.
-    log_dropped, logs_dropped => logs_dropped by Dropped;
     /// Lines of the record file were dropped.
     line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.
@@ -237,10 +228,6 @@ gauges! {
     streams_changed, streams => streams;
     /// Client connections opened or closed.
     connections_changed, connections => connections;
-    /// Spans entered or left the memory queue.
-    spans_queued_changed, spans_queued => spans_queued;
-    /// Spans entered or left the disk queue.
-    spans_queued_disk_changed, spans_queued_disk => spans_queued_disk;
 }
 
 impl Health {
@@ -264,35 +251,64 @@ impl Health {
         self.messages_skipped.load(Relaxed)
     }
 
-    /// Spans were made.
-    pub fn spans_made(&self, count: u64) {
-        self.spans.fetch_add(count, Relaxed);
+    /// The books of the exporter of that name, new ones the first time.
+    pub fn books(&self, exporter: &str) -> Arc<Books> {
+        let mut all = self.exporters.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|books| books.exporter() == exporter) {
+            return Arc::clone(known);
+        }
+        let books = Arc::new(Books::new(exporter));
+        all.push(Arc::clone(&books));
+        books
     }
 
-    /// Spans made so far.
+    /// The books of every exporter, in the order in which they were opened.
+    pub fn exporters(&self) -> Vec<Arc<Books>> {
+        self.exporters.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Spans made so far; a span counts once for each exporter it was made for.
     pub fn spans(&self) -> u64 {
-        self.spans.load(Relaxed)
-    }
-
-    /// Spans came onto these books that this process did not make, or had given up already: they
-    /// were on disk.
-    pub fn spans_found(&self, count: u64) {
-        self.spans_recovered.fetch_add(count, Relaxed);
+        self.sum(|books| books.spans())
     }
 
     /// Spans that came from disk so far.
     pub fn spans_recovered(&self) -> u64 {
-        self.spans_recovered.load(Relaxed)
+        self.sum(|books| books.spans_recovered())
     }
 
-    /// A collector took spans.
-    pub fn spans_delivered(&self, count: u64) {
-        self.spans_acked.fetch_add(count, Relaxed);
-    }
-
-    /// Spans a collector took so far.
+    /// Spans that receivers took so far.
     pub fn spans_acked(&self) -> u64 {
-        self.spans_acked.load(Relaxed)
+        self.sum(|books| books.spans_acked())
+    }
+
+    /// Spans in memory queues now.
+    pub fn spans_queued(&self) -> i64 {
+        self.sum(|books| books.spans_queued())
+    }
+
+    /// Spans in disk queues now.
+    pub fn spans_queued_disk(&self) -> i64 {
+        self.sum(|books| books.spans_queued_disk())
+    }
+
+    /// Spans dropped so far.
+    pub fn spans_dropped(&self, reason: Dropped) -> u64 {
+        self.sum(|books| books.spans_dropped(reason))
+    }
+
+    /// Metric points dropped so far.
+    pub fn points_dropped(&self, reason: Dropped) -> u64 {
+        self.sum(|books| books.points_dropped(reason))
+    }
+
+    /// Log records dropped so far.
+    pub fn logs_dropped(&self, reason: Dropped) -> u64 {
+        self.sum(|books| books.logs_dropped(reason))
+    }
+
+    fn sum<N: std::iter::Sum>(&self, read: impl Fn(&Books) -> N) -> N {
+        self.exporters().iter().map(|books| read(books)).sum()
     }
 
     /// The configuration was read again, well or not.

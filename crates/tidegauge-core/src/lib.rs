@@ -7,6 +7,7 @@
 //! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
+mod books;
 mod content;
 mod dialect;
 mod exchange;
@@ -23,6 +24,7 @@ mod texts;
 mod trace;
 mod usage;
 
+pub use books::Books;
 pub use content::{
     Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
 };

@@ -71,6 +71,9 @@ pub enum CostStatus {
 }
 
 impl CostStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Priced, Self::Reported, Self::Unpriced, Self::Unknown];
+
     /// The word used in records and spans.
     pub fn name(self) -> &'static str {
         match self {
@@ -98,6 +101,9 @@ pub enum Charge {
 }
 
 impl Charge {
+    /// What has a price of its own beside tokens.
+    pub const FEES: [Self; 4] = [Self::Searches, Self::Requests, Self::AudioTime, Self::GpuTime];
+
     /// The word used in price explanations.
     pub fn name(self) -> &'static str {
         match self {

@@ -21,6 +21,9 @@ pub enum OutputType {
 }
 
 impl OutputType {
+    /// Every form.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Image, Self::Speech];
+
     /// The word of the convention.
     pub fn name(self) -> &'static str {
         match self {

@@ -169,6 +169,8 @@ pub enum Failure {
     RequestAborted,
     /// This proxy made a mistake.
     Internal,
+    /// This proxy was killed with the exchange open; the next one says so.
+    Killed,
 }
 
 impl Failure {
@@ -182,7 +184,7 @@ impl Failure {
             Self::ClosedEarly | Self::Protocol => Category::MalformedResponse,
             Self::StreamCut => Category::StreamCut,
             Self::RequestAborted => Category::ClientCancelled,
-            Self::Internal => Category::Proxy,
+            Self::Internal | Self::Killed => Category::Proxy,
         }
     }
 
@@ -200,6 +202,7 @@ impl Failure {
             Self::StreamCut => "stream_cut",
             Self::RequestAborted => "request_aborted",
             Self::Internal => "proxy_internal_error",
+            Self::Killed => "proxy_killed",
         })
     }
 }

@@ -17,6 +17,10 @@ pub enum Source {
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 5] =
+        [Self::Provider, Self::Injected, Self::Estimated, Self::Partial, Self::Missing];
+
     /// The word used in records and spans (`tidegauge.usage.source`).
     pub fn name(self) -> &'static str {
         match self {
@@ -175,6 +179,23 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The place of one bucket's tokens.
+    pub fn bucket_mut(&mut self, bucket: Bucket) -> &mut Option<u64> {
+        match bucket {
+            Bucket::Input => &mut self.input,
+            Bucket::CacheRead => &mut self.cache_read,
+            Bucket::CacheReadAudio => &mut self.cache_read_audio,
+            Bucket::CacheWrite5m => &mut self.cache_write_5m,
+            Bucket::CacheWrite1h => &mut self.cache_write_1h,
+            Bucket::InputAudio => &mut self.input_audio,
+            Bucket::InputImage => &mut self.input_image,
+            Bucket::Output => &mut self.output,
+            Bucket::Reasoning => &mut self.reasoning,
+            Bucket::OutputAudio => &mut self.output_audio,
+            Bucket::OutputImage => &mut self.output_image,
+        }
+    }
+
     /// The tokens in one bucket.
     pub fn get(&self, bucket: Bucket) -> Option<u64> {
         match bucket {

@@ -70,6 +70,7 @@ pub(crate) struct Quote<'a> {
 }
 
 /// The entry that a question is about.
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) provider: String,
     pub(crate) model: String,

@@ -14,6 +14,7 @@ mod histogram;
 mod litellm;
 mod load;
 mod measure;
+mod memo;
 mod overlay;
 mod price;
 pub mod redact;

@@ -13,6 +13,7 @@ use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Usage};
 
 use crate::catalogue::{List, Quote};
 use crate::decimal::{Excess, add_up, scaled};
+use crate::memo::Memo;
 use crate::overlay::{self, Own, OwnPrice, OwnPriceError};
 use crate::table::Table;
 
@@ -71,6 +72,8 @@ pub struct Prices {
     own_label: Arc<str>,
     own: Arc<[Own]>,
     aliases: Arc<BTreeMap<String, String>>,
+    /// Of the list alone, so it goes with it.
+    memo: Arc<Memo>,
 }
 
 #[derive(Clone)]
@@ -225,6 +228,7 @@ impl Prices {
             own_label: OWN.into(),
             own: Arc::new([]),
             aliases: Arc::default(),
+            memo: Arc::default(),
         }
     }
 
@@ -278,10 +282,11 @@ impl Prices {
         (by, name): (By, &str),
     ) -> Option<Bill> {
         let quote = self.quote_for(provider, model, asked);
-        let entry = quote.entry()?;
+        let known = self.memo.of(&quote);
+        let entry = known.entry()?;
         // Free models are listed without prices, and so are those whose price nobody wrote down.
         let free = entry.model.ends_with(FREE).then_some(0);
-        let price = |charge| quote.price(charge).or(free);
+        let price = |charge| known.price(charge).or(free);
         let mut charges = token_charges(asked.usage, price)?;
         match audio_charge(asked.usage, &quote) {
             Some(charge) => charges.push(charge),
@@ -290,10 +295,10 @@ impl Prices {
             None => {}
         }
         if let Some(searches) = asked.usage.searches.filter(|searches| *searches > 0) {
-            let price = quote.price(Charge::Searches);
+            let price = known.price(Charge::Searches);
             charges.extend(price.map(|price| (Charge::Searches, searches, price)));
         }
-        let fee = quote.price(Charge::Requests);
+        let fee = known.price(Charge::Requests);
         charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
         let found = Found {
             provider: Some(entry.provider),

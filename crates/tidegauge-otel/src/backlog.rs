@@ -1,4 +1,4 @@
-//! Pieces on disk: the spool, filled with telemetry, and its books in [`Health`].
+//! Pieces on disk: the spool, filled with telemetry, and its [`Books`].
 //!
 //! In: pieces that nobody took. Out: the same pieces with the resource of the process that made
 //! them, oldest first, each taken batch settled or let go. A disk that fails is no error to anyone:
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Dropped, Health};
+use tidegauge_core::{Books, Dropped};
 use tokio::time::Instant;
 
 use crate::queue::{Piece, Settled, Signal};
@@ -35,7 +35,7 @@ pub struct DiskQueue {
 pub(crate) struct Backlog {
     options: DiskQueue,
     resource: Vec<u8>,
-    health: Arc<Health>,
+    books: Arc<Books>,
     rest: Duration,
     start: Instant,
     state: Mutex<State>,
@@ -45,7 +45,7 @@ pub(crate) struct Backlog {
 struct State {
     /// `None`: it could not be opened yet.
     spool: Option<Spool>,
-    /// What is on the books of [`Health`] already.
+    /// What is on the books already.
     booked: Counters,
     writing: Rest,
     reading: Rest,
@@ -95,12 +95,12 @@ impl Backlog {
     pub(crate) fn open(
         options: DiskQueue,
         resource: Vec<u8>,
-        health: Arc<Health>,
+        books: Arc<Books>,
         rest: Option<Duration>,
     ) -> Result<Self, SpoolError> {
         let start = Instant::now();
         let (rest, state) = (rest.unwrap_or(REST), Mutex::default());
-        let backlog = Self { options, resource, health, rest, start, state };
+        let backlog = Self { options, resource, books, rest, start, state };
         match Spool::open(&backlog.options.dir, backlog.options.settings) {
             Ok((spool, recovery)) => backlog.adopt(&mut backlog.lock(), spool, &recovery),
             Err(SpoolError::Locked) => return Err(SpoolError::Locked),
@@ -178,7 +178,7 @@ impl Backlog {
     /// Spans are on disk that are not on the books as made or queued any more.
     pub(crate) fn found(&self, signal: Signal, units: u64) {
         if signal == Signal::Traces {
-            self.health.spans_found(units);
+            self.books.spans_found(units);
         }
     }
 
@@ -267,17 +267,17 @@ impl Backlog {
         // Without what was dropped for room in the meantime.
         let units = self.book(state, signal);
         let garbled = taken.garbled.min(units);
-        signal.dropped(&self.health, Dropped::DiskIo, garbled);
+        signal.dropped(&self.books, Dropped::DiskIo, garbled);
         let units = units - garbled;
         match settled {
             Settled::Delivered { rejected } => {
                 let rejected = rejected.min(units);
-                signal.acked(&self.health, units - rejected);
-                signal.dropped(&self.health, Dropped::RejectedByCollector, rejected);
+                signal.acked(&self.books, units - rejected);
+                signal.dropped(&self.books, Dropped::RejectedByCollector, rejected);
             }
-            Settled::TooLarge => signal.dropped(&self.health, Dropped::TooLarge, units),
+            Settled::TooLarge => signal.dropped(&self.books, Dropped::TooLarge, units),
             Settled::Refused | Settled::Retry { .. } => {
-                signal.dropped(&self.health, Dropped::RejectedByCollector, units);
+                signal.dropped(&self.books, Dropped::RejectedByCollector, units);
             }
         }
     }
@@ -291,12 +291,12 @@ impl Backlog {
             let more = |is: &crate::spool::Tally, was: &crate::spool::Tally| {
                 is.of(signal.kind()).minus(was.of(signal.kind())).units
             };
-            signal.dropped(&self.health, Dropped::DiskFull, more(&now.dropped, &was.dropped));
-            signal.dropped(&self.health, Dropped::DiskIo, more(&now.lost, &was.lost));
+            signal.dropped(&self.books, Dropped::DiskFull, more(&now.dropped, &was.dropped));
+            signal.dropped(&self.books, Dropped::DiskIo, more(&now.lost, &was.lost));
         }
         let spans = |counters: &Counters| counters.queued.of(Signal::Traces.kind()).units;
         let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
-        self.health.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
+        self.books.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
         state.booked = now;
         let acked = |counters: &Counters| counters.acked.of(signal.kind());
         acked(&now).minus(acked(&was)).units

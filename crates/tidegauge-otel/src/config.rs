@@ -8,6 +8,7 @@
 //! Where they leave a choice or we differ, the item says so.
 
 mod env;
+mod preset;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,15 +19,18 @@ use http::{HeaderMap, Uri};
 use crate::backlog::DiskQueue;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
+use crate::names::Names;
+use crate::rendering::Rendering;
 use crate::resource::ResourceAttributes;
 use crate::span::SpanOptions;
 
 pub use env::{ConfigError, Mistake};
+pub use preset::Preset;
 
 /// What the configuration file says. Everything may be left out.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// Where to send all signals; nothing is sent when neither this nor a variable says where.
+    /// Where to send all signals; nothing is sent there when neither this nor a variable says where.
     pub endpoint: Option<String>,
     /// `grpc` or `http/protobuf`. Left out: gRPC if the endpoint's port is 4317, else HTTP.
     pub protocol: Option<String>,
@@ -56,14 +60,18 @@ pub struct Settings {
     pub histograms: Option<Histograms>,
     /// Tags that become metric attributes.
     pub metric_tags: Option<Vec<String>>,
-    /// Bytes that may wait in memory: three quarters for spans, an eighth each for metrics and logs.
+    /// Bytes that may wait in memory for each exporter: three quarters for spans, an eighth each for metrics and logs.
     pub queue_bytes: Option<usize>,
     /// How long one piece is retried.
     pub max_retry_age: Option<Duration>,
-    /// Where what no collector took is kept on disk. Left out: nowhere.
+    /// Where what the collector did not take is kept on disk. Left out: nowhere.
     pub disk_queue: Option<DiskQueue>,
+    /// Further collectors, beside the one above. The variables say nothing about them.
+    pub exporters: Vec<ExporterSettings>,
     /// What is said in spans and events.
     pub spans: SpanOptions,
+    /// Which names metrics of model calls have.
+    pub names: Names,
     /// Whether our own log lines are exported too. Left out: yes.
     pub diagnostics: Option<bool>,
     /// Whether our own listener speaks TLS.
@@ -77,35 +85,72 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// What the configuration file says about one further collector.
+#[derive(Clone, Default)]
+pub struct ExporterSettings {
+    /// What it is called in our own metrics; never `default`, and no other's name.
+    pub name: String,
+    /// Where it is.
+    pub endpoint: String,
+    /// What is known about it.
+    pub preset: Preset,
+    /// `grpc` or `http/protobuf`. Left out: as the preset wants, else by the port.
+    pub protocol: Option<String>,
+    /// Headers of every export; values may be secret.
+    pub headers: Vec<(String, String)>,
+    /// `gzip`, `zstd` or `none`.
+    pub compression: Option<String>,
+    /// How long one export may take.
+    pub timeout: Option<Duration>,
+    /// File with PEM certificates trusted besides the platform's.
+    pub certificate: Option<String>,
+    /// File with our PEM certificate chain.
+    pub client_certificate: Option<String>,
+    /// File with the key for it.
+    pub client_key: Option<String>,
+    /// What is sent there. Left out: what the preset takes.
+    pub signals: Option<Signals>,
+    /// Where what it did not take is kept on disk. Left out: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+}
+
+impl fmt::Debug for ExporterSettings {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExporterSettings")
+    }
+}
+
+/// A choice of signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signals {
+    /// Spans.
+    pub traces: bool,
+    /// Metric points.
+    pub metrics: bool,
+    /// Events and our own log lines.
+    pub logs: bool,
+}
+
+impl Signals {
+    /// All of them.
+    pub const ALL: Self = Self { traces: true, metrics: true, logs: true };
+}
+
 /// Everything resolved.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Who emits.
     pub resource: ResourceAttributes,
-    /// Where spans go; `None`: none are made.
-    pub traces: Option<Target>,
-    /// Where metrics go; `None`: they are only on the text page.
-    pub metrics: Option<Target>,
-    /// Where events and our own log lines go; `None`: none are made.
-    pub logs: Option<Target>,
+    /// Who is sent what; each has its own queues and books and waits for no other. Empty: everything
+    /// is on the text page only.
+    pub exporters: Vec<Exporter>,
     /// Which traces are sampled: for the data plane's policy, nothing here decides.
     pub sampler: Sampler,
-    /// How spans are queued.
-    pub trace_queue: QueueOptions,
-    /// How metric points are queued.
-    pub metric_queue: QueueOptions,
-    /// How events and log lines are queued.
-    pub log_queue: QueueOptions,
-    /// Where what no collector took is kept on disk; `None`: nowhere.
-    pub disk_queue: Option<DiskQueue>,
-    /// What is said in spans.
-    pub spans: SpanOptions,
-    /// What is said in events.
-    pub events: SpanOptions,
-    /// Whether every model call becomes an event with what its span says.
-    pub details: bool,
     /// What is said in metrics.
     pub metric: MetricOptions,
+    /// Which names metrics of model calls have on the text page.
+    pub names: Names,
     /// How distributions are pushed. The text page always has fixed buckets.
     pub histograms: Histograms,
     /// What pushed sums mean. The text page is always cumulative.
@@ -129,6 +174,36 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         env::resolve(settings, lookup)
     }
+}
+
+/// One collector: what it is sent, and how that waits for it.
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    /// What it is called in our own metrics.
+    pub name: String,
+    /// What is known about it.
+    pub preset: Preset,
+    /// How spans and events are said to it.
+    pub rendering: Rendering,
+    /// Where spans go; `None`: none do.
+    pub traces: Option<Target>,
+    /// Where metrics go; `None`: none do.
+    pub metrics: Option<Target>,
+    /// Where events and our own log lines go; `None`: none do.
+    pub logs: Option<Target>,
+    /// How spans are queued.
+    pub trace_queue: QueueOptions,
+    /// How metric points are queued.
+    pub metric_queue: QueueOptions,
+    /// How events and log lines are queued.
+    pub log_queue: QueueOptions,
+    /// Where what the collector did not take is kept on disk; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+}
+
+impl Exporter {
+    /// The name of the one that `telemetry.otlp` and the `OTEL_*` variables describe.
+    pub const DEFAULT: &str = "default";
 }
 
 /// Where one signal goes.
@@ -172,6 +247,16 @@ pub enum Protocol {
     Grpc,
     /// Protobuf over HTTP.
     HttpProtobuf,
+}
+
+impl Protocol {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        }
+    }
 }
 
 /// How bodies are compressed.

@@ -39,6 +39,8 @@ pub(crate) enum Stop {
 
 /// Delivers one signal to one collector.
 pub(crate) struct Sender {
+    /// Whose it is, for our own log.
+    pub(crate) exporter: String,
     /// What to send.
     pub(crate) queue: Arc<Queue>,
     /// Where what nobody takes is kept, if anywhere.
@@ -270,17 +272,22 @@ impl Sender {
         }
         self.course.told = news;
         let (signal, collector) = (self.signal.name(), self.transport.place());
+        let exporter = self.exporter.as_str();
         match news {
-            News::Well => tracing::info!(signal, collector, "telemetry is delivered again"),
-            News::Partly => tracing::warn!(signal, collector, "the collector refuses a part"),
+            News::Well => {
+                tracing::info!(exporter, signal, collector, "telemetry is delivered again");
+            }
+            News::Partly => {
+                tracing::warn!(exporter, signal, collector, "the collector refuses a part");
+            }
             News::Waiting(why) => {
-                tracing::warn!(signal, collector, %why, "telemetry waits for the collector");
+                tracing::warn!(exporter, signal, collector, %why, "telemetry waits for the collector");
             }
             News::Refused(why) => {
-                tracing::warn!(signal, collector, %why, "the collector refuses telemetry");
+                tracing::warn!(exporter, signal, collector, %why, "the collector refuses telemetry");
             }
             News::TooLarge => {
-                tracing::warn!(signal, collector, "the collector wants smaller messages");
+                tracing::warn!(exporter, signal, collector, "the collector wants smaller messages");
             }
         }
     }

@@ -20,7 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::attribute::{cut, pair};
 use crate::export::{Telemetry, piece};
-use crate::queue::Queue;
+use crate::queue::{Queue, share};
 use crate::semconv::LOG_TARGET;
 use crate::span::Scope;
 
@@ -41,13 +41,13 @@ const UNHEARD: &[&str] = &[
 ];
 
 /// A layer that exports log lines of level INFO and above; `None` when log lines are not exported.
-/// It holds the queue, not the telemetry: after shutdown lines are dropped and counted.
+/// It holds the queues, not the telemetry: after shutdown lines are dropped and counted.
 pub fn layer<S>(telemetry: &Telemetry) -> Option<Box<dyn Layer<S> + Send + Sync>>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    let queue = telemetry.logs.as_ref().filter(|_| telemetry.wants_diagnostics())?;
-    let queued = Queued { queue: Arc::clone(queue), longest: telemetry.longest_text() };
+    let (queues, longest) = telemetry.diagnostics()?;
+    let queued = Queued { queues, longest };
     let provider = SdkLoggerProvider::builder().with_log_processor(queued).build();
     let bridge = OpenTelemetryTracingBridge::new(&provider);
     let heard = filter_fn(is_heard).and(LevelFilter::INFO);
@@ -59,10 +59,10 @@ fn is_heard(metadata: &Metadata<'_>) -> bool {
     !UNHEARD.contains(&root)
 }
 
-/// Puts log records into the queue of events.
+/// Puts log records into the queues of events.
 #[derive(Debug)]
 struct Queued {
-    queue: Arc<Queue>,
+    queues: Vec<Arc<Queue>>,
     longest: usize,
 }
 
@@ -80,7 +80,7 @@ impl LogProcessor for Queued {
                 text.truncate(cut(text, self.longest).len());
             }
         }
-        self.queue.push([piece(Scope::Own, &log, Instant::now())]);
+        share(&self.queues, vec![piece(Scope::Own, &log, Instant::now())]);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{common::v1::InstrumentationScope, resource::v1::Resource};
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::backlog::Group;
+use crate::protobuf;
 use crate::queue::Piece;
 use crate::semconv::SCOPE_VERSION;
 use crate::span::Scope;
@@ -36,14 +36,19 @@ impl Envelope {
 
     /// The request with these pieces, grouped by scope, otherwise in order.
     pub(crate) fn request(&self, pieces: &[Piece]) -> Bytes {
-        self.of(&self.resource, pieces).into()
+        let mut request = Vec::new();
+        self.write(&mut request, &self.resource, pieces);
+        request.into()
     }
 
     /// The request with pieces that several processes made, each with its resource.
     pub(crate) fn request_of(&self, groups: &[Group]) -> Bytes {
         // Messages one after the other are the one with all their fields.
-        let parts = groups.iter().map(|group| self.of(&group.resource, &group.pieces));
-        parts.collect::<Vec<_>>().concat().into()
+        let mut request = Vec::new();
+        for group in groups {
+            self.write(&mut request, &group.resource, &group.pieces);
+        }
+        request.into()
     }
 
     /// The resource of this process.
@@ -51,29 +56,89 @@ impl Envelope {
         &self.resource
     }
 
-    fn of(&self, resource: &[u8], pieces: &[Piece]) -> Vec<u8> {
-        let mut body = Vec::new();
-        field(&mut body, 1, resource);
-        for (scope, head) in Scope::ALL.into_iter().zip(&self.scopes) {
-            let mut group = Vec::new();
+    /// Lengths first, so that every byte is written once and into room that is there.
+    fn write(&self, out: &mut Vec<u8>, resource: &[u8], pieces: &[Piece]) {
+        let lengths = Scope::ALL.map(|scope| {
+            let pieces = pieces.iter().filter(|piece| piece.scope == scope);
+            pieces.map(|piece| field_len(piece.bytes.len())).sum::<usize>()
+        });
+        let scopes = || {
+            let scopes = Scope::ALL.into_iter().zip(&self.scopes).zip(lengths);
+            scopes
+                .filter(|(_, length)| *length > 0)
+                .map(|((scope, head), length)| (scope, head, field_len(head.len()) + length))
+        };
+        let body = field_len(resource.len())
+            + scopes().map(|(.., length)| field_len(length)).sum::<usize>();
+        out.reserve(field_len(body));
+        protobuf::length(out, 1, body);
+        field(out, 1, resource);
+        for (scope, head, length) in scopes() {
+            protobuf::length(out, 2, length);
+            field(out, 1, head);
             for piece in pieces.iter().filter(|piece| piece.scope == scope) {
-                if group.is_empty() {
-                    field(&mut group, 1, head);
-                }
-                field(&mut group, 2, &piece.bytes);
-            }
-            if !group.is_empty() {
-                field(&mut body, 2, &group);
+                field(out, 2, &piece.bytes);
             }
         }
-        let mut request = Vec::with_capacity(body.len() + 8);
-        field(&mut request, 1, &body);
-        request
     }
 }
 
 fn field(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
+    protobuf::length(out, number, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// The length of a field of one of the numbers here, with its head.
+fn field_len(bytes: usize) -> usize {
+    1 + protobuf::varint_len(bytes) + bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::attribute::pair;
+
+    #[test]
+    fn pieces_are_grouped_by_scope_and_keep_their_order() {
+        let resource = Resource {
+            attributes: vec![pair("service.name", Value::StringValue("x".repeat(200)))],
+            ..Resource::default()
+        };
+        let piece = |scope, name: String| Piece {
+            scope,
+            bytes: Span { name, ..Span::default() }.encode_to_vec().into(),
+            units: 1,
+            born: Instant::now(),
+        };
+        let pieces: Vec<_> = (0..200)
+            .map(|n| piece(if n % 3 == 0 { Scope::GenAi } else { Scope::Http }, format!("s{n}")))
+            .collect();
+        let envelope = Envelope::new(&resource);
+        let request = ExportTraceServiceRequest::decode(envelope.request(&pieces)).unwrap();
+        let [spans] = &request.resource_spans[..] else { panic!("one resource") };
+        assert_eq!(spans.resource.as_ref(), Some(&resource));
+        let read: Vec<_> = spans
+            .scope_spans
+            .iter()
+            .map(|group| {
+                let names: Vec<_> = group.spans.iter().map(|span| span.name.as_str()).collect();
+                (group.scope.as_ref().unwrap().name.as_str(), names.join(" "))
+            })
+            .collect();
+        let named = |scope: Scope| {
+            let of = pieces.iter().filter(|piece| piece.scope == scope);
+            let names = of.map(|piece| Span::decode(piece.bytes.clone()).unwrap().name);
+            (scope.name(), names.collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(read, [named(Scope::Http), named(Scope::GenAi)]);
+        assert_eq!(
+            ExportTraceServiceRequest::decode(envelope.request(&[])).unwrap().resource_spans.len(),
+            1
+        );
+    }
 }

@@ -1,61 +1,34 @@
 //! Records into telemetry that leaves the process: the sink that owns the delivery.
 //!
-//! Everything that waits runs on one thread of its own with its own runtime, so that telemetry shares
-//! nothing with the data plane but memory. [`Telemetry::record`] only computes and queues.
+//! Spans and events are made once for each rendering and shared by the exporters that want it so.
+//! Everything that waits runs on threads of its own, so that telemetry shares nothing with the data
+//! plane but memory. [`Telemetry::record`] only computes and queues.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prost::Message;
-use tidegauge_core::{Dropped, Health, Record, Sink, Task};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tidegauge_core::{Health, Record, Sink, Task};
 use tokio::time::Instant;
 
-use crate::backlog::Backlog;
-use crate::config::{Config, QueueOptions, Sums, Target};
-use crate::deliver::{Course, Sender, Stop};
+use crate::config::{Config, Sums};
+use crate::deliver::{Sender, Stop};
 use crate::encoded::Encoded;
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, View};
-use crate::queue::{Piece, Queue, Signal};
-use crate::span::Scope;
-use crate::spool::{Most, SpoolError};
-use crate::transport::{TlsError, Transport};
+use crate::names::Names;
+use crate::outlet::{Common, Outlet, StartError};
+use crate::queue::{Piece, Queue, share};
+use crate::span::{Scope, SpanOptions};
 use crate::{event, openmetrics, points, span};
 
 /// How long a dropped exporter may take to write to its disk queue.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Why telemetry could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// TLS to a collector.
-    #[error("{signal}: {error}")]
-    Tls {
-        /// traces, metrics or logs.
-        signal: &'static str,
-        /// What is wrong.
-        error: TlsError,
-    },
-    /// The directory of the disk queue.
-    #[error("disk queue {}: {error}", .dir.display())]
-    Disk {
-        /// The directory.
-        dir: PathBuf,
-        /// What is wrong.
-        error: SpoolError,
-    },
-    /// No thread or no runtime.
-    #[error("the telemetry thread cannot start: {0}")]
-    Thread(#[from] std::io::Error),
-}
 
 /// Everything that turns records into OTLP and into the metrics page.
 pub struct Telemetry {
@@ -64,24 +37,32 @@ pub struct Telemetry {
     meter: Meter,
     /// Where messages are written.
     scratch: Mutex<Encoded>,
-    traces: Option<Arc<Queue>>,
-    metrics: Option<Arc<Queue>>,
-    pub(crate) logs: Option<Arc<Queue>>,
-    stop: watch::Sender<Stop>,
+    outlets: Vec<Outlet>,
+    spans: Vec<Edition>,
+    events: Vec<Edition>,
+    /// Who is sent the sums, by the names they want.
+    metrics: Vec<(Names, Vec<Arc<Queue>>)>,
+    /// Held as long as sums are pushed at every interval.
+    ticking: Mutex<Option<mpsc::SyncSender<()>>>,
     /// Shutdown began.
     ended: AtomicBool,
     /// No collector is to be waited for in it.
     hurried: AtomicBool,
-    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
+}
+
+/// One form of spans or events, and the queues of all who want it so.
+#[derive(Debug)]
+struct Edition {
+    options: SpanOptions,
+    queues: Vec<Arc<Queue>>,
 }
 
 impl Telemetry {
-    /// Starts the thread if there is a collector. A collector that is down is no error: what is made
-    /// waits for it.
+    /// Starts a thread for each collector. One that is down is no error: what is made waits for it.
     ///
     /// # Errors
-    /// When the configured certificates cannot be used, another process uses the disk queue, or no
-    /// thread can be started. A disk queue that fails is no error: it is tried again.
+    /// When configured certificates cannot be used, another process uses a disk queue, or no thread
+    /// can be started. A disk queue that fails is no error: it is tried again.
     pub fn start(config: Config, health: Arc<Health>) -> Result<Arc<Self>, StartError> {
         Self::start_with(config, health, Sender::PAUSE, None)
     }
@@ -94,47 +75,54 @@ impl Telemetry {
         pause: Duration,
         rest: Option<Duration>,
     ) -> Result<Arc<Self>, StartError> {
-        let (stop, stopped) = watch::channel(Stop::Running);
-        let queue = |target: &Option<Target>, signal, options: QueueOptions| {
-            let mut options = options;
-            if spills(&config, signal) {
-                // Nothing is given up that can be kept.
-                options.max_age = Duration::MAX;
-            }
-            target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&health))))
+        let common = Common {
+            envelope: Envelope::new(&config.resource.proto()),
+            sums: config.sums,
+            health: Arc::clone(&health),
+            pause,
+            rest,
         };
-        let meter = Meter::new(views(&config), &config.metric, &health);
-        let traces = queue(&config.traces, Signal::Traces, config.trace_queue);
-        let metrics = queue(&config.metrics, Signal::Metrics, config.metric_queue);
-        let logs = queue(&config.logs, Signal::Logs, config.log_queue);
-        let thread = Mutex::new(None);
+        let outlets: Vec<Outlet> = config
+            .exporters
+            .iter()
+            .map(|exporter| Outlet::start(exporter, &common))
+            .collect::<Result<_, _>>()?;
+        let mut metrics: Vec<(Names, Vec<Arc<Queue>>)> = Vec::new();
+        for (exporter, outlet) in config.exporters.iter().zip(&outlets) {
+            let Some(queue) = outlet.metrics.clone() else { continue };
+            let names = exporter.rendering.names;
+            match metrics.iter_mut().find(|(known, _)| *known == names) {
+                Some((_, queues)) => queues.push(queue),
+                None => metrics.push((names, vec![queue])),
+            }
+        }
+        let meter = Meter::new(views(&config, !metrics.is_empty()), &config.metric, &health);
+        let (mut spans, mut events) = (Vec::new(), Vec::new());
+        for (exporter, outlet) in config.exporters.iter().zip(&outlets) {
+            subscribe(&mut spans, exporter.rendering.spans, outlet.traces.as_ref());
+            subscribe(&mut events, exporter.rendering.events, outlet.logs.as_ref());
+        }
         let telemetry = Arc::new(Self {
             config,
             health,
             meter,
             scratch: Mutex::default(),
-            traces,
+            outlets,
+            spans,
+            events,
             metrics,
-            logs,
-            stop,
+            ticking: Mutex::new(None),
             ended: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
-            thread,
         });
-        let envelope = Envelope::new(&telemetry.config.resource.proto());
-        let sends = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
-        if sends.into_iter().any(Option::is_some) {
-            let backlog = telemetry.backlog(&envelope, rest)?;
-            let senders = telemetry.senders(&envelope, backlog.as_ref(), &stopped, pause)?;
-            let thread = telemetry.spawn(senders, backlog, stopped)?;
-            *telemetry.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        }
+        telemetry.tick()?;
         Ok(telemetry)
     }
 
     /// All metrics as they are now, in the OpenMetrics text format ([`openmetrics::CONTENT_TYPE`]).
     pub fn openmetrics(&self) -> String {
-        openmetrics::render(&self.meter.collect(PAGE), &self.config.resource)
+        let families = self.config.names.of(self.meter.collect(PAGE));
+        openmetrics::render(&families, &self.config.resource)
     }
 
     /// Delivers what waits, for at most `deadline`. What is left then is written to the disk queue,
@@ -144,23 +132,20 @@ impl Telemetry {
         if self.ended.swap(true, SeqCst) {
             return;
         }
+        let begin = Instant::now();
+        drop(self.ticking.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.push_metrics();
         let hurried = self.hurried.load(SeqCst);
         self.advance(if hurried { Stop::Now } else { Stop::Flush });
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((thread, done)) = thread {
-            // Dropped last by the thread itself: it does the rest once it is out of here.
-            if thread.thread().id() == std::thread::current().id() {
-                return;
-            }
-            // Not joined past the deadline: a thread that hangs must not hang the process.
-            if self.await_end(&done, deadline) {
-                let _ = thread.join();
+        for outlet in self.outlets.iter().filter(|outlet| outlet.has_disk()) {
+            if !outlet.ended_by(begin + (deadline - deadline / 4)) {
+                outlet.advance(Stop::Now);
             }
         }
-        for queue in [&self.traces, &self.metrics, &self.logs].into_iter().flatten() {
-            queue.close(Dropped::ShutdownDeadline);
+        for outlet in &self.outlets {
+            outlet.ended_by(begin + deadline);
         }
+        self.close();
     }
 
     /// From now on a shutdown, begun or to come, waits for no collector.
@@ -171,160 +156,84 @@ impl Telemetry {
         }
     }
 
-    fn await_end(&self, done: &Receiver<()>, deadline: Duration) -> bool {
-        if self.config.disk_queue.is_none() {
-            return done.recv_timeout(deadline).is_ok();
-        }
-        let writing = deadline / 4;
-        if done.recv_timeout(deadline - writing).is_ok() {
-            return true;
-        }
-        self.advance(Stop::Now);
-        done.recv_timeout(writing).is_ok()
+    fn advance(&self, to: Stop) {
+        self.outlets.iter().for_each(|outlet| outlet.advance(to));
     }
 
-    fn advance(&self, to: Stop) {
-        self.stop.send_modify(|stop| *stop = to.max(*stop));
+    fn close(&self) {
+        self.outlets.iter().for_each(Outlet::close);
+    }
+
+    /// Pushes sums at every interval, on a thread of its own: a large set of them takes a while.
+    fn tick(self: &Arc<Self>) -> Result<(), StartError> {
+        if self.metrics.is_empty() {
+            return Ok(());
+        }
+        let (ticking, stopped) = mpsc::sync_channel::<()>(1);
+        let interval = self.config.metric_interval;
+        // The thread must not keep the telemetry alive: whoever drops it ends the thread.
+        let telemetry = Arc::downgrade(self);
+        std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let Some(telemetry) = telemetry.upgrade() else { return };
+                if catch_unwind(AssertUnwindSafe(|| telemetry.push_metrics())).is_err() {
+                    telemetry.health.panicked(Task::Sink, 1);
+                }
+            }
+        })?;
+        *self.ticking.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticking);
+        Ok(())
     }
 
     /// Reads the sums and queues them for delivery.
     fn push_metrics(&self) {
-        let Some(queue) = &self.metrics else { return };
-        let now = Instant::now();
-        let metrics = points::encode(self.meter.collect(PUSHED));
-        let pieces = metrics.map(|(scope, points, bytes)| Piece {
-            scope,
-            bytes: bytes.into(),
-            units: points,
-            born: now,
-        });
-        if self.config.sums == Sums::Cumulative {
-            queue.replace(pieces);
-        } else {
-            queue.push(pieces);
+        if self.metrics.is_empty() {
+            return;
         }
-    }
-
-    fn backlog(
-        &self,
-        envelope: &Envelope,
-        rest: Option<Duration>,
-    ) -> Result<Option<Arc<Backlog>>, StartError> {
-        let Some(options) = self.config.disk_queue.clone() else { return Ok(None) };
-        let (dir, resource) = (options.dir.clone(), envelope.resource().to_owned());
-        let backlog = Backlog::open(options, resource, Arc::clone(&self.health), rest);
-        backlog
-            .map(|backlog| Some(Arc::new(backlog)))
-            .map_err(|error| StartError::Disk { dir, error })
-    }
-
-    fn senders(
-        &self,
-        envelope: &Envelope,
-        backlog: Option<&Arc<Backlog>>,
-        stop: &watch::Receiver<Stop>,
-        pause: Duration,
-    ) -> Result<Vec<Sender>, StartError> {
-        let config = &self.config;
-        let signals = [
-            (Signal::Traces, &config.traces, &self.traces, &config.trace_queue),
-            (Signal::Metrics, &config.metrics, &self.metrics, &config.metric_queue),
-            (Signal::Logs, &config.logs, &self.logs, &config.log_queue),
-        ];
-        let mut senders = Vec::new();
-        for (signal, target, queue, options) in signals {
-            let (Some(target), Some(queue)) = (target, queue) else { continue };
-            let transport = Transport::new(signal, target.clone())
-                .map_err(|error| StartError::Tls { signal: signal.name(), error })?;
-            senders.push(Sender {
-                queue: Arc::clone(queue),
-                backlog: backlog.cloned(),
-                spills: spills(config, signal),
-                most: Most { records: options.batch_pieces, bytes: options.batch_bytes },
-                transport,
-                envelope: envelope.clone(),
-                signal,
-                stop: stop.clone(),
-                pause,
-                course: Course::default(),
-            });
-        }
-        Ok(senders)
-    }
-
-    fn spawn(
-        self: &Arc<Self>,
-        senders: Vec<Sender>,
-        backlog: Option<Arc<Backlog>>,
-        stop: watch::Receiver<Stop>,
-    ) -> Result<(JoinHandle<()>, Receiver<()>), StartError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (finished, done) = sync_channel(1);
-        // The thread must not keep the telemetry alive: whoever drops it ends the thread.
-        let telemetry = Arc::downgrade(self);
-        let (interval, health) = (self.config.metric_interval, Arc::clone(&self.health));
-        let sync_interval = backlog.as_ref().map(|disk| disk.sync_interval()).unwrap_or_default();
-        let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let mut tasks = JoinSet::new();
-                for sender in senders {
-                    tasks.spawn(sender.run());
-                }
-                if let Some(backlog) = backlog.clone() {
-                    let sync = move || backlog.sync(Instant::now());
-                    tasks.spawn(tick(sync_interval, stop.clone(), sync));
-                }
-                tasks.spawn(tick(interval, stop, move || {
-                    if let Some(telemetry) = telemetry.upgrade() {
-                        telemetry.push_metrics();
-                    }
-                }));
-                while let Some(ended) = tasks.join_next().await {
-                    if ended.is_err_and(|error| error.is_panic()) {
-                        health.panicked(Task::Sink, 1);
-                    }
-                }
-            });
-            // A name look-up that hangs must not hold the thread, and through it the shutdown.
-            runtime.shutdown_background();
-            if let Some(backlog) = &backlog {
-                backlog.flush();
+        let (now, families) = (Instant::now(), self.meter.collect(PUSHED));
+        for (names, queues) in &self.metrics {
+            let metrics = points::encode(names.of(families.clone()));
+            let pieces: Vec<_> = metrics
+                .map(|(scope, points, bytes)| Piece {
+                    scope,
+                    bytes: bytes.into(),
+                    units: points,
+                    born: now,
+                })
+                .collect();
+            if self.config.sums == Sums::Cumulative {
+                queues.iter().for_each(|queue| queue.replace(pieces.iter().cloned()));
+            } else {
+                share(queues, pieces);
             }
-            // Whoever is told of the end may open the directory.
-            drop(backlog);
-            let _ = finished.try_send(());
-        })?;
-        Ok((thread, done))
+        }
     }
 
     fn make_spans(&self, record: &Record, out: &mut Encoded) {
-        let Some(queue) = self.traces.as_ref().filter(|_| record.exchange.trace.sampled) else {
+        if !record.exchange.trace.sampled {
             return;
-        };
-        span::encode(record, &self.config.spans, out);
-        self.health.spans_made(u64::try_from(out.len()).unwrap_or(u64::MAX));
-        queue.push(out.take(Instant::now()));
+        }
+        let now = Instant::now();
+        for edition in &self.spans {
+            span::encode(record, &edition.options, out);
+            share(&edition.queues, out.take(now).collect());
+        }
     }
 
     fn make_events(&self, record: &Record, out: &mut Encoded) {
-        let Some(queue) = &self.logs else { return };
-        event::exception(record, &self.config.events, out);
-        if self.config.details {
-            event::details(record, &self.config.events, out);
-        }
-        if out.len() > 0 {
-            queue.push(out.take(Instant::now()));
+        for edition in &self.events {
+            event::encode(record, &edition.options, out);
+            if out.len() > 0 {
+                share(&edition.queues, out.take(Instant::now()).collect());
+            }
         }
     }
 
-    /// Longest text in an event or log line, in bytes.
-    pub(crate) fn longest_text(&self) -> usize {
-        self.config.events.limits.value
-    }
-
-    /// Whether our own log lines are to be exported.
-    pub(crate) fn wants_diagnostics(&self) -> bool {
-        self.config.diagnostics && self.logs.is_some()
+    /// Where our own log lines go, if they are to be exported, and their longest text in bytes.
+    pub(crate) fn diagnostics(&self) -> Option<(Vec<Arc<Queue>>, usize)> {
+        let queues: Vec<_> = self.outlets.iter().filter_map(|outlet| outlet.logs.clone()).collect();
+        let longest = self.events.iter().map(|edition| edition.options.limits.value).max()?;
+        self.config.diagnostics.then_some((queues, longest))
     }
 }
 
@@ -347,13 +256,11 @@ impl Drop for Telemetry {
     /// Tells the thread to end; it delivers nothing more. With a disk queue what waits is written
     /// there, as far as five seconds allow.
     fn drop(&mut self) {
-        if self.config.disk_queue.is_some() {
+        if self.outlets.iter().any(Outlet::has_disk) {
             self.hurry();
             return self.shutdown(LAST_WORDS);
         }
-        for queue in [&self.traces, &self.metrics, &self.logs].into_iter().flatten() {
-            queue.close(Dropped::ShutdownDeadline);
-        }
+        self.close();
         self.advance(Stop::Flush);
     }
 }
@@ -364,11 +271,13 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// Whether what nobody takes goes to the disk while we run. Cumulative sums do not: the next ones
-/// replace them, and only the last ones of a process are worth keeping.
-fn spills(config: &Config, signal: Signal) -> bool {
-    let replaced = signal == Signal::Metrics && config.sums == Sums::Cumulative;
-    config.disk_queue.is_some() && !replaced
+/// Adds a queue to those that are told in this form.
+fn subscribe(editions: &mut Vec<Edition>, options: SpanOptions, queue: Option<&Arc<Queue>>) {
+    let Some(queue) = queue.cloned() else { return };
+    match editions.iter_mut().find(|edition| edition.options == options) {
+        Some(edition) => edition.queues.push(queue),
+        None => editions.push(Edition { options, queues: vec![queue] }),
+    }
 }
 
 /// One encoded span or log record.
@@ -382,25 +291,15 @@ const PAGE: usize = 0;
 const PUSHED: usize = 1;
 
 /// Who reads the metrics.
-fn views(config: &Config) -> Vec<View> {
+fn views(config: &Config, pushes: bool) -> Vec<View> {
     let page = View {
         histograms: Histograms::Explicit,
         sums: Sums::Cumulative,
         exemplars: ExemplarFilter::Off,
     };
     let Config { histograms, sums, exemplars, .. } = *config;
-    let pushed = config.metrics.is_some().then_some(View { histograms, sums, exemplars });
+    let pushed = pushes.then_some(View { histograms, sums, exemplars });
     [page].into_iter().chain(pushed).collect()
-}
-
-/// Calls `act` at every interval until shutdown.
-async fn tick(interval: Duration, mut stop: watch::Receiver<Stop>, act: impl Fn()) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(interval) => act(),
-            _ = stop.wait_for(|stop| *stop != Stop::Running) => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,12 +18,15 @@ mod event;
 mod exemplar;
 mod export;
 mod metric;
+mod names;
 mod openmetrics;
+mod outlet;
 mod percent;
 mod points;
 mod protobuf;
 mod queue;
 mod redact;
+mod rendering;
 mod resource;
 mod semconv;
 mod span;
@@ -36,16 +39,19 @@ mod testing;
 pub use attribute::AttributeLimits;
 pub use backlog::DiskQueue;
 pub use config::{
-    Compression, Config, ConfigError, Identity, Mistake, Protocol, QueueOptions, Sampler, Settings,
-    Sums, Target,
+    Compression, Config, ConfigError, Exporter, ExporterSettings, Identity, Mistake, Preset,
+    Protocol, QueueOptions, Sampler, Settings, Signals, Sums, Target,
 };
 pub use diagnostics::layer;
 pub use exemplar::ExemplarFilter;
-pub use export::{StartError, Telemetry};
+pub use export::Telemetry;
 pub use metric::{Histograms, MetricOptions};
+pub use names::Names;
 pub use openmetrics::CONTENT_TYPE;
+pub use outlet::StartError;
+pub use rendering::Rendering;
 pub use resource::ResourceAttributes;
-pub use span::{CacheWriteName, SpanOptions};
+pub use span::{CacheWriteName, CallDetail, Compat, SpanOptions};
 pub use spool::{
     Batch, Count, Counters, KINDS, Most, PushError, Pushed, Recovery, Settings as SpoolSettings,
     Spool, SpoolError, Stored, Tally,

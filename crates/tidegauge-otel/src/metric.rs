@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record, Usage};
+use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record};
 
 use crate::cardinality::Cardinality;
 use crate::config::Sums;
@@ -123,13 +123,13 @@ pub(crate) struct Meter {
     health: Arc<Health>,
     options: MetricOptions,
     sets: Sets,
-    limits: Limits,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     registry: Registry,
+    limits: Limits,
     bound: Cardinality,
     /// Values that found no room.
     folded: u64,
@@ -148,6 +148,7 @@ impl Meter {
         let state = State {
             told: views.iter().map(|_| (began, Vec::new())).collect(),
             registry: Registry::new(views, options.sets),
+            limits: Limits::default(),
             bound: Cardinality::new(options.values),
             folded: 0,
             scratch: Vec::new(),
@@ -157,7 +158,6 @@ impl Meter {
             health: Arc::clone(health),
             options: options.clone(),
             sets: Sets::new(&options.tags),
-            limits: Limits::default(),
             state: Mutex::new(state),
         }
     }
@@ -165,7 +165,7 @@ impl Meter {
     /// The sums as they are now, for the view of that position.
     pub(crate) fn collect(&self, view: usize) -> Vec<Family> {
         let mut state = self.lock();
-        let State { registry, folded, began, told, .. } = &mut *state;
+        let State { registry, limits, folded, began, told, .. } = &mut *state;
         let Some(sums) = registry.views().get(view).map(|view| view.sums) else {
             return Vec::new();
         };
@@ -175,7 +175,7 @@ impl Meter {
         if sums == Sums::Delta {
             health::since(&mut families, counts);
         }
-        families.extend(self.limits.read());
+        families.extend(limits.read());
         families.extend(registry.collect(view));
         for family in &mut families {
             family.now = now;
@@ -188,8 +188,8 @@ impl Meter {
     /// Adds one record.
     pub(crate) fn record(&self, record: &Record) {
         let example = Example::of(record);
-        self.limits.note(record);
         let mut state = self.lock();
+        state.limits.note(record);
         // A turn is no request: its session's is counted.
         if record.exchange.within.is_none() {
             self.record_http(&mut state, record, &example);
@@ -200,7 +200,7 @@ impl Meter {
         }
         for part in parts(record) {
             state.with(
-                (Group::Call, false),
+                (Group::Call, true),
                 |list, bound| self.sets.call(list, &part, bound),
                 |series| record_part(series, &part),
             );
@@ -331,18 +331,15 @@ fn record_usage(series: &mut registry::Series<'_>, record: &Record) {
     }
 }
 
-/// The tokens and money of a record, or of one of its [`parts`].
+/// Adds the tokens and money of a record, or of one of its [`parts`].
 fn record_part(series: &mut registry::Series<'_>, record: &Record) {
-    record_tokens(series, &record.observation.usage);
-    record_cost(series, &record.measurement.cost);
-}
-
-fn record_tokens(series: &mut registry::Series<'_>, usage: &Usage) {
+    let usage = &record.observation.usage;
     for bucket in Bucket::ALL {
         if let Some(count) = usage.get(bucket).filter(|count| *count > 0) {
             series.add(Slot::Tokens(bucket, usage.source), count.min(MOST));
         }
     }
+    record_cost(series, &record.measurement.cost);
 }
 
 fn record_cost(series: &mut registry::Series<'_>, cost: &Cost) {

@@ -1,6 +1,6 @@
 //! What waits to be delivered: bounded in bytes, oldest dropped first, every unit accounted for.
 //!
-//! In: encoded pieces. Out: batches, each settled once. For spans the books of [`Health`] balance
+//! In: encoded pieces. Out: batches, each settled once. For spans the [`Books`] balance
 //! whenever nothing is being counted: made = acked + dropped + queued, where what is on its way to
 //! the collector still counts as queued. Knows no network and no clock; times are arguments.
 
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tidegauge_core::{Dropped, Health};
+use tidegauge_core::{Books, Dropped};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -48,25 +48,25 @@ impl Signal {
         }
     }
 
-    fn queued(self, health: &Health, change: i64) {
+    fn queued(self, books: &Books, change: i64) {
         if self == Self::Traces {
-            health.spans_queued_changed(change);
+            books.spans_queued_changed(change);
         }
     }
 
     /// Books units as delivered.
-    pub(crate) fn acked(self, health: &Health, units: u64) {
+    pub(crate) fn acked(self, books: &Books, units: u64) {
         if self == Self::Traces {
-            health.spans_delivered(units);
+            books.spans_delivered(units);
         }
     }
 
     /// Books units as dropped.
-    pub(crate) fn dropped(self, health: &Health, reason: Dropped, units: u64) {
+    pub(crate) fn dropped(self, books: &Books, reason: Dropped, units: u64) {
         match self {
-            Self::Traces => health.span_dropped(reason, units),
-            Self::Metrics => health.point_dropped(reason, units),
-            Self::Logs => health.log_dropped(reason, units),
+            Self::Traces => books.span_dropped(reason, units),
+            Self::Metrics => books.point_dropped(reason, units),
+            Self::Logs => books.log_dropped(reason, units),
         }
     }
 }
@@ -128,7 +128,7 @@ pub(crate) enum Due {
 pub(crate) struct Queue {
     signal: Signal,
     options: QueueOptions,
-    health: Arc<Health>,
+    books: Arc<Books>,
     state: Mutex<State>,
     /// Told when the first piece came and when a batch is full.
     pub(crate) came: Notify,
@@ -153,7 +153,7 @@ struct State {
 
 impl Queue {
     /// An empty queue.
-    pub(crate) fn new(signal: Signal, options: QueueOptions, health: Arc<Health>) -> Self {
+    pub(crate) fn new(signal: Signal, options: QueueOptions, books: Arc<Books>) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -164,7 +164,15 @@ impl Queue {
             batch: options.batch_pieces,
             closed: None,
         };
-        Self { signal, options, health, state: Mutex::new(state), came: Notify::new() }
+        Self { signal, options, books, state: Mutex::new(state), came: Notify::new() }
+    }
+
+    /// Adds what has just been made, and books it as made.
+    pub(crate) fn push_new(&self, pieces: Vec<Piece>) {
+        if self.signal == Signal::Traces {
+            self.books.spans_made(pieces.iter().map(|piece| piece.units).sum());
+        }
+        self.push(pieces);
     }
 
     /// Adds pieces; where there is no room the oldest go. Never waits for the network.
@@ -292,14 +300,14 @@ impl Queue {
     pub(crate) fn drop_moving(&self, reason: Dropped) {
         let mut state = self.lock();
         if let Some(units) = self.forget_moving(&mut state) {
-            self.signal.dropped(&self.health, reason, units);
+            self.signal.dropped(&self.books, reason, units);
         }
     }
 
     fn forget_moving(&self, state: &mut State) -> Option<u64> {
         let piece = state.moving.take()?;
         state.bytes -= piece.size();
-        self.signal.queued(&self.health, -signed(piece.units));
+        self.signal.queued(&self.books, -signed(piece.units));
         Some(piece.units)
     }
 
@@ -324,11 +332,11 @@ impl Queue {
 
     fn admit(&self, state: &mut State, piece: Piece) {
         if let Some(reason) = state.closed {
-            self.signal.dropped(&self.health, reason, piece.units);
+            self.signal.dropped(&self.books, reason, piece.units);
         } else if piece.bytes.len() > self.options.batch_bytes {
-            self.signal.dropped(&self.health, Dropped::TooLarge, piece.units);
+            self.signal.dropped(&self.books, Dropped::TooLarge, piece.units);
         } else {
-            self.signal.queued(&self.health, signed(piece.units));
+            self.signal.queued(&self.books, signed(piece.units));
             state.bytes += piece.size();
             state.message += piece.bytes.len();
             state.waiting.push_back(piece);
@@ -350,24 +358,24 @@ impl Queue {
         let Some(piece) = state.waiting.pop_front() else { return false };
         state.message -= piece.bytes.len();
         state.bytes -= piece.size();
-        self.signal.queued(&self.health, -signed(piece.units));
-        self.signal.dropped(&self.health, reason, piece.units);
+        self.signal.queued(&self.books, -signed(piece.units));
+        self.signal.dropped(&self.books, reason, piece.units);
         true
     }
 
     fn delivered(&self, state: &mut State, rejected: u64) {
         let units = self.forget(state);
         let rejected = rejected.min(units);
-        self.signal.acked(&self.health, units - rejected);
+        self.signal.acked(&self.books, units - rejected);
         if rejected > 0 {
-            self.signal.dropped(&self.health, Dropped::RejectedByCollector, rejected);
+            self.signal.dropped(&self.books, Dropped::RejectedByCollector, rejected);
         }
         state.batch = state.batch.saturating_mul(2).min(self.options.batch_pieces);
     }
 
     fn discard(&self, state: &mut State, reason: Dropped) {
         let units = self.forget(state);
-        self.signal.dropped(&self.health, reason, units);
+        self.signal.dropped(&self.books, reason, units);
     }
 
     /// Takes the batch out of the books and says how many units it had.
@@ -375,7 +383,7 @@ impl Queue {
         let batch = std::mem::take(&mut state.in_flight);
         state.bytes -= batch.iter().map(Piece::size).sum::<usize>();
         let units = batch.iter().map(|piece| piece.units).sum();
-        self.signal.queued(&self.health, -signed(units));
+        self.signal.queued(&self.books, -signed(units));
         units
     }
 
@@ -400,6 +408,15 @@ fn put_batch_back(state: &mut State) {
         state.message += piece.bytes.len();
         state.waiting.push_front(piece);
     }
+}
+
+/// The same new pieces into several queues: the bytes are there once.
+pub(crate) fn share(queues: &[Arc<Queue>], pieces: Vec<Piece>) {
+    let Some((last, others)) = queues.split_last() else { return };
+    for queue in others {
+        queue.push_new(pieces.clone());
+    }
+    last.push_new(pieces);
 }
 
 fn signed(units: u64) -> i64 {

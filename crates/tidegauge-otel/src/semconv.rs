@@ -82,6 +82,7 @@ names! {
     RESPONSE_MODEL = "gen_ai.response.model";
     RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk";
     SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions";
+    MODALITY = "gen_ai.token.modality";
     TOKEN_TYPE = "gen_ai.token.type";
     TOOL_DEFINITIONS = "gen_ai.tool.definitions";
     USAGE_CACHE_READ = "gen_ai.usage.cache_read.input_tokens";
@@ -102,6 +103,18 @@ names! {
     SYSTEM_FINGERPRINT = "openai.response.system_fingerprint";
     // in no registry, but read by several backends: behind a switch
     COMPAT_USAGE_COST = "gen_ai.usage.cost";
+    LANGFUSE_FIRST_TOKEN = "langfuse.observation.completion_start_time";
+    LANGFUSE_PROMPT_NAME = "langfuse.observation.prompt.name";
+    LANGFUSE_PROMPT_VERSION = "langfuse.observation.prompt.version";
+    LANGFUSE_TAGS = "langfuse.trace.tags";
+    LLM_MODEL = "llm.model_name";
+    LLM_PROVIDER = "llm.provider";
+    LLM_TOKENS_CACHE_READ = "llm.token_count.prompt_details.cache_read";
+    LLM_TOKENS_COMPLETION = "llm.token_count.completion";
+    LLM_TOKENS_PROMPT = "llm.token_count.prompt";
+    LLM_TOKENS_TOTAL = "llm.token_count.total";
+    OPENINFERENCE_KIND = "openinference.span.kind";
+    OPENLIT_USER = "gen_ai.user";
     // ours
     BUCKET = "tidegauge.token.bucket";
     CATEGORY = "tidegauge.error.category";
@@ -114,6 +127,7 @@ names! {
     DOMAIN = "tidegauge.error.domain";
     END = "tidegauge.end";
     EXCHANGE_ID = "tidegauge.exchange.id";
+    EXPORTER = "tidegauge.exporter";
     OPERATION = "tidegauge.operation";
     OVERHEAD_ACCEPT = "tidegauge.overhead.accept";
     OVERHEAD_ADMISSION = "tidegauge.overhead.admission";
@@ -244,6 +258,26 @@ metrics! {
         "Gap between two chunks of a response stream.";
     CLIENT_TOKEN_USAGE = Histogram "gen_ai.client.token.usage" "{token}" TOKENS,
         "Tokens of a model call, by type.";
+    INFERENCE_DURATION = Histogram "gen_ai.client.inference.duration" "s" SECONDS,
+        "Duration of a model call, under its next name.";
+    INFERENCE_TIME_TO_FIRST_CHUNK = Histogram "gen_ai.client.inference.time_to_first_chunk" "s" SECONDS,
+        "Time to the first chunk of a response stream, under its next name.";
+    INFERENCE_TIME_PER_OUTPUT_CHUNK = Histogram "gen_ai.client.inference.time_per_output_chunk" "s" SECONDS,
+        "Gap between two chunks of a response stream, under its next name.";
+    INFERENCE_OPERATION_INPUT_TOKENS = Histogram "gen_ai.client.inference.operation.input_tokens" "{token}" TOKENS,
+        "Prompt tokens of a model call.";
+    INFERENCE_OPERATION_OUTPUT_TOKENS = Histogram "gen_ai.client.inference.operation.output_tokens" "{token}" TOKENS,
+        "Generated tokens of a model call.";
+    INFERENCE_INPUT_TOKENS = Counter "gen_ai.client.inference.usage.input_tokens" "{token}" &[],
+        "Prompt tokens, cached or not, by kind of content.";
+    INFERENCE_OUTPUT_TOKENS = Counter "gen_ai.client.inference.usage.output_tokens" "{token}" &[],
+        "Generated tokens, reasoning included, by kind of content.";
+    INFERENCE_CACHE_READ_TOKENS = Counter "gen_ai.client.inference.usage.cache_read.input_tokens" "{token}" &[],
+        "Prompt tokens read from the cache, by kind of content.";
+    INFERENCE_CACHE_WRITE_TOKENS = Counter "gen_ai.client.inference.usage.cache_write.input_tokens" "{token}" &[],
+        "Prompt tokens written to the cache, by kind of content.";
+    INFERENCE_REASONING_TOKENS = Counter "gen_ai.client.inference.usage.reasoning.output_tokens" "{token}" &[],
+        "Reasoning tokens, by kind of content.";
     HTTP_SERVER_DURATION = Histogram "http.server.request.duration" "s" HTTP_SECONDS,
         "Duration of a client's request.";
     HTTP_CLIENT_DURATION = Histogram "http.client.request.duration" "s" HTTP_SECONDS,

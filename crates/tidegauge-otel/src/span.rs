@@ -13,6 +13,8 @@
 //! Pure. Knows no queue, no exporter and no provider; GenAI attributes never go on the SERVER span,
 //! because the two have opposite rules of what an error is.
 
+mod compat;
+
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +28,8 @@ use tidegauge_core::{
 use crate::attribute::{AttributeLimits, Attributes};
 use crate::encoded::Encoded;
 use crate::{content, protobuf, redact, semconv as name};
+
+pub use compat::Compat;
 
 /// The instrumentation scope a span or event belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +68,17 @@ pub enum CacheWriteName {
     Both,
 }
 
+/// How much an inference span says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CallDetail {
+    /// Everything.
+    #[default]
+    Full,
+    /// Everything but tokens and money: for callers whose own spans say them, so that a backend that
+    /// sums over spans does not count twice.
+    LinkOnly,
+}
+
 /// What may be chosen about spans and events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpanOptions {
@@ -76,18 +91,27 @@ pub struct SpanOptions {
     /// Whether audio and image tokens are given on their own. Some backends take every usage key for
     /// a further kind of token.
     pub modalities: bool,
+    /// How much an inference span says.
+    pub detail: CallDetail,
+    /// Attributes outside the conventions.
+    pub compat: Compat,
+    /// Whether each model call is also an event, `gen_ai.client.inference.operation.details`.
+    pub details: bool,
     /// Whether what was captured of the words goes with them.
     pub content: bool,
 }
 
 impl Default for SpanOptions {
-    /// Cost on, new names, modalities on, words where they were captured.
+    /// Cost on, new names, modalities on, all of it, words where they were captured, nothing besides.
     fn default() -> Self {
         Self {
             limits: AttributeLimits::default(),
             usage_cost: true,
             cache_write: CacheWriteName::New,
             modalities: true,
+            detail: CallDetail::Full,
+            compat: Compat::default(),
+            details: false,
             content: true,
         }
     }
@@ -136,6 +160,10 @@ impl<'a> Caller<'a> {
 
     fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
         of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
+    }
+
+    fn user(self) -> Option<&'a str> {
+        self.text(|labels| &labels.user)
     }
 
     fn prompt(self) -> Option<&'a Prompt> {
@@ -261,10 +289,11 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
-    let (request, operation) = (&observation.request, exchange.operation.name());
+    let model = observation.request.model.as_deref().unwrap_or_default();
     let trace = &exchange.trace;
-    head(out, exchange, trace.inference, Some(trace.server), SpanKind::Client);
-    title(out, operation, crate::attribute::cut(request.model.as_deref().unwrap_or_default(), 128));
+    let parent = exchange.within.map_or(trace.server, |session| session.span);
+    head(out, exchange, trace.inference, Some(parent), SpanKind::Client);
+    title(out, exchange.operation.name(), crate::attribute::cut(model, 128));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
 
@@ -276,7 +305,7 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     close(list, observation.outcome.error.is_some());
 }
 
-/// What is told of a model call, but for what was said in it.
+/// Everything about a model call but what was said in it, for its span and its event.
 pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
     let (request, response) = (&observation.request, &observation.response);
@@ -296,8 +325,11 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
         list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
         list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
     }
-    usage(list, &observation.usage, options);
-    cost(list, record, options);
+    let counts = options.detail == CallDetail::Full;
+    if counts {
+        usage(list, &observation.usage, options);
+        cost(list, record, options);
+    }
     let from = Caller::of(record);
     list.text(name::CONVERSATION_ID, from.text(|labels| &labels.session));
     list.text(name::AGENT_NAME, from.text(|labels| &labels.agent));
@@ -313,6 +345,7 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
     list.count(name::SESSION_TURNS, observation.turns);
     list.flag(name::PARTIAL, observation.partial);
     caller(list, from);
+    options.compat.write(list, record, counts);
 }
 
 fn client(
@@ -462,7 +495,7 @@ fn tools(list: &mut Attributes<'_>, request: &Request, response: &Response) {
 /// Session, user and tags. No name of the GenAI conventions is among them.
 fn caller(list: &mut Attributes<'_>, from: Caller<'_>) {
     list.text(name::SESSION_ID, from.text(|labels| &labels.session));
-    list.text(name::USER_ID, from.text(|labels| &labels.user));
+    list.text(name::USER_ID, from.user());
     for (tag, value) in from.tags() {
         list.text_under(name::TAG_PREFIX, tag, value);
     }

@@ -29,13 +29,7 @@ pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)
 
 /// The events of a record, the same way.
 pub(crate) fn events(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
-    let events = decoded(|out| event::exception(record, options, out));
-    events.into_iter().map(|(_, event)| event).collect()
-}
-
-/// The event with the details of a record, the same way.
-pub(crate) fn details(record: &Record, options: &SpanOptions) -> Vec<LogRecord> {
-    let events = decoded(|out| event::details(record, options, out));
+    let events = decoded(|out| event::encode(record, options, out));
     events.into_iter().map(|(_, event)| event).collect()
 }
 

@@ -26,7 +26,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use tidegauge_core::{Dropped, Health, Rejected, Task};
+use tidegauge_core::{Books, Dropped, Health, Rejected, Task};
 use tidegauge_measure::Prices;
 use tidegauge_otel::Telemetry;
 use tokio::net::{TcpListener, TcpStream};
@@ -225,6 +225,7 @@ impl Console {
             },
             "points_dropped": dropped(Health::points_dropped),
             "logs_dropped": dropped(Health::logs_dropped),
+            "exporters": health.exporters().iter().map(|of| books(of)).collect::<Map<_, _>>(),
             "record_lines_dropped": dropped(Health::lines_dropped),
             "panics": by(Task::ALL, |task| task.name(), |task| health.panics(task)),
             "partial": health.partial(),
@@ -247,6 +248,26 @@ impl Console {
 fn age_days(prices: &Prices) -> u64 {
     let age = std::time::SystemTime::now().duration_since(prices.dated());
     age.unwrap_or_default().as_secs() / 86_400
+}
+
+/// The books of one exporter, by its name.
+fn books(of: &Books) -> (String, Value) {
+    let dropped = |count: fn(&Books, Dropped) -> u64| {
+        by(Dropped::ALL, |why| why.name(), |why| count(of, why))
+    };
+    let books = json!({
+        "spans": {
+            "made": of.spans(),
+            "delivered": of.spans_acked(),
+            "recovered": of.spans_recovered(),
+            "queued": of.spans_queued(),
+            "queued_disk": of.spans_queued_disk(),
+            "dropped": dropped(Books::spans_dropped),
+        },
+        "points_dropped": dropped(Books::points_dropped),
+        "logs_dropped": dropped(Books::logs_dropped),
+    });
+    (of.exporter().to_owned(), books)
 }
 
 /// Counters by word, those that are not zero.

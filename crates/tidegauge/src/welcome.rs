@@ -46,16 +46,21 @@ fn clients(base: &str, resolved: &Resolved) -> String {
 
 /// Where telemetry goes, and what of the content of calls goes with it.
 pub(crate) fn destination(resolved: &Resolved) -> String {
-    let exporter = &resolved.exporter;
-    let targets =
-        [("traces", &exporter.traces), ("metrics", &exporter.metrics), ("events", &exporter.logs)];
     let mut named: Vec<(String, Vec<&str>)> = Vec::new();
-    for (signal, target) in targets {
-        let Some(target) = target else { continue };
-        let host = target.endpoint.authority().map_or("?", http::uri::Authority::as_str);
-        match named.iter_mut().find(|(known, _)| known == host) {
-            Some((_, signals)) => signals.push(signal),
-            None => named.push((host.to_owned(), vec![signal])),
+    for exporter in &resolved.exporter.exporters {
+        let first = named.len();
+        let targets = [
+            ("traces", &exporter.traces),
+            ("metrics", &exporter.metrics),
+            ("events", &exporter.logs),
+        ];
+        for (signal, target) in targets {
+            let Some(target) = target else { continue };
+            let host = target.endpoint.authority().map_or("?", http::uri::Authority::as_str);
+            match named.iter_mut().skip(first).find(|(known, _)| known == host) {
+                Some((_, signals)) => signals.push(signal),
+                None => named.push((host.to_owned(), vec![signal])),
+            }
         }
     }
     let captured = captured(&resolved.config);

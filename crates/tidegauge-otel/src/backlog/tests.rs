@@ -3,6 +3,7 @@
 use std::io;
 
 use tempfile::TempDir;
+use tidegauge_core::Health;
 
 use super::*;
 use crate::span::Scope;
@@ -13,7 +14,7 @@ const MOST: Most = Most { records: 100, bytes: 1 << 20 };
 fn bench(dir: &TempDir) -> (Backlog, Arc<Health>) {
     let health = Arc::new(Health::default());
     let options = DiskQueue { dir: dir.path().to_owned(), settings: Settings::default() };
-    let backlog = Backlog::open(options, b"resource".to_vec(), Arc::clone(&health), None);
+    let backlog = Backlog::open(options, b"resource".to_vec(), health.books("one"), None);
     (backlog.unwrap(), health)
 }
 

@@ -11,12 +11,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::PathAndQuery};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{
-    Compression, Config, Identity, Protocol, QueueOptions, Sampler, Settings, Sums, Target,
+    Compression, Config, Exporter, ExporterSettings, Identity, Preset, Protocol, QueueOptions,
+    Sampler, Settings, Signals, Sums, Target,
 };
 use crate::attribute::AttributeLimits;
 use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, MetricOptions};
 use crate::percent;
+use crate::rendering::Rendering;
 use crate::resource::ResourceAttributes;
 use crate::semconv as name;
 use crate::span::SpanOptions;
@@ -70,7 +72,7 @@ pub(super) fn resolve(
     settings: &Settings,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
-    let mut read = Reader { settings, lookup, mistakes: Vec::new() };
+    let mut read = Reader { settings, lookup, place: "telemetry", mistakes: Vec::new() };
     let off = read.boolean("OTEL_SDK_DISABLED").unwrap_or(false);
     let [traces, metrics, logs] = [TRACES, METRICS, LOGS].map(|signal| read.target(signal, off));
     let metric_timeout = read.millis("OTEL_METRIC_EXPORT_TIMEOUT");
@@ -78,25 +80,45 @@ pub(super) fn resolve(
     let log_timeout = read.millis("OTEL_BLRP_EXPORT_TIMEOUT");
     let words = read.words();
     let total = settings.queue_bytes.unwrap_or(QueueOptions::default().bytes);
-    let config = Config {
-        resource: read.resource(),
+    let default = Exporter {
+        name: Exporter::DEFAULT.to_owned(),
+        preset: Preset::None,
+        rendering: Rendering {
+            spans: SpanOptions { content: words.on_spans, ..read.options("OTEL_SPAN_") },
+            events: SpanOptions {
+                content: words.on_events,
+                details: words.events,
+                ..read.options("OTEL_LOGRECORD_")
+            },
+            names: settings.names,
+        },
         traces: within(traces, trace_timeout),
         metrics: within(metrics, metric_timeout),
         logs: within(logs, log_timeout),
-        sampler: read.sampler(),
         trace_queue: read.queue("OTEL_BSP", total / 4 * 3),
         // Sums are collected whole: there is nothing to wait for, and the next ones replace them.
         metric_queue: QueueOptions { bytes: total / 8, delay: Duration::ZERO, ..read.base_queue() },
         log_queue: read.queue("OTEL_BLRP", total / 8),
         disk_queue: settings.disk_queue.clone(),
-        spans: SpanOptions { content: words.on_spans, ..read.options("OTEL_SPAN_") },
-        events: SpanOptions { content: words.on_events, ..read.options("OTEL_LOGRECORD_") },
-        details: words.events,
+    };
+    let mut exporters = Vec::new();
+    if !off {
+        let further = settings.exporters.iter().enumerate();
+        exporters.extend(further.map(|(index, of)| read.further(index, of, &default)));
+    }
+    if default.traces.is_some() || default.metrics.is_some() || default.logs.is_some() {
+        exporters.insert(0, default);
+    }
+    let config = Config {
+        resource: read.resource(),
+        exporters,
+        sampler: read.sampler(),
         metric: MetricOptions {
             tags: settings.metric_tags.clone().unwrap_or(MetricOptions::default().tags),
             secure: settings.secure,
             ..MetricOptions::default()
         },
+        names: settings.names,
         histograms: read.histograms(),
         sums: read.sums(),
         exemplars: read.exemplars(),
@@ -128,6 +150,8 @@ struct Words {
 struct Reader<'a> {
     settings: &'a Settings,
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Where the settings stand in the file.
+    place: &'a str,
     mistakes: Vec<Mistake>,
 }
 
@@ -140,6 +164,50 @@ struct Told {
 }
 
 impl Reader<'_> {
+    /// One of `exporters`: read as the default one is, but that no variable speaks of it.
+    fn further(&mut self, index: usize, of: &ExporterSettings, default: &Exporter) -> Exporter {
+        let mut headers: Vec<_> = of
+            .preset
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        headers.extend(of.headers.iter().cloned());
+        let protocol = of.preset.protocol().map(|protocol| protocol.word().to_owned());
+        let settings = Settings {
+            endpoint: Some(of.endpoint.clone()),
+            protocol: of.protocol.clone().or(protocol),
+            headers,
+            compression: of.compression.clone(),
+            timeout: of.timeout,
+            certificate: of.certificate.clone(),
+            client_certificate: of.client_certificate.clone(),
+            client_key: of.client_key.clone(),
+            ..Settings::default()
+        };
+        let place = format!("telemetry.exporters.{index}");
+        let mut read =
+            Reader { settings: &settings, lookup: &|_| None, place: &place, mistakes: Vec::new() };
+        if of.endpoint.trim().is_empty() {
+            read.mistake(&format!("{place}.endpoint"), "a URL with http:// or https:// and a host");
+        }
+        let Signals { traces, metrics, logs } = of.signals.unwrap_or(of.preset.signals());
+        let [traces, metrics, logs] = [(TRACES, traces), (METRICS, metrics), (LOGS, logs)]
+            .map(|(signal, wanted)| wanted.then(|| read.target(signal, false)).flatten());
+        let found = read.mistakes;
+        self.mistakes.extend(found);
+        Exporter {
+            name: of.name.clone(),
+            preset: of.preset,
+            traces,
+            metrics,
+            logs,
+            disk_queue: of.disk_queue.clone(),
+            rendering: of.preset.rendering(default.rendering),
+            ..default.clone()
+        }
+    }
+
     fn target(&mut self, signal: Signal, off: bool) -> Option<Target> {
         let wanted = self.exporter(signal);
         let endpoint = self.otlp(signal, "ENDPOINT", "endpoint", self.settings.endpoint.clone());
@@ -240,7 +308,8 @@ impl Reader<'_> {
     fn headers(&mut self, signal: Signal) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in self.settings.headers.clone() {
-            self.header(&mut headers, "telemetry.headers", &name, &value);
+            let what = format!("{}.headers", self.place);
+            self.header(&mut headers, &what, &name, &value);
         }
         for what in [
             "OTEL_EXPORTER_OTLP_HEADERS".to_owned(),
@@ -438,7 +507,8 @@ impl Reader<'_> {
                 (false, false)
             }
         };
-        let events = self.boolean("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT").unwrap_or(on_events);
+        let events = self.boolean("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT");
+        let events = events.unwrap_or(on_events || self.settings.spans.details);
         Words { on_spans, on_events, events }
     }
 
@@ -500,7 +570,7 @@ impl Reader<'_> {
             return Some(Told { what: all, value, own: false });
         }
         let value = typed.filter(|value| !value.is_empty())?;
-        Some(Told { what: format!("telemetry.{setting}"), value, own: false })
+        Some(Told { what: format!("{}.{setting}", self.place), value, own: false })
     }
 
     fn text(&self, variable: &str) -> Option<String> {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Compression, Config, ConfigError, Protocol, Sampler, Settings, Sums};
+use super::{
+    Compression, Config, ConfigError, ExporterSettings, Preset, Protocol, Sampler, Settings,
+    Signals, Sums,
+};
 use crate::exemplar::ExemplarFilter;
 use crate::metric::Histograms;
 
@@ -23,8 +26,9 @@ fn good(variables: &[(&str, &str)]) -> Config {
 const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
 
 fn endpoints(variables: &[(&str, &str)]) -> [String; 3] {
-    let config = good(variables);
-    [config.traces, config.metrics, config.logs]
+    let Some(exporter) = good(variables).exporters.pop() else { return ["-"; 3].map(Into::into) };
+    assert_eq!(exporter.name, "default");
+    [exporter.traces, exporter.metrics, exporter.logs]
         .map(|target| target.map_or_else(|| "-".to_owned(), |target| target.endpoint.to_string()))
 }
 
@@ -48,8 +52,9 @@ fn words_go_where_the_variables_say() {
         (&[(WHERE, "NO_CONTENT"), (EMIT, "true")], (false, false, true)),
     ];
     for (variables, want) in table {
-        let config = good(variables);
-        let told = (config.spans.content, config.events.content, config.details);
+        let variables: Vec<_> = [HERE].iter().chain(*variables).copied().collect();
+        let rendering = good(&variables).exporters.remove(0).rendering;
+        let told = (rendering.spans.content, rendering.events.content, rendering.events.details);
         assert_eq!(told, *want, "{variables:?}");
     }
     let wrong = read(&[(WHERE, "ALL"), (EMIT, "perhaps")]).unwrap_err();
@@ -105,26 +110,26 @@ fn every_variable_is_honoured() {
     type Check = fn(&Config) -> bool;
     let table: &[(&str, &str, Check)] = &[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", |c| {
-            c.traces.as_ref().unwrap().protocol == Protocol::Grpc
+            c.exporters[0].traces.as_ref().unwrap().protocol == Protocol::Grpc
         }),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", |c| {
-            c.metrics.as_ref().unwrap().protocol == Protocol::Grpc
-                && c.traces.as_ref().unwrap().protocol == Protocol::HttpProtobuf
+            c.exporters[0].metrics.as_ref().unwrap().protocol == Protocol::Grpc
+                && c.exporters[0].traces.as_ref().unwrap().protocol == Protocol::HttpProtobuf
         }),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%20y%2Cz", |c| {
-            let headers = &c.logs.as_ref().unwrap().headers;
+            let headers = &c.exporters[0].logs.as_ref().unwrap().headers;
             headers["a"] == "1" && headers["b"] == "x y,z" && headers["b"].is_sensitive()
         }),
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1", |c| {
-            c.traces.as_ref().unwrap().headers.len() == 1
-                && c.logs.as_ref().unwrap().headers.is_empty()
+            c.exporters[0].traces.as_ref().unwrap().headers.len() == 1
+                && c.exporters[0].logs.as_ref().unwrap().headers.is_empty()
         }),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", |c| {
-            c.traces.as_ref().unwrap().compression == Some(Compression::Gzip)
+            c.exporters[0].traces.as_ref().unwrap().compression == Some(Compression::Gzip)
         }),
         ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd", |c| {
-            c.logs.as_ref().unwrap().compression == Some(Compression::Zstd)
-                && c.traces.as_ref().unwrap().compression.is_none()
+            c.exporters[0].logs.as_ref().unwrap().compression == Some(Compression::Zstd)
+                && c.exporters[0].traces.as_ref().unwrap().compression.is_none()
         }),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500", |c| timeouts(c) == [2500; 3]),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1", |c| timeouts(c) == [1, 10_000, 10_000]),
@@ -132,23 +137,32 @@ fn every_variable_is_honoured() {
         ("OTEL_BLRP_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 10_000, 3000]),
         ("OTEL_METRIC_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 3000, 10_000]),
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000", |c| c.metric_interval == Duration::from_secs(5)),
-        ("OTEL_BSP_SCHEDULE_DELAY", "50", |c| c.trace_queue.delay == Duration::from_millis(50)),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "500", |c| c.metric_queue.delay.is_zero()),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.trace_queue.pieces == 77),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.trace_queue.batch_pieces == 9),
-        ("OTEL_BLRP_SCHEDULE_DELAY", "50", |c| c.log_queue.delay == Duration::from_millis(50)),
-        ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", |c| c.log_queue.pieces == 77),
-        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.log_queue.batch_pieces == 9),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50", |c| {
+            c.exporters[0].trace_queue.delay == Duration::from_millis(50)
+        }),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500", |c| c.exporters[0].metric_queue.delay.is_zero()),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].trace_queue.pieces == 77),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.exporters[0].trace_queue.batch_pieces == 9),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "50", |c| {
+            c.exporters[0].log_queue.delay == Duration::from_millis(50)
+        }),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].log_queue.pieces == 77),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.exporters[0].log_queue.batch_pieces == 9),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
-            c.spans.limits.value == 20 && c.events.limits.value == 20
+            c.exporters[0].rendering.spans.limits.value == 20
+                && c.exporters[0].rendering.events.limits.value == 20
         }),
         ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
-            c.spans.limits.value == 20 && c.events.limits.value == 4096
+            c.exporters[0].rendering.spans.limits.value == 20
+                && c.exporters[0].rendering.events.limits.value == 4096
         }),
-        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| c.events.limits.value == 20),
-        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20", |c| c.spans.limits.count == 20),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
+            c.exporters[0].rendering.events.limits.value == 20
+        }),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20", |c| c.exporters[0].rendering.spans.limits.count == 20),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "20", |c| {
-            c.spans.limits.count == 20 && c.events.limits.count == 128
+            c.exporters[0].rendering.spans.limits.count == 20
+                && c.exporters[0].rendering.events.limits.count == 128
         }),
         ("OTEL_SERVICE_NAME", "gate", |c| c.resource.get("service.name") == Some("gate")),
         ("OTEL_RESOURCE_ATTRIBUTES", "a.b=1%202,service.name=other", |c| {
@@ -194,7 +208,8 @@ fn sampler(ratio: f64, parent_based: bool) -> Sampler {
 }
 
 fn timeouts(config: &Config) -> [u128; 3] {
-    [&config.traces, &config.metrics, &config.logs]
+    let exporter = &config.exporters[0];
+    [&exporter.traces, &exporter.metrics, &exporter.logs]
         .map(|target| target.as_ref().unwrap().timeout.as_millis())
 }
 
@@ -212,13 +227,13 @@ fn variables_win_over_the_file() {
     };
     let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]).unwrap();
     assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
-    let traces = config.traces.unwrap();
+    let traces = config.exporters[0].traces.clone().unwrap();
     assert_eq!((traces.protocol, traces.compression), (Protocol::Grpc, None));
     assert_eq!(traces.headers["x-key"], "hunter2");
     assert_eq!(config.resource.get("service.name"), Some("file"));
     assert_eq!(config.sampler, sampler(0.5, true));
     assert_eq!(config.metric.tags, ["plan"]);
-    assert_eq!(config.trace_queue.bytes, 6 << 20);
+    assert_eq!(config.exporters[0].trace_queue.bytes, 6 << 20);
 }
 
 #[test]
@@ -241,7 +256,7 @@ fn certificates_are_read_and_checked() {
         (chain, &pem),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
     ]);
-    let target = good.metrics.unwrap();
+    let target = good.exporters[0].metrics.as_ref().unwrap();
     assert!(target.ca.is_some() && target.identity.is_some());
     for (variables, expected) in [
         (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", junk.as_str())], "a file with PEM certificates"),
@@ -309,4 +324,96 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }
     assert!(!text.contains("secret"), "{text}");
+}
+
+fn further(name: &str, preset: Preset) -> ExporterSettings {
+    ExporterSettings {
+        name: name.to_owned(),
+        endpoint: "https://c:4317".to_owned(),
+        preset,
+        ..ExporterSettings::default()
+    }
+}
+
+#[test]
+fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
+    let settings = Settings {
+        exporters: vec![
+            ExporterSettings {
+                timeout: Some(Duration::from_secs(3)),
+                ..further("two", Preset::None)
+            },
+            further("three", Preset::Langfuse),
+        ],
+        queue_bytes: Some(8 << 20),
+        ..Settings::default()
+    };
+    let variables = [HERE, ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"), ("OTEL_TRACES_EXPORTER", "none")];
+    let config = read_with(&settings, &variables).unwrap();
+    let names: Vec<_> = config.exporters.iter().map(|of| of.name.as_str()).collect();
+    assert_eq!(names, ["default", "two", "three"]);
+    let two = config.exporters[1].traces.as_ref().unwrap();
+    assert_eq!((two.protocol, two.endpoint.port_u16()), (Protocol::Grpc, Some(4317)));
+    assert_eq!(two.timeout, Duration::from_secs(3));
+    assert!(two.headers.is_empty());
+    assert_eq!(config.exporters[1].trace_queue.bytes, 6 << 20, "each has the whole bound");
+    let three = &config.exporters[2];
+    assert!(three.metrics.is_none() && three.logs.is_none());
+    let three = three.traces.as_ref().unwrap();
+    assert_eq!(three.endpoint, "https://c:4317/v1/traces");
+
+    assert_eq!(read_with(&settings, &[]).unwrap().exporters.len(), 2);
+    assert_eq!(read_with(&settings, &[("OTEL_SDK_DISABLED", "true")]).unwrap().exporters.len(), 0);
+}
+
+#[test]
+fn a_preset_is_a_default_that_can_be_overruled() {
+    use Preset::{Datadog, GrafanaCloud, Honeycomb, Jaeger, Langfuse, None, Openlit, Phoenix};
+    // preset, traces alone, over HTTP whatever the port
+    let table = [
+        (None, false, false),
+        (Langfuse, true, true),
+        (Phoenix, true, false),
+        (Datadog, true, true),
+        (Honeycomb, false, false),
+        (GrafanaCloud, false, true),
+        (Openlit, false, false),
+        (Jaeger, true, false),
+    ];
+    for (preset, alone, over_http) in table {
+        let typed = ExporterSettings {
+            protocol: Some("grpc".to_owned()),
+            signals: Some(Signals::ALL),
+            headers: vec![("dd-otlp-source".to_owned(), "mine".to_owned())],
+            ..further("b", preset)
+        };
+        let exporters = vec![further("a", preset), typed];
+        let config = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap();
+        let [plain, typed] = config.exporters.try_into().unwrap();
+        assert_eq!((plain.metrics.is_none(), plain.logs.is_none()), (alone, alone), "{preset:?}");
+        let traces = plain.traces.unwrap();
+        assert_eq!(traces.protocol == Protocol::HttpProtobuf, over_http, "{preset:?}");
+        assert_eq!(traces.headers.contains_key("dd-otlp-source"), preset == Datadog);
+        assert!(typed.metrics.is_some());
+        let traces = typed.traces.unwrap();
+        assert_eq!(traces.protocol, Protocol::Grpc);
+        assert_eq!(traces.headers["dd-otlp-source"], "mine");
+    }
+}
+
+#[test]
+fn mistakes_in_further_exporters_say_where_they_are() {
+    let exporters = vec![
+        ExporterSettings { endpoint: String::new(), ..further("nowhere", Preset::None) },
+        ExporterSettings {
+            compression: Some("brotli".to_owned()),
+            headers: vec![("not a name".to_owned(), "secret".to_owned())],
+            ..further("bad", Preset::None)
+        },
+    ];
+    let error = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap_err();
+    let found: Vec<_> = error.mistakes.iter().map(|mistake| mistake.what.as_str()).collect();
+    let places = ["0.endpoint", "1.headers", "1.compression"];
+    assert_eq!(found, places.map(|place| format!("telemetry.exporters.{place}")));
+    assert!(!error.to_string().contains("secret"));
 }

@@ -15,6 +15,7 @@ use crate::testing::collector::{Collector, Reply, Seen};
 use crate::testing::{records, shown};
 
 mod disk;
+mod several;
 
 const PAUSE: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
@@ -30,14 +31,16 @@ fn config(collector: &Collector, protocol: Protocol) -> Config {
         ..Settings::default()
     };
     let mut config = Config::from_env(&settings, &|_| None).unwrap();
-    config.trace_queue.delay = Duration::from_millis(10);
-    config.log_queue.delay = Duration::from_millis(10);
+    config.exporters[0].trace_queue.delay = Duration::from_millis(10);
+    config.exporters[0].log_queue.delay = Duration::from_millis(10);
     config
 }
 
 /// Only spans, so that a script of replies is for spans.
 fn traces_only(collector: &Collector, protocol: Protocol) -> Config {
-    Config { metrics: None, logs: None, ..config(collector, protocol) }
+    let mut config = config(collector, protocol);
+    (config.exporters[0].metrics, config.exporters[0].logs) = (None, None);
+    config
 }
 
 fn start(config: Config) -> (Arc<Telemetry>, Arc<Health>) {
@@ -95,7 +98,7 @@ fn compressed_bodies_are_taken() {
         for (compression, word) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
             let collector = Collector::start();
             let mut config = traces_only(&collector, protocol);
-            config.traces.as_mut().unwrap().compression = Some(compression);
+            config.exporters[0].traces.as_mut().unwrap().compression = Some(compression);
             let (telemetry, health) = start(config);
             telemetry.record(&records::unary());
             telemetry.shutdown(LONG);
@@ -157,7 +160,7 @@ fn a_collector_that_never_answers_is_asked_again() {
         let collector = Collector::start();
         collector.script([Reply::Hang]);
         let mut config = traces_only(&collector, protocol);
-        config.traces.as_mut().unwrap().timeout = Duration::from_millis(200);
+        config.exporters[0].traces.as_mut().unwrap().timeout = Duration::from_millis(200);
         let (telemetry, health) = start(config);
         telemetry.record(&records::unary());
         collector.wait(|seen| seen.spans.len() >= 3);
@@ -249,7 +252,7 @@ fn a_batch_that_is_too_large_is_halved_until_it_fits() {
         let collector = Collector::start();
         collector.always(Some(Reply::AtMost(3)));
         let mut config = traces_only(&collector, protocol);
-        config.trace_queue.delay = LONG;
+        config.exporters[0].trace_queue.delay = LONG;
         let (telemetry, health) = start(config);
         for _ in 0..8 {
             telemetry.record(&records::unary());
@@ -276,8 +279,8 @@ fn a_span_that_never_fits_is_dropped_alone() {
 fn an_overflow_drops_the_oldest_and_counts_exactly() {
     let collector = Collector::start();
     let mut config = traces_only(&collector, Protocol::Grpc);
-    config.trace_queue.delay = LONG;
-    config.trace_queue.pieces = 30;
+    config.exporters[0].trace_queue.delay = LONG;
+    config.exporters[0].trace_queue.pieces = 30;
     let (telemetry, health) = start(config);
     for id in 0..20_u8 {
         let mut record = records::unary();
@@ -314,7 +317,7 @@ fn what_cannot_be_delivered_for_too_long_expires() {
     let collector = Collector::start();
     collector.always(Some(Reply::Http(503, None)));
     let mut config = traces_only(&collector, Protocol::HttpProtobuf);
-    config.trace_queue.max_age = Duration::ZERO;
+    config.exporters[0].trace_queue.max_age = Duration::ZERO;
     let (telemetry, health) = start(config);
     telemetry.record(&records::unary());
     collector.wait(|seen| !seen.requests.is_empty());
@@ -343,7 +346,7 @@ fn nothing_configured_sends_nothing_and_the_page_works() {
     let config = Config::from_env(&Settings::default(), &|_| None).unwrap();
     let (telemetry, health) = start(config);
     telemetry.record(&records::stream());
-    assert!(telemetry.thread.lock().unwrap().is_none());
+    assert!(telemetry.outlets.is_empty());
     assert_eq!(health.spans(), 0);
     assert!(telemetry.openmetrics().ends_with("# EOF\n"));
     telemetry.shutdown(Duration::ZERO);
@@ -433,7 +436,7 @@ fn metrics_are_pushed_at_every_interval() {
     let collector = Collector::start();
     let mut config = config(&collector, Protocol::Grpc);
     config.metric_interval = Duration::from_millis(20);
-    config.metric_queue.delay = Duration::ZERO;
+    config.exporters[0].metric_queue.delay = Duration::ZERO;
     let (telemetry, health) = start(config);
     telemetry.record(&records::unary());
     let pushed =
@@ -449,11 +452,11 @@ fn no_delta_is_lost_while_the_collector_is_away() {
     let collector = Collector::start();
     collector.always(Some(Reply::Http(503, None)));
     let mut config = config(&collector, Protocol::HttpProtobuf);
-    config.traces = None;
-    config.logs = None;
+    config.exporters[0].traces = None;
+    config.exporters[0].logs = None;
     config.sums = Sums::Delta;
     config.metric_interval = Duration::from_millis(5);
-    config.metric_queue.delay = Duration::ZERO;
+    config.exporters[0].metric_queue.delay = Duration::ZERO;
     let (telemetry, health) = start(config);
     for round in 1..=5 {
         telemetry.record(&records::unary());
@@ -500,7 +503,7 @@ fn tls_trusts_the_configured_certificate_and_shows_ours() {
         for (trusted, acked) in [(true, 3), (false, 0)] {
             let collector = Collector::start_with(Some(server()));
             let mut config = traces_only(&collector, protocol);
-            let target = config.traces.as_mut().unwrap();
+            let target = config.exporters[0].traces.as_mut().unwrap();
             let path = target.endpoint.path();
             target.endpoint =
                 format!("https://localhost:{}{path}", collector.port()).parse().unwrap();

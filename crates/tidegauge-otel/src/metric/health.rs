@@ -1,12 +1,12 @@
 //! What this process knows about itself, as metrics that are read when the sums are.
 //!
-//! Among them the books of the spans: created + recovered = acked + dropped + queued in
-//! memory and on disk.
+//! Among them the books of the spans, for each exporter: created + recovered = acked + dropped +
+//! queued in memory and on disk.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use tidegauge_core::{Dropped, Health, Rejected, Task, Withheld};
+use tidegauge_core::{Books, Dropped, Health, Rejected, Task, Withheld};
 
 use super::{Family, Point, Value};
 use crate::attribute::pair;
@@ -24,9 +24,6 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::TURNS_OVER, Health::turns),
     (name::TURN_RECORDS, Health::turns_recorded),
     (name::MESSAGES_SKIPPED, Health::messages_skipped),
-    (name::SPANS_CREATED, Health::spans),
-    (name::SPANS_ACKED, Health::spans_acked),
-    (name::SPANS_RECOVERED, Health::spans_recovered),
     (name::CLIENT_DISCONNECTS, Health::disconnects),
     (name::OBSERVATIONS_PARTIAL, Health::partial),
     (name::UNPRICED, Health::unpriced),
@@ -38,23 +35,35 @@ const TOTALS: &[(Metric, Total)] = &[
 ];
 
 const AMOUNTS: &[(Metric, Amount)] = &[
-    (name::SPANS_QUEUED, Health::spans_queued),
-    (name::SPANS_QUEUED_DISK, Health::spans_queued_disk),
     (name::STREAMS_ACTIVE, Health::streams),
     (name::CONNECTIONS_ACTIVE, Health::connections),
     (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
     (name::PRICES_OK, |health| i64::from(health.price_list_reads().1)),
 ];
 
-/// Counts of [`Health`] by the reason of a loss.
-type Loss = fn(&Health, Dropped) -> u64;
+/// Counts of an exporter's books.
+type Booked = fn(&Books) -> u64;
+/// Amounts of an exporter's books.
+type Waiting = fn(&Books) -> i64;
+
+const BOOKED: &[(Metric, Booked)] = &[
+    (name::SPANS_CREATED, Books::spans),
+    (name::SPANS_ACKED, Books::spans_acked),
+    (name::SPANS_RECOVERED, Books::spans_recovered),
+];
+
+const WAITING: &[(Metric, Waiting)] = &[
+    (name::SPANS_QUEUED, Books::spans_queued),
+    (name::SPANS_QUEUED_DISK, Books::spans_queued_disk),
+];
+
+/// Counts of an exporter's books by the reason of a loss.
+type Loss = fn(&Books, Dropped) -> u64;
 
 const DROPS: &[(Metric, Loss)] = &[
-    (name::SPANS_DROPPED, Health::spans_dropped),
-    (name::POINTS_DROPPED, Health::points_dropped),
-    (name::LOGS_DROPPED, Health::logs_dropped),
-    (name::RECORDS_LOST, Health::records_lost),
-    (name::TURNS_LOST, Health::turns_lost),
+    (name::SPANS_DROPPED, Books::spans_dropped),
+    (name::POINTS_DROPPED, Books::points_dropped),
+    (name::LOGS_DROPPED, Books::logs_dropped),
 ];
 
 /// Everything this process knows about itself, always in the same order. `folded` counts attribute
@@ -64,10 +73,28 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     for (metric, read) in TOTALS {
         families.push(family(metric, vec![point(Vec::new(), Value::Count(read(health)))]));
     }
-    for (metric, read) in DROPS {
-        let counts = Dropped::ALL.iter().map(|reason| (reason.name(), read(health, *reason)));
-        families.push(counted(metric, name::REASON, counts));
-    }
+    let exporters = health.exporters();
+    families.extend(BOOKED.iter().map(|(metric, read)| {
+        let count = |books: &Arc<Books>| point(vec![exporter(books)], Value::Count(read(books)));
+        family(metric, exporters.iter().map(count).collect())
+    }));
+    families.extend(DROPS.iter().map(|(metric, read)| {
+        let counts = exporters.iter().flat_map(|books| {
+            Dropped::ALL.iter().map(move |reason| {
+                let set = vec![exporter(books), text(name::REASON, reason.name())];
+                point(set, Value::Count(read(books, *reason)))
+            })
+        });
+        family(metric, counts.collect())
+    }));
+    families.extend(WAITING.iter().map(|(metric, read)| {
+        let level = |books: &Arc<Books>| point(vec![exporter(books)], Value::Level(read(books)));
+        family(metric, exporters.iter().map(level).collect())
+    }));
+    let lost = Dropped::ALL.iter().map(|reason| (reason.name(), health.records_lost(*reason)));
+    families.push(counted(&name::RECORDS_LOST, name::REASON, lost));
+    let lost = Dropped::ALL.iter().map(|reason| (reason.name(), health.turns_lost(*reason)));
+    families.push(counted(&name::TURNS_LOST, name::REASON, lost));
     let rejected = Rejected::ALL.iter().map(|reason| (reason.name(), health.rejected(*reason)));
     families.push(counted(&name::REQUESTS_REJECTED, name::REASON, rejected));
     let panics = Task::ALL.iter().map(|task| (task.name(), health.panics(*task)));
@@ -78,18 +105,16 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     for (metric, read) in AMOUNTS {
         families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));
     }
+    let age = price_list_age(health).map(|age| point(Vec::new(), Value::Level(age)));
+    families.push(family(&name::PRICES_AGE, age.into_iter().collect()));
     families.push(active(health, secure));
-    if let Some(age) = price_list_age(health) {
-        families.push(family(&name::PRICES_AGE, vec![point(Vec::new(), Value::Level(age))]));
-    }
     families
 }
 
 /// Seconds since the date of the price list in use.
-#[expect(clippy::disallowed_methods, reason = "an age is of the moment it is asked for")]
 fn price_list_age(health: &Health) -> Option<i64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(now.as_secs().saturating_sub(health.price_list_date()?)).ok()
+    let now = super::unix_nanos() / 1_000_000_000;
+    i64::try_from(now.saturating_sub(health.price_list_date()?)).ok()
 }
 
 /// Turns counts into those since the last time, which `told` remembers in their order.
@@ -117,6 +142,10 @@ fn active(health: &Health, secure: bool) -> Family {
     let set = vec![text(name::HTTP_METHOD, name::OTHER), text(name::URL_SCHEME, scheme(secure))];
     let points = vec![point(set, Value::Level(health.active()))];
     Family { scope: Scope::Http, ..family(&name::HTTP_SERVER_ACTIVE, points) }
+}
+
+fn exporter(books: &Books) -> KeyValue {
+    text(name::EXPORTER, books.exporter())
 }
 
 fn counted(

@@ -4,7 +4,6 @@
 //! resources that readers know. Must not know: headers.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge_core::{Exchange, RateLimit, Record, Reset};
@@ -17,7 +16,7 @@ use crate::semconv::{self as name, Metric};
 const ROOM: usize = 1000;
 
 /// The three metrics, in the order of [`Told`]'s fields.
-const METRICS: [&'static Metric; 3] =
+const METRICS: [&Metric; 3] =
     [&name::RATE_LIMIT_LIMIT, &name::RATE_LIMIT_REMAINING, &name::RATE_LIMIT_RESET];
 
 /// What is known of one limit.
@@ -31,57 +30,35 @@ struct Told {
 
 /// The last word of each upstream on each of its limits.
 #[derive(Debug, Default)]
-pub(crate) struct Limits(Mutex<BTreeMap<(String, &'static str), Told>>);
+pub(super) struct Limits(BTreeMap<(String, &'static str), Told>);
 
 impl Limits {
     /// What a response said. What it left out stays as it was.
-    pub(crate) fn note(&self, record: &Record) {
-        let limits = &record.observation.response.rate_limits;
-        if limits.is_empty() {
-            return;
-        }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for limit in limits {
+    pub(super) fn note(&mut self, record: &Record) {
+        for limit in &record.observation.response.rate_limits {
             let key = (record.exchange.upstream.name.to_string(), limit.resource);
-            if known.len() >= ROOM && !known.contains_key(&key) {
+            if self.0.len() >= ROOM && !self.0.contains_key(&key) {
                 continue;
             }
-            let told = known.entry(key).or_default();
+            let told = self.0.entry(key).or_default();
             told.limit = limit.limit.or(told.limit);
             told.remaining = limit.remaining.or(told.remaining);
             told.reset = reset(limit, &record.exchange).or(told.reset);
         }
     }
 
-    /// The levels there are.
-    pub(super) fn read(&self) -> Vec<Family> {
-        let mut families = Vec::new();
-        for metric in METRICS {
-            let mut points = Vec::new();
-            self.each(metric, &mut |upstream, resource, value| {
+    /// Every level, by metric.
+    pub(super) fn read(&self) -> impl Iterator<Item = Family> {
+        METRICS.into_iter().enumerate().map(|(column, metric)| {
+            let points = self.0.iter().filter_map(|((upstream, resource), told)| {
+                let value =
+                    [told.limit, told.remaining, told.reset].get(column).copied().flatten()?;
                 let set =
                     vec![text(name::RATE_LIMIT_RESOURCE, resource), text(name::UPSTREAM, upstream)];
-                let level = i64::try_from(value).unwrap_or(i64::MAX);
-                points.push(point(set, Value::Level(level)));
+                Some(point(set, Value::Level(i64::try_from(value).unwrap_or(i64::MAX))))
             });
-            if !points.is_empty() {
-                families.push(family(metric, points));
-            }
-        }
-        families
-    }
-
-    /// Every level of one of [`METRICS`]: upstream, resource, value.
-    fn each(&self, metric: &Metric, tell: &mut dyn FnMut(&str, &'static str, u64)) {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((upstream, resource), told) in &*known {
-            let values = [told.limit, told.remaining, told.reset];
-            let mut columns = METRICS.iter().zip(values);
-            let value = columns.find(|(column, _)| column.name == metric.name);
-            if let Some(value) = value.and_then(|(_, value)| value) {
-                tell(upstream, resource, value);
-            }
-        }
+            family(metric, points.collect())
+        })
     }
 }
 
@@ -120,18 +97,19 @@ mod tests {
 
     fn read(limits: &Limits) -> Vec<(&'static str, u64)> {
         let mut levels = Vec::new();
-        for metric in METRICS {
-            limits.each(metric, &mut |_, resource, value| {
-                assert_eq!(resource, "tokens");
-                levels.push((metric.name, value));
-            });
+        for family in limits.read() {
+            for point in &family.points {
+                assert_eq!(point.attributes[0], text("tidegauge.rate_limit.resource", "tokens"));
+                let Value::Level(level) = point.value else { panic!("a level") };
+                levels.push((family.metric.name, u64::try_from(level).unwrap()));
+            }
         }
         levels
     }
 
     #[test]
     fn the_last_word_counts_and_nothing_left_is_a_level() {
-        let limits = Limits::default();
+        let mut limits = Limits::default();
         limits.note(&record(Vec::new()));
         assert_eq!(read(&limits), []);
         limits.note(&record(vec![limit(Some(100), Some(7), None)]));
@@ -151,7 +129,7 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        let limits = Limits::default();
+        let mut limits = Limits::default();
         for number in 0..ROOM + 10 {
             let mut record = record(vec![limit(Some(1), None, None)]);
             let mut upstream = (*record.exchange.upstream).clone();
@@ -159,6 +137,6 @@ mod tests {
             record.exchange.upstream = upstream.into();
             limits.note(&record);
         }
-        assert_eq!(limits.0.lock().unwrap().len(), ROOM);
+        assert_eq!(limits.0.len(), ROOM);
     }
 }

@@ -20,7 +20,7 @@ struct Bench {
 
 fn bench(options: QueueOptions) -> Bench {
     let health = Arc::new(Health::default());
-    let queue = Queue::new(Signal::Traces, options, Arc::clone(&health));
+    let queue = Queue::new(Signal::Traces, options, health.books("one"));
     Bench { queue, health, start: Instant::now() }
 }
 
@@ -33,7 +33,7 @@ impl Bench {
             born: self.start + after,
         });
         let pieces: Vec<_> = pieces.collect();
-        self.health.spans_made(u64::try_from(pieces.len()).unwrap());
+        self.health.books("one").spans_made(u64::try_from(pieces.len()).unwrap());
         self.queue.push(pieces);
     }
 
@@ -147,7 +147,7 @@ fn newer_sums_make_older_ones_obsolete() {
     let bench = bench(options());
     bench.push(0..3, Duration::ZERO);
     let newer = Piece { scope: Scope::Own, bytes: vec![9].into(), units: 1, born: bench.start };
-    bench.health.spans_made(1);
+    bench.health.books("one").spans_made(1);
     bench.queue.replace([newer]);
     assert_eq!(bench.books(), (1, 0, 3));
     assert_eq!(bench.take(), [9]);

@@ -301,11 +301,11 @@ impl Registry {
         };
         self.required(known, &log.attributes, place, found);
         let has = |key| shown(&log.attributes, key).is_some();
-        let failed = log.event_name.ends_with("exception");
-        if failed && !has("exception.type") && !has("exception.message") {
+        let failure = log.event_name.ends_with("exception");
+        if failure && !has("exception.type") && !has("exception.message") {
             found.add("required_missing", &format!("{place}: exception.type"));
         }
-        if log.severity_number != if failed { 13 } else { 9 } {
+        if log.severity_number != if failure { 13 } else { 9 } {
             found.add("event_severity", place);
         }
         if log.trace_id.len() != 16 || log.span_id.len() != 8 {

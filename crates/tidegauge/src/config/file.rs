@@ -292,17 +292,99 @@ pub(crate) struct Telemetry {
     /// Attributes outside the semantic conventions, for backends that look for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,
+    /// Which names of the semantic conventions are used where they are changing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semconv: Option<Semconv>,
+    /// What spans say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spans: Option<Spans>,
     /// Keep on disk what a receiver does not take, through its outages and our restarts; `{}` is
     /// enough where `data_dir` is set. Default: nothing is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_queue: Option<DiskQueueWord>,
+    /// Further receivers beside `otlp`, each with queues of its own, so that none waits for another.
+    /// The `OTEL_*` variables say nothing about where these are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exporters: Option<Vec<ExporterWord>>,
+}
+
+/// One further OTLP receiver.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExporterWord {
+    /// What it is called in metrics and on the console: letters, digits, `-` and `_`, not `default`.
+    pub name: String,
+    /// Its URL, such as http://localhost:4317.
+    pub endpoint: String,
+    /// What is known about it: the signals it takes, how it is spoken to, headers without secrets,
+    /// the names it reads. Keys that are set win. Default `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<PresetWord>,
+    /// How it is spoken to. Default: as the preset wants, else `grpc` if the port is 4317, else
+    /// `http/protobuf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<ProtocolWord>,
+    /// Headers on every export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, SecretWord>>,
+    /// Compression of exports. Default `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionWord>,
+    /// How long one export may take. Default 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Time>,
+    /// Trust and identity towards it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+    /// What is sent to it. Default: what the preset takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Vec<SignalWord>>,
+    /// Keep on disk what it does not take. Default: nothing is kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_queue: Option<DiskQueueWord>,
+}
+
+/// A kind of telemetry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalWord {
+    /// Spans.
+    Traces,
+    /// Sums and distributions.
+    Metrics,
+    /// Events and log lines.
+    Logs,
+}
+
+/// A receiver that is known by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PresetWord {
+    /// Any OTLP receiver.
+    #[default]
+    None,
+    /// Traces, over HTTP.
+    Langfuse,
+    /// Traces.
+    Phoenix,
+    /// Traces, over HTTP, marked as those of LLM calls.
+    Datadog,
+    /// All signals.
+    Honeycomb,
+    /// All signals, over HTTP.
+    GrafanaCloud,
+    /// All signals.
+    Openlit,
+    /// Traces.
+    Jaeger,
 }
 
 /// Telemetry that waits on disk.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiskQueueWord {
-    /// Its directory, for one process at a time. Default: `queue` in `data_dir`.
+    /// Its directory, for one process at a time. Default: `queue` in `data_dir`, and `queue-NAME` for
+    /// one of `exporters`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Bytes of all its files; past them the oldest file goes. Default 1GiB.
@@ -404,6 +486,67 @@ pub(crate) struct Compat {
     /// `gen_ai.usage.cost`, in US dollars. Default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_cost: Option<bool>,
+    /// The names of OpenInference for kind, model, provider and tokens. Default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openinference: Option<bool>,
+}
+
+/// Names of the semantic conventions that are changing.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Semconv {
+    /// Names of metrics about model calls. Default `current`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub genai: Option<NamesWord>,
+    /// Name of the tokens written to a cache, on spans. Default `new`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<CacheWriteWord>,
+}
+
+/// A set of metric names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NamesWord {
+    /// Those that dashboards read today.
+    #[default]
+    Current,
+    /// Those that are agreed for later.
+    Next,
+    /// Both.
+    Both,
+}
+
+/// A name of the tokens written to a cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheWriteWord {
+    /// `gen_ai.usage.cache_write.input_tokens`.
+    #[default]
+    New,
+    /// `gen_ai.usage.cache_creation.input_tokens`.
+    Old,
+    /// Both.
+    Both,
+}
+
+/// What spans say.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spans {
+    /// How much the span of a model call says. Default `full`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub genai: Option<CallSpanWord>,
+}
+
+/// How much the span of a model call says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallSpanWord {
+    /// Everything.
+    #[default]
+    Full,
+    /// No tokens and no cost: where callers have spans of their own that say them.
+    LinkOnly,
 }
 
 /// Prices of your own.

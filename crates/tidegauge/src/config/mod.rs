@@ -4,6 +4,7 @@
 //! `resolve` gives them meaning and defaults, `print` writes the result so that it can be read
 //! again. Nothing here opens a socket.
 
+mod exporters;
 mod file;
 mod load;
 mod mistake;
@@ -32,7 +33,10 @@ use std::time::Duration;
 use tidegauge_core::{Capture, Trust};
 use tidegauge_measure::OwnPrice;
 
-pub use file::{CompressionWord, HistogramsWord, ProtocolWord};
+pub use file::{
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
+    ProtocolWord, SignalWord,
+};
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
 pub use outside::{LARGEST, Outside};
@@ -159,7 +163,32 @@ pub struct Telemetry {
     pub metric_tags: Vec<String>,
     /// Whether spans carry `gen_ai.usage.cost`.
     pub usage_cost: bool,
+    /// Whether spans carry OpenInference's names.
+    pub openinference: bool,
+    /// Names of metrics about model calls.
+    pub names: NamesWord,
+    /// Name of the tokens written to a cache.
+    pub cache_write: CacheWriteWord,
+    /// How much the span of a model call says.
+    pub call_span: CallSpanWord,
     /// Where what a receiver does not take is kept; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+    /// Further receivers.
+    pub exporters: Vec<Exporter>,
+}
+
+/// One further receiver.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Exporter {
+    /// Its name; no two are alike, and none is `default`.
+    pub name: String,
+    /// What is known about it.
+    pub preset: PresetWord,
+    /// What is sent to it; `None`: what the preset takes.
+    pub signals: Option<Vec<SignalWord>>,
+    /// Where it is and how it is spoken to; the endpoint is always there.
+    pub otlp: Otlp,
+    /// Where what it does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
 }
 

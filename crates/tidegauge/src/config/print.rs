@@ -9,17 +9,17 @@ use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
     Capture as CaptureFile, CaptureSetting, CaptureWord, Compat, Console as ConsoleFile,
-    ConsoleWord, DiskQueueWord, File, Limits as LimitsFile, ListenTls as TlsFile, Log as LogFile,
-    LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile, SecretWord,
-    Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile,
-    UpstreamTls as UpstreamTlsFile, UsageWord,
+    ConsoleWord, DiskQueueWord, ExporterWord, File, Limits as LimitsFile, ListenTls as TlsFile,
+    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile,
+    SecretWord, Semconv, Spans, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
+    Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
 use super::shape::escape;
 use super::upstream::{Upstream, UpstreamTls};
 use super::value::{Size, Time};
-use super::{CaptureSettings, Config, Console, Telemetry};
+use super::{CaptureSettings, Config, Console, DiskQueue, Exporter, Otlp, Telemetry};
 
 impl Config {
     /// The configuration as YAML.
@@ -136,14 +136,7 @@ fn level(capture: Capture) -> CaptureWord {
 }
 
 fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
-    let otlp = OtlpFile {
-        endpoint: telemetry.otlp.endpoint.as_deref().map(escape),
-        protocol: telemetry.otlp.protocol,
-        headers: secrets(&telemetry.otlp.headers),
-        compression: telemetry.otlp.compression,
-        timeout: telemetry.otlp.timeout.map(Time),
-        tls: tls(&telemetry.otlp.tls),
-    };
+    let otlp = otlp(&telemetry.otlp);
     let sampling = Sampling { ratio: telemetry.sample_ratio, parent_based: telemetry.parent_based };
     let resource = &telemetry.resource;
     TelemetryFile {
@@ -161,13 +154,54 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         }),
         trace_header: Some(telemetry.trace_header),
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
-        compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
-        disk_queue: telemetry.disk_queue.as_ref().map(|queue| DiskQueueWord {
-            path: Some(path(&queue.path)),
-            max_bytes: Some(Size(queue.max_bytes)),
-            segment_bytes: Some(Size(queue.segment_bytes)),
-            fsync: Some(Time(queue.fsync)),
+        compat: Some(Compat {
+            usage_cost: Some(telemetry.usage_cost),
+            openinference: Some(telemetry.openinference),
         }),
+        semconv: Some(Semconv {
+            genai: Some(telemetry.names),
+            cache_write: Some(telemetry.cache_write),
+        }),
+        spans: Some(Spans { genai: Some(telemetry.call_span) }),
+        disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
+        exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())
+            .filter(|exporters| !exporters.is_empty()),
+    }
+}
+
+fn otlp(otlp: &Otlp) -> OtlpFile {
+    OtlpFile {
+        endpoint: otlp.endpoint.as_deref().map(escape),
+        protocol: otlp.protocol,
+        headers: secrets(&otlp.headers),
+        compression: otlp.compression,
+        timeout: otlp.timeout.map(Time),
+        tls: tls(&otlp.tls),
+    }
+}
+
+fn exporter(exporter: &Exporter) -> ExporterWord {
+    let OtlpFile { endpoint, protocol, headers, compression, timeout, tls } = otlp(&exporter.otlp);
+    ExporterWord {
+        name: exporter.name.clone(),
+        endpoint: endpoint.unwrap_or_default(),
+        preset: Some(exporter.preset),
+        protocol,
+        headers,
+        compression,
+        timeout,
+        tls,
+        signals: exporter.signals.clone(),
+        disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
+    }
+}
+
+fn disk_queue(queue: &DiskQueue) -> DiskQueueWord {
+    DiskQueueWord {
+        path: Some(path(&queue.path)),
+        max_bytes: Some(Size(queue.max_bytes)),
+        segment_bytes: Some(Size(queue.segment_bytes)),
+        fsync: Some(Time(queue.fsync)),
     }
 }
 

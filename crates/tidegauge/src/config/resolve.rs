@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use tidegauge_core::{Capture, Trust};
 use tidegauge_measure::redact::Redactor;
 use tidegauge_measure::{OwnPrice, Prices};
-use tidegauge_otel::{MetricOptions, SpoolSettings};
+use tidegauge_otel::MetricOptions;
 use tidegauge_wire::default_provider;
 
 use super::file::{
-    Capture as CaptureWords, CaptureSetting, ConsoleWord, DiskQueueWord, File, HistogramsWord,
+    Capture as CaptureWords, CaptureSetting, ConsoleWord, File, HistogramsWord,
     Limits as LimitsWord, Log as LogWord, LogFormat, Telemetry as TelemetryWord, TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
@@ -25,17 +25,11 @@ use super::shape::{listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
-use super::{
-    CaptureSettings, Config, Console, DiskQueue, Limits, ListenTls, Log, Otlp, Overrides, Telemetry,
-};
+use super::{CaptureSettings, Config, Console, Limits, ListenTls, Log, Overrides, Telemetry};
 use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
 const LEAST_HEAD: u64 = 8 << 10;
-
-/// The least that a file of the disk queue may be limited to, in bytes: it must take the largest
-/// span there can be.
-const LEAST_SEGMENT: u64 = 4 << 20;
 
 /// What was typed.
 #[derive(Clone, Copy)]
@@ -136,7 +130,7 @@ pub(super) struct Resolver<'a> {
     pub(super) outside: &'a Outside<'a>,
     /// Settings that do not come from the file, by path.
     overridden: BTreeMap<String, Place>,
-    mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -283,17 +277,18 @@ impl Resolver<'_> {
             let message = format!("expected a number from 0 to 1, found `{ratio}`");
             self.wrong(&["telemetry", "sampling", "ratio"], message, None);
         }
-        let otlp = word.otlp.unwrap_or_default();
-        let headers = otlp.headers.unwrap_or_default();
+        let disk_queue = word.disk_queue.and_then(|word| {
+            self.disk_queue(&["telemetry", "disk_queue"], word, data_dir, "queue")
+        });
+        let compat = word.compat.unwrap_or_default();
+        let semconv = word.semconv.unwrap_or_default();
         Telemetry {
-            otlp: Otlp {
-                endpoint: otlp.endpoint,
-                protocol: otlp.protocol,
-                headers: self.headers(&["telemetry", "otlp", "headers"], &headers),
-                compression: otlp.compression,
-                timeout: otlp.timeout.map(|time| time.0),
-                tls: self.tls(&["telemetry", "otlp", "tls"], otlp.tls.unwrap_or_default()),
-            },
+            otlp: self.otlp(&["telemetry", "otlp"], word.otlp.unwrap_or_default()),
+            exporters: self.exporters(
+                word.exporters.unwrap_or_default(),
+                data_dir,
+                disk_queue.as_ref(),
+            ),
             service_name: word.service_name,
             resource: word.resource.unwrap_or_default(),
             sample_ratio: sampling.ratio,
@@ -308,46 +303,13 @@ impl Resolver<'_> {
             },
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
-            usage_cost: word.compat.unwrap_or_default().usage_cost.unwrap_or(true),
-            disk_queue: word.disk_queue.and_then(|word| self.disk_queue(word, data_dir)),
+            usage_cost: compat.usage_cost.unwrap_or(true),
+            openinference: compat.openinference.unwrap_or(false),
+            names: semconv.genai.unwrap_or_default(),
+            cache_write: semconv.cache_write.unwrap_or_default(),
+            call_span: word.spans.unwrap_or_default().genai.unwrap_or_default(),
+            disk_queue,
         }
-    }
-
-    fn disk_queue(&mut self, word: DiskQueueWord, data_dir: Option<&Path>) -> Option<DiskQueue> {
-        let wrong = self.mistakes.len();
-        let path = word.path.filter(|path| !path.as_os_str().is_empty());
-        let path = path.or_else(|| Some(data_dir?.join("queue"))).unwrap_or_else(|| {
-            let message = "it has no directory: set its `path`, or `data_dir`";
-            self.wrong(&["telemetry", "disk_queue"], message.to_owned(), None);
-            PathBuf::new()
-        });
-        let default = SpoolSettings::default();
-        let max_bytes = word.max_bytes.map_or(default.cap_bytes, |size| size.0);
-        // What is not set follows what is.
-        let segment_bytes = default.segment_bytes.min(max_bytes / 2);
-        let segment_bytes = word.segment_bytes.map_or(segment_bytes, |size| size.0);
-        let fsync = word.fsync.map_or(default.fsync_every, |time| time.0);
-        let (at_least, at_most) = (Size(LEAST_SEGMENT), Size(max_bytes / 2));
-        let whole = Size(2 * LEAST_SEGMENT);
-        let mut check = |good: bool, key, message: String| {
-            if !good {
-                self.wrong(&["telemetry", "disk_queue", key], message, None);
-            }
-        };
-        check(max_bytes >= whole.0, "max_bytes", format!("expected {whole} or more"));
-        check(
-            max_bytes < whole.0 || (LEAST_SEGMENT..=at_most.0).contains(&segment_bytes),
-            "segment_bytes",
-            format!("expected {at_least} to {at_most}, half of `max_bytes`"),
-        );
-        let message = "expected more than nothing, found `0ms`".to_owned();
-        check(!fsync.is_zero(), "fsync", message);
-        (self.mistakes.len() == wrong).then_some(DiskQueue {
-            path,
-            max_bytes,
-            segment_bytes,
-            fsync,
-        })
     }
 
     /// What the exporter makes of it; its mistakes are ours.
@@ -359,7 +321,10 @@ impl Resolver<'_> {
         for mistake in error.mistakes {
             let message = format!("expected {}", mistake.expected);
             match telemetry::place(&mistake) {
-                Some(path) => self.wrong(path, message, None),
+                Some(path) => {
+                    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                    self.wrong(&path, message, None);
+                }
                 None => self.mistakes.push(Mistake {
                     place: Place::Env(mistake.what),
                     path: String::new(),

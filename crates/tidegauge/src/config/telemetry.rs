@@ -1,15 +1,19 @@
 //! Turns the telemetry part of a configuration, and the standard variables, into what the exporter
 //! is told.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegauge_otel::{
-    ConfigError, DiskQueue, Histograms, Mistake, Settings, SpanOptions, SpoolSettings,
+    CacheWriteName, CallDetail, Compat, ConfigError, DiskQueue, ExporterSettings, Histograms,
+    Mistake, Names, Preset, Protocol, Settings, Signals, SpanOptions, SpoolSettings,
 };
 
-use super::file::{CompressionWord, HistogramsWord, ProtocolWord};
-use super::{Config, Outside};
+use super::file::{
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
+    ProtocolWord, SignalWord,
+};
+use super::{Config, Exporter, Otlp, Outside, Telemetry};
 
 /// Where a setting of the exporter stands in our file.
 const PLACES: [(&str, &[&str]); 11] = [
@@ -35,35 +39,30 @@ pub(super) fn exporter(
 }
 
 /// Where a mistake stands in the file; `None`: it is in a variable.
-pub(super) fn place(mistake: &Mistake) -> Option<&'static [&'static str]> {
-    PLACES.iter().find(|(what, _)| *what == mistake.what).map(|(_, path)| *path)
+pub(super) fn place(mistake: &Mistake) -> Option<Vec<String>> {
+    let of = |path: &[&str]| path.iter().map(|key| (*key).to_owned()).collect();
+    if let Some((_, path)) = PLACES.iter().find(|(what, _)| *what == mistake.what) {
+        return Some(of(path));
+    }
+    let (index, key) = mistake.what.strip_prefix("telemetry.exporters.")?.split_once('.')?;
+    let path: Vec<String> = of(&["telemetry", "exporters", index]);
+    let keys: &[&str] = match key {
+        "certificate" => &["tls", "ca"],
+        "client_certificate" => &["tls", "cert"],
+        "client_key" => &["tls", "key"],
+        _ => return Some([path, vec![key.to_owned()]].concat()),
+    };
+    Some([path, of(keys)].concat())
 }
 
 fn settings(config: &Config) -> Settings {
     let telemetry = &config.telemetry;
     let otlp = &telemetry.otlp;
-    let file = |pem: &Option<(std::path::PathBuf, Arc<[u8]>)>| {
-        pem.as_ref().map(|(path, _)| Path::to_string_lossy(path).into_owned())
-    };
-    let headers = otlp.headers.iter();
     Settings {
         endpoint: otlp.endpoint.clone(),
-        protocol: otlp.protocol.map(|protocol| {
-            let word = match protocol {
-                ProtocolWord::Grpc => "grpc",
-                ProtocolWord::Http => "http/protobuf",
-            };
-            word.to_owned()
-        }),
-        headers: headers.map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect(),
-        compression: otlp.compression.map(|compression| {
-            let word = match compression {
-                CompressionWord::None => "none",
-                CompressionWord::Gzip => "gzip",
-                CompressionWord::Zstd => "zstd",
-            };
-            word.to_owned()
-        }),
+        protocol: protocol(otlp),
+        headers: headers(otlp),
+        compression: compression(otlp),
         timeout: otlp.timeout,
         certificate: file(&otlp.tls.ca),
         client_certificate: file(&otlp.tls.cert),
@@ -80,16 +79,105 @@ fn settings(config: &Config) -> Settings {
         metric_tags: Some(telemetry.metric_tags.clone()),
         queue_bytes: usize::try_from(config.limits.telemetry_queue).ok(),
         max_retry_age: None,
-        disk_queue: telemetry.disk_queue.as_ref().map(|queue| DiskQueue {
-            dir: queue.path.clone(),
-            settings: SpoolSettings {
-                cap_bytes: queue.max_bytes,
-                segment_bytes: queue.segment_bytes,
-                fsync_every: queue.fsync,
-            },
-        }),
-        spans: SpanOptions { usage_cost: telemetry.usage_cost, ..SpanOptions::default() },
+        disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
+        exporters: telemetry.exporters.iter().map(further).collect(),
+        spans: spans(telemetry),
+        names: match telemetry.names {
+            NamesWord::Current => Names::Current,
+            NamesWord::Next => Names::Next,
+            NamesWord::Both => Names::Both,
+        },
         diagnostics: telemetry.diagnostics,
         secure: config.listen_tls.is_some(),
+    }
+}
+
+fn spans(telemetry: &Telemetry) -> SpanOptions {
+    SpanOptions {
+        usage_cost: telemetry.usage_cost,
+        cache_write: match telemetry.cache_write {
+            CacheWriteWord::New => CacheWriteName::New,
+            CacheWriteWord::Old => CacheWriteName::Old,
+            CacheWriteWord::Both => CacheWriteName::Both,
+        },
+        detail: match telemetry.call_span {
+            CallSpanWord::Full => CallDetail::Full,
+            CallSpanWord::LinkOnly => CallDetail::LinkOnly,
+        },
+        compat: Compat { openinference: telemetry.openinference, ..Compat::default() },
+        ..SpanOptions::default()
+    }
+}
+
+fn further(exporter: &Exporter) -> ExporterSettings {
+    let otlp = &exporter.otlp;
+    let signals = exporter.signals.as_ref().map(|words| Signals {
+        traces: words.contains(&SignalWord::Traces),
+        metrics: words.contains(&SignalWord::Metrics),
+        logs: words.contains(&SignalWord::Logs),
+    });
+    ExporterSettings {
+        name: exporter.name.clone(),
+        endpoint: otlp.endpoint.clone().unwrap_or_default(),
+        preset: preset(exporter.preset),
+        protocol: protocol(otlp),
+        headers: headers(otlp),
+        compression: compression(otlp),
+        timeout: otlp.timeout,
+        certificate: file(&otlp.tls.ca),
+        client_certificate: file(&otlp.tls.cert),
+        client_key: file(&otlp.tls.key),
+        signals,
+        disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
+    }
+}
+
+fn protocol(otlp: &Otlp) -> Option<String> {
+    let word = |protocol| match protocol {
+        ProtocolWord::Grpc => Protocol::Grpc.word(),
+        ProtocolWord::Http => Protocol::HttpProtobuf.word(),
+    };
+    otlp.protocol.map(|protocol| word(protocol).to_owned())
+}
+
+fn compression(otlp: &Otlp) -> Option<String> {
+    let word = |compression| match compression {
+        CompressionWord::None => "none",
+        CompressionWord::Gzip => "gzip",
+        CompressionWord::Zstd => "zstd",
+    };
+    otlp.compression.map(|compression| word(compression).to_owned())
+}
+
+fn headers(otlp: &Otlp) -> Vec<(String, String)> {
+    let headers = otlp.headers.iter();
+    headers.map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
+}
+
+fn file(pem: &Option<(PathBuf, Arc<[u8]>)>) -> Option<String> {
+    pem.as_ref().map(|(path, _)| path.to_string_lossy().into_owned())
+}
+
+fn disk_queue(queue: &super::DiskQueue) -> DiskQueue {
+    DiskQueue {
+        dir: queue.path.clone(),
+        settings: SpoolSettings {
+            cap_bytes: queue.max_bytes,
+            segment_bytes: queue.segment_bytes,
+            fsync_every: queue.fsync,
+        },
+    }
+}
+
+fn preset(word: PresetWord) -> Preset {
+    match word {
+        PresetWord::None => Preset::None,
+        PresetWord::Langfuse => Preset::Langfuse,
+        PresetWord::Phoenix => Preset::Phoenix,
+        PresetWord::Datadog => Preset::Datadog,
+        PresetWord::Honeycomb => Preset::Honeycomb,
+        PresetWord::GrafanaCloud => Preset::GrafanaCloud,
+        PresetWord::Openlit => Preset::Openlit,
+        PresetWord::Jaeger => Preset::Jaeger,
     }
 }

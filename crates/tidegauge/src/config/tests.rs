@@ -478,7 +478,63 @@ fn the_disk_queue_is_where_it_is_said_to_be() {
     let text = "telemetry: {disk_queue: {path: /q, max_bytes: 20MiB}}";
     assert_eq!(queue(text), Some(DiskQueue { path: "/q".into(), ..small }));
     let exporter = resolved(text, &Overrides::default()).unwrap().exporter;
-    assert_eq!(exporter.disk_queue.unwrap().settings.cap_bytes, 20 << 20);
+    assert_eq!(exporter.exporters.len(), 0, "there is no receiver to keep anything for");
+    let text =
+        "telemetry: {otlp: {endpoint: 'http://c'}, disk_queue: {path: /q, max_bytes: 20MiB}}";
+    let exporter = resolved(text, &Overrides::default()).unwrap().exporter;
+    assert_eq!(exporter.exporters[0].disk_queue.as_ref().unwrap().settings.cap_bytes, 20 << 20);
+}
+
+#[test]
+fn further_exporters_are_themselves() {
+    let text = "
+data_dir: /d
+telemetry:
+  disk_queue: {}
+  otlp: { endpoint: 'http://c:4317' }
+  exporters:
+    - name: traces-1
+      endpoint: https://l.example/otel
+      preset: langfuse
+      headers: { authorization: 'Basic ${KEY}' }
+      disk_queue: {}
+    - name: two
+      endpoint: http://t:4317
+      signals: [traces, logs]
+      timeout: 2s
+      compression: zstd
+      disk_queue: { path: /q }
+";
+    let told = resolved(text, &Overrides::default()).unwrap().exporter.exporters;
+    let names: Vec<_> = told.iter().map(|exporter| exporter.name.as_str()).collect();
+    assert_eq!(names, ["default", "traces-1", "two"]);
+    let dirs = told.iter().map(|of| of.disk_queue.as_ref().unwrap().dir.to_str().unwrap());
+    assert_eq!(dirs.collect::<Vec<_>>(), ["/d/queue", "/d/queue-traces-1", "/q"]);
+    let traces = told[1].traces.as_ref().unwrap();
+    assert_eq!(traces.endpoint, "https://l.example/otel/v1/traces");
+    assert_eq!(traces.headers["authorization"], "Basic canary-secret");
+    assert!(told[1].metrics.is_none() && told[2].metrics.is_none() && told[2].logs.is_some());
+    assert_eq!(told[2].traces.as_ref().unwrap().timeout, Duration::from_secs(2));
+    let again = config(text).print().unwrap();
+    assert_eq!(config(&again), config(text), "{again}");
+}
+
+#[test]
+fn mistakes_in_further_exporters_are_found_where_they_are() {
+    let text = "
+data_dir: /d
+telemetry:
+  disk_queue: {}
+  exporters:
+    - { name: default, endpoint: 'http://a' }
+    - { name: a b, endpoint: 'http://a' }
+    - { name: one, endpoint: 'ftp://a', preset: lang-fuse }
+    - { name: one, endpoint: 'http://a', signals: [] }
+    - { name: two, endpoint: 'http://a', disk_queue: { path: /d/queue } }
+    - { name: three, endpoint: 'http://a', disk_queue: { max_bytes: 1KiB } }
+    - { name: four }
+";
+    insta::assert_snapshot!(mistakes(text));
 }
 
 prop_compose! {
@@ -582,4 +638,53 @@ fn words_that_are_wanted_and_not_captured_are_told() {
     ] {
         assert_eq!(told(text, value), warnings, "{text} {value}");
     }
+}
+
+/// Every example on the page of back ends is a whole configuration, and presets choose what they say.
+#[test]
+fn examples_of_back_ends_resolve() {
+    let page = include_str!("../../../../docs/backends.md");
+    // Only the file is looked at: a standard variable would win.
+    let standard = |name: &str| name.starts_with("OTEL_") || name.starts_with("TIDEGAUGE_");
+    let env = |name: &str| (!standard(name)).then(|| "x".to_owned());
+    let outside = Outside { env: &env, read: &read, exposed: &|_| false };
+    let examples: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    for example in &examples {
+        let (text, _) = example.split_once("```").unwrap();
+        let typed = Typed { file: Some(("t.yaml", text)), flags: &Overrides::default() };
+        let resolved = resolve(typed, &outside).unwrap();
+        assert!(resolved.exporter.exporters.iter().any(|one| one.name != "default"), "{text}");
+    }
+    assert_eq!(examples.len(), 8);
+}
+
+#[test]
+fn names_are_chosen_for_all_exporters_and_by_presets() {
+    let text = "
+telemetry:
+  semconv: { genai: next, cache_write: both }
+  spans: { genai: link_only }
+  compat: { openinference: true, usage_cost: false }
+  exporters:
+    - { name: plain, endpoint: 'http://localhost:4318' }
+    - { name: grafana, preset: grafana-cloud, endpoint: 'http://localhost:4318' }
+    - { name: langfuse, preset: langfuse, endpoint: 'http://localhost:4318' }
+";
+    let exporters = resolved(text, &Overrides::default()).unwrap().exporter.exporters;
+    let shown: Vec<_> = exporters
+        .iter()
+        .map(|one| {
+            let spans = &one.rendering.spans;
+            let compat = (spans.compat.openinference, spans.compat.langfuse, spans.usage_cost);
+            format!("{} {:?} {:?} {compat:?}", one.name, one.rendering.names, spans.cache_write)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "plain Next Both (true, false, false)",
+            "grafana Current Both (true, false, false)",
+            "langfuse Next Old (true, true, true)",
+        ]
+    );
 }

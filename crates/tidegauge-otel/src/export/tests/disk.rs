@@ -18,8 +18,14 @@ fn scratch() -> TempDir {
 
 /// Spans only, to a collector spoken to over HTTP, with a disk queue there.
 fn with_disk(collector: &Collector, dir: &Path) -> Config {
-    let disk_queue = Some(DiskQueue { dir: dir.to_owned(), settings: Bounds::default() });
-    Config { disk_queue, ..traces_only(collector, Protocol::HttpProtobuf) }
+    over(collector, Protocol::HttpProtobuf, dir)
+}
+
+fn over(collector: &Collector, protocol: Protocol, dir: &Path) -> Config {
+    let mut config = traces_only(collector, protocol);
+    config.exporters[0].disk_queue =
+        Some(DiskQueue { dir: dir.to_owned(), settings: Bounds::default() });
+    config
 }
 
 fn down(collector: &Collector) {
@@ -67,9 +73,7 @@ fn f37_an_outage_loses_nothing() {
     for protocol in BOTH {
         let (collector, dir) = (Collector::start(), scratch());
         collector.always(Some(unavailable(protocol)));
-        let config = with_disk(&collector, dir.path());
-        let config = Config { traces: traces_only(&collector, protocol).traces, ..config };
-        let (telemetry, health) = start(config);
+        let (telemetry, health) = start(over(&collector, protocol, dir.path()));
         record(&telemetry, 0..40);
         wait_for(|| health.spans_queued_disk() == 120);
         record(&telemetry, 40..60);
@@ -92,7 +96,7 @@ fn f37_the_newest_do_not_wait_for_the_oldest() {
     let (collector, dir) = (Collector::start(), scratch());
     down(&collector);
     let mut config = with_disk(&collector, dir.path());
-    config.trace_queue.batch_pieces = 1;
+    config.exporters[0].trace_queue.batch_pieces = 1;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..400);
     wait_for(|| health.spans_queued_disk() == 1200);
@@ -159,7 +163,7 @@ fn without_it_the_same_is_lost_and_counted() {
     let collector = Collector::start();
     down(&collector);
     let mut config = traces_only(&collector, Protocol::HttpProtobuf);
-    config.trace_queue.pieces = 30;
+    config.exporters[0].trace_queue.pieces = 30;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..40);
     telemetry.shutdown(Duration::from_millis(200));
@@ -174,7 +178,7 @@ fn f38_an_outage_longer_than_the_disk_costs_the_oldest() {
     down(&collector);
     let mut config = with_disk(&collector, dir.path());
     let bounds = Bounds { cap_bytes: 64 << 10, segment_bytes: 16 << 10, ..Bounds::default() };
-    config.disk_queue.as_mut().unwrap().settings = bounds;
+    config.exporters[0].disk_queue.as_mut().unwrap().settings = bounds;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..100);
     wait_for(|| health.spans_queued() == 0);
@@ -197,7 +201,7 @@ fn f40_a_directory_that_cannot_be_used_is_tried_again() {
     let dir = outer.path().join("queue");
     std::fs::write(&dir, "in the way").unwrap();
     let mut config = with_disk(&collector, &dir);
-    config.trace_queue.pieces = 60;
+    config.exporters[0].trace_queue.pieces = 60;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..40);
     collector.wait(|seen| seen.requests.len() > 2);
@@ -269,8 +273,9 @@ fn answers_to_what_was_on_disk_are_booked_as_they_are_meant() {
 fn every_signal_is_kept() {
     let (collector, dir) = (Collector::start(), scratch());
     down(&collector);
-    let disk_queue = with_disk(&collector, dir.path()).disk_queue;
-    let config = Config { disk_queue, ..config(&collector, Protocol::HttpProtobuf) };
+    let mut config = config(&collector, Protocol::HttpProtobuf);
+    let disk_queue = with_disk(&collector, dir.path()).exporters.remove(0).disk_queue;
+    config.exporters[0].disk_queue = disk_queue;
     let (telemetry, health) = start(config.clone());
     telemetry.record(&records::rate_limited());
     telemetry.shutdown(LONG);

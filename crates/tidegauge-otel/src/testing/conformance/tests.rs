@@ -13,17 +13,19 @@ use crate::attribute::pair;
 use crate::metric::Histograms;
 use crate::semconv::{ATTRIBUTES, Kind, METRICS};
 use crate::span::SpanOptions;
-use crate::testing::{details, events, meter, metrics, records, spans};
+use crate::testing::{events, meter, metrics, records, spans};
 
 fn output(records: &[Record], histograms: Histograms) -> Output {
-    let meter = meter(histograms, &Arc::new(Health::default()));
+    let health = Arc::new(Health::default());
+    health.books("default");
+    let meter = meter(histograms, &health);
     let mut output = Output::default();
     for record in records {
         meter.record(record);
         let spans = spans(record, &SpanOptions::default());
         output.spans.extend(spans.into_iter().map(|(_, span)| span));
-        output.logs.extend(events(record, &SpanOptions::default()));
-        output.logs.extend(details(record, &SpanOptions::default()));
+        let options = SpanOptions { details: true, ..SpanOptions::default() };
+        output.logs.extend(events(record, &options));
         output.captured |= record.observation.content.is_some();
     }
     output.metrics = metrics(&meter);
@@ -207,7 +209,10 @@ fn names_in_code_and_in_the_registry_are_the_same() {
             assert_eq!(known["description"], metric.about, "{}", metric.name);
         }
     }
-    let of_ours = |name: &&str| name.starts_with("tidegauge.") || *name == "gen_ai.usage.cost";
+    let ours_too = ["tidegauge.", "langfuse.", "llm.", "openinference.", "gen_ai.user"];
+    let of_ours = |name: &&str| {
+        *name == "gen_ai.usage.cost" || ours_too.iter().any(|prefix| name.starts_with(prefix))
+    };
     let mut in_code: BTreeSet<String> =
         ATTRIBUTES.iter().filter(|name| of_ours(name)).map(|name| (*name).to_owned()).collect();
     in_code.insert("tidegauge.tag.*".to_owned());

@@ -1,0 +1,146 @@
+//! What became of the telemetry that was made for one receiver, in numbers that balance.
+//!
+//! In: what an exporter does with spans, metric points and log records. Out: the books of identity
+//! `made + recovered = acked + dropped + queued + queued_disk`. Knows no queue and no receiver.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use crate::Dropped;
+
+type ByReason = [AtomicU64; Dropped::ALL.len()];
+
+/// The books of one exporter; made by [`Health::books`](crate::Health::books).
+#[derive(Debug)]
+pub struct Books {
+    exporter: String,
+    spans: AtomicU64,
+    spans_acked: AtomicU64,
+    spans_recovered: AtomicU64,
+    spans_queued: AtomicI64,
+    spans_queued_disk: AtomicI64,
+    spans_dropped: ByReason,
+    points_dropped: ByReason,
+    logs_dropped: ByReason,
+}
+
+impl Books {
+    /// Empty books for the exporter of that name.
+    pub(crate) fn new(exporter: &str) -> Self {
+        Self {
+            exporter: exporter.to_owned(),
+            spans: AtomicU64::default(),
+            spans_acked: AtomicU64::default(),
+            spans_recovered: AtomicU64::default(),
+            spans_queued: AtomicI64::default(),
+            spans_queued_disk: AtomicI64::default(),
+            spans_dropped: ByReason::default(),
+            points_dropped: ByReason::default(),
+            logs_dropped: ByReason::default(),
+        }
+    }
+
+    /// The exporter's name.
+    pub fn exporter(&self) -> &str {
+        &self.exporter
+    }
+
+    /// Spans were made for it.
+    pub fn spans_made(&self, count: u64) {
+        self.spans.fetch_add(count, Relaxed);
+    }
+
+    /// Spans made so far.
+    pub fn spans(&self) -> u64 {
+        self.spans.load(Relaxed)
+    }
+
+    /// Spans came onto these books that this process did not make, or had given up already: they
+    /// were on disk.
+    pub fn spans_found(&self, count: u64) {
+        self.spans_recovered.fetch_add(count, Relaxed);
+    }
+
+    /// Spans that came from disk so far.
+    pub fn spans_recovered(&self) -> u64 {
+        self.spans_recovered.load(Relaxed)
+    }
+
+    /// The receiver took spans.
+    pub fn spans_delivered(&self, count: u64) {
+        self.spans_acked.fetch_add(count, Relaxed);
+    }
+
+    /// Spans the receiver took so far.
+    pub fn spans_acked(&self) -> u64 {
+        self.spans_acked.load(Relaxed)
+    }
+
+    /// Spans entered or left the memory queue.
+    pub fn spans_queued_changed(&self, change: i64) {
+        self.spans_queued.fetch_add(change, Relaxed);
+    }
+
+    /// Spans in the memory queue now.
+    pub fn spans_queued(&self) -> i64 {
+        self.spans_queued.load(Relaxed)
+    }
+
+    /// Spans entered or left the disk queue.
+    pub fn spans_queued_disk_changed(&self, change: i64) {
+        self.spans_queued_disk.fetch_add(change, Relaxed);
+    }
+
+    /// Spans in the disk queue now.
+    pub fn spans_queued_disk(&self) -> i64 {
+        self.spans_queued_disk.load(Relaxed)
+    }
+
+    /// Spans were dropped.
+    pub fn span_dropped(&self, reason: Dropped, count: u64) {
+        add(&self.spans_dropped, reason, count);
+    }
+
+    /// Spans dropped so far.
+    pub fn spans_dropped(&self, reason: Dropped) -> u64 {
+        get(&self.spans_dropped, reason)
+    }
+
+    /// Metric points were dropped.
+    pub fn point_dropped(&self, reason: Dropped, count: u64) {
+        add(&self.points_dropped, reason, count);
+    }
+
+    /// Metric points dropped so far.
+    pub fn points_dropped(&self, reason: Dropped) -> u64 {
+        get(&self.points_dropped, reason)
+    }
+
+    /// Log records (events) were dropped.
+    pub fn log_dropped(&self, reason: Dropped, count: u64) {
+        add(&self.logs_dropped, reason, count);
+    }
+
+    /// Log records dropped so far.
+    pub fn logs_dropped(&self, reason: Dropped) -> u64 {
+        get(&self.logs_dropped, reason)
+    }
+
+    /// Spans on these books that are nowhere: zero at rest, and for a moment anything while they are
+    /// being booked.
+    pub fn missing(&self) -> i128 {
+        let dropped: u64 = Dropped::ALL.iter().map(|reason| self.spans_dropped(*reason)).sum();
+        let came = i128::from(self.spans()) + i128::from(self.spans_recovered());
+        let went = i128::from(self.spans_acked()) + i128::from(dropped);
+        came - went - i128::from(self.spans_queued()) - i128::from(self.spans_queued_disk())
+    }
+}
+
+fn add(counters: &ByReason, reason: Dropped, count: u64) {
+    if let Some(counter) = counters.get(reason as usize) {
+        counter.fetch_add(count, Relaxed);
+    }
+}
+
+fn get(counters: &ByReason, reason: Dropped) -> u64 {
+    counters.get(reason as usize).map_or(0, |counter| counter.load(Relaxed))
+}

@@ -1,0 +1,118 @@
+//! The next names say what those of today say, and nothing twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegauge_core::{Health, Operation};
+
+use super::{Family, Names, Value, told};
+use crate::metric::Histograms;
+use crate::testing::{meter, records};
+
+fn families(names: Names) -> Vec<Family> {
+    let meter = meter(Histograms::Exponential, &Arc::new(Health::default()));
+    for (_, record) in records::all() {
+        meter.record(&record);
+    }
+    let mut audio = records::unary();
+    audio.observation.usage.input_audio = Some(40);
+    audio.observation.usage.cache_read_audio = Some(2);
+    meter.record(&audio);
+    names.of(meter.collect(0))
+}
+
+fn count(families: &[Family], name: &str) -> u64 {
+    let family = families.iter().filter(|family| family.metric.name == name);
+    let points = family.flat_map(|family| &family.points);
+    points
+        .map(|point| match &point.value {
+            Value::Count(count) => *count,
+            Value::Distribution(told) => told.count,
+            other => panic!("{other:?}"),
+        })
+        .sum()
+}
+
+fn has(families: &[Family], name: &str) -> bool {
+    families.iter().any(|family| family.metric.name == name)
+}
+
+#[test]
+fn today_is_as_it_was() {
+    let current = families(Names::Current);
+    assert!(!current.iter().any(|family| family.metric.name.contains("client.inference")));
+    let both = families(Names::Both);
+    for family in &current {
+        assert_eq!(count_or_zero(&both, family), count_or_zero(&current, family));
+    }
+}
+
+fn count_or_zero(families: &[Family], of: &Family) -> Option<u64> {
+    let plain = of
+        .points
+        .iter()
+        .all(|point| matches!(point.value, Value::Count(_) | Value::Distribution(_)));
+    plain.then(|| count(families, of.metric.name))
+}
+
+#[test]
+fn inference_moves_and_other_operations_stay() {
+    let (current, next) = (families(Names::Current), families(Names::Next));
+    for (old, new) in [
+        ("gen_ai.client.operation.duration", "gen_ai.client.inference.duration"),
+        (
+            "gen_ai.client.operation.time_to_first_chunk",
+            "gen_ai.client.inference.time_to_first_chunk",
+        ),
+        (
+            "gen_ai.client.operation.time_per_output_chunk",
+            "gen_ai.client.inference.time_per_output_chunk",
+        ),
+    ] {
+        assert_eq!(count(&next, old) + count(&next, new), count(&current, old), "{old}");
+        assert!(count(&next, new) > 0);
+    }
+    // Embeddings are no inference in the sense of the conventions.
+    let embeddings = Operation::Embeddings.name();
+    let left = next.iter().find(|f| f.metric.name == "gen_ai.client.operation.duration").unwrap();
+    assert!(left.points.iter().all(|point| told(point, "gen_ai.operation.name") == embeddings));
+    assert!(!has(&next, "gen_ai.client.operation.time_to_first_chunk"));
+}
+
+#[test]
+fn tokens_are_added_up_by_kind_of_content() {
+    let next = families(Names::Next);
+    let of = |name: &str| -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for point in next.iter().filter(|f| f.metric.name == name).flat_map(|f| &f.points) {
+            let Value::Count(count) = point.value else { panic!("a count") };
+            *sums.entry(told(point, "gen_ai.token.modality").to_owned()).or_insert(0) += count;
+        }
+        sums
+    };
+    let inference = |record: &tidegauge_core::Record| {
+        matches!(record.exchange.operation, Operation::Chat | Operation::GenerateContent)
+            && record.exchange.times.sent.is_some()
+    };
+    let expected: u64 = records::all()
+        .iter()
+        .filter(|(_, record)| inference(record))
+        .map(|(_, record)| record.observation.usage.input_tokens().unwrap_or(0))
+        .sum();
+    let input = of("gen_ai.client.inference.usage.input_tokens");
+    assert_eq!(input["audio"], 42);
+    // The call with audio has the tokens of the plain one besides.
+    assert_eq!(input["unknown"], expected + 1200);
+    let cached = of("gen_ai.client.inference.usage.cache_read.input_tokens");
+    assert_eq!(cached["audio"], 2);
+    let output = of("gen_ai.client.inference.usage.output_tokens");
+    let thought = of("gen_ai.client.inference.usage.reasoning.output_tokens");
+    assert!(output["unknown"] > thought["unknown"] && thought["unknown"] > 0);
+    let sets: Vec<_> = next
+        .iter()
+        .flat_map(|family| family.points.iter().map(|p| (family.metric.name, &p.attributes)))
+        .collect();
+    for (index, set) in sets.iter().enumerate() {
+        assert!(!sets[..index].contains(set), "{set:?} twice");
+    }
+}

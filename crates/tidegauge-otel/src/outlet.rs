@@ -1,0 +1,252 @@
+//! One collector: its queues, its disk, and the thread that empties them.
+//!
+//! In: pieces, put into the queues by whoever makes them. Out: exports, and the books of one exporter.
+//! Each outlet has a thread and a runtime of its own, so that neither a collector that is slow nor a
+//! disk that hangs delays another one. Knows no record.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidegauge_core::{Books, Dropped, Health, Task};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::backlog::Backlog;
+use crate::config::{Exporter, QueueOptions, Sums, Target};
+use crate::deliver::{Course, Sender, Stop};
+use crate::envelope::Envelope;
+use crate::queue::{Queue, Signal};
+use crate::spool::{Most, SpoolError};
+use crate::transport::{TlsError, Transport};
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS to a collector.
+    #[error("exporter {exporter}, {signal}: {error}")]
+    Tls {
+        /// Its name.
+        exporter: String,
+        /// traces, metrics or logs.
+        signal: &'static str,
+        /// What is wrong.
+        error: TlsError,
+    },
+    /// The directory of a disk queue.
+    #[error("disk queue {}: {error}", .dir.display())]
+    Disk {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        error: SpoolError,
+    },
+    /// No thread or no runtime.
+    #[error("the telemetry thread cannot start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What an outlet shares with the others.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// What every export of this process begins with.
+    pub(crate) envelope: Envelope,
+    /// What pushed sums mean.
+    pub(crate) sums: Sums,
+    /// Where panics are counted and books are opened.
+    pub(crate) health: Arc<Health>,
+    /// First pause after a failure of a collector.
+    pub(crate) pause: Duration,
+    /// Pause after a failure of a disk; `None`: the usual one.
+    pub(crate) rest: Option<Duration>,
+}
+
+/// One collector's queues and thread. Dropping it ends the thread, which then delivers nothing more.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    /// Spans, if it takes them.
+    pub(crate) traces: Option<Arc<Queue>>,
+    /// Metric points, if it takes them.
+    pub(crate) metrics: Option<Arc<Queue>>,
+    /// Events and log lines, if it takes them.
+    pub(crate) logs: Option<Arc<Queue>>,
+    has_disk: bool,
+    stop: watch::Sender<Stop>,
+    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
+}
+
+impl Outlet {
+    /// Opens the disk queue and starts the thread. Opens no connection yet.
+    ///
+    /// # Errors
+    /// As [`Telemetry::start`](crate::Telemetry::start).
+    pub(crate) fn start(config: &Exporter, common: &Common) -> Result<Self, StartError> {
+        let books = common.health.books(&config.name);
+        let queue = |target: &Option<Target>, signal, options: QueueOptions| {
+            let mut options = options;
+            if spills(config, common.sums, signal) {
+                // Nothing is given up that can be kept.
+                options.max_age = Duration::MAX;
+            }
+            target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&books))))
+        };
+        let (stop, stopped) = watch::channel(Stop::Running);
+        let outlet = Self {
+            traces: queue(&config.traces, Signal::Traces, config.trace_queue),
+            metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
+            logs: queue(&config.logs, Signal::Logs, config.log_queue),
+            has_disk: config.disk_queue.is_some(),
+            stop,
+            thread: Mutex::new(None),
+        };
+        let backlog = backlog(config, common, &books)?;
+        let senders = outlet.senders(config, common, backlog.as_ref(), &stopped)?;
+        let thread = spawn(config, senders, backlog, stopped, &common.health)?;
+        *outlet.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(outlet)
+    }
+
+    /// Whether what is left at the end is written down.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.has_disk
+    }
+
+    /// Tells the thread how near the end is.
+    pub(crate) fn advance(&self, to: Stop) {
+        self.stop.send_modify(|stop| *stop = to.max(*stop));
+    }
+
+    /// Waits until the thread has ended, at most until then. Whether it has.
+    pub(crate) fn ended_by(&self, deadline: Instant) -> bool {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, done)) = thread.as_ref() else { return true };
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Not joined before: a thread that hangs must not hang the process.
+        let ended = done.recv_timeout(left) != Err(RecvTimeoutError::Timeout);
+        if ended && let Some((thread, _)) = thread.take() {
+            let _ = thread.join();
+        }
+        ended
+    }
+
+    /// Drops and counts what still waits in memory, and whatever comes later.
+    pub(crate) fn close(&self) {
+        for queue in [&self.traces, &self.metrics, &self.logs].into_iter().flatten() {
+            queue.close(Dropped::ShutdownDeadline);
+        }
+    }
+
+    fn senders(
+        &self,
+        config: &Exporter,
+        common: &Common,
+        backlog: Option<&Arc<Backlog>>,
+        stop: &watch::Receiver<Stop>,
+    ) -> Result<Vec<Sender>, StartError> {
+        let signals = [
+            (Signal::Traces, &config.traces, &self.traces, &config.trace_queue),
+            (Signal::Metrics, &config.metrics, &self.metrics, &config.metric_queue),
+            (Signal::Logs, &config.logs, &self.logs, &config.log_queue),
+        ];
+        let mut senders = Vec::new();
+        for (signal, target, queue, options) in signals {
+            let (Some(target), Some(queue)) = (target, queue) else { continue };
+            let (exporter, name) = (config.name.clone(), signal.name());
+            let transport = Transport::new(signal, target.clone())
+                .map_err(|error| StartError::Tls { exporter, signal: name, error })?;
+            senders.push(Sender {
+                exporter: config.name.clone(),
+                queue: Arc::clone(queue),
+                backlog: backlog.cloned(),
+                spills: spills(config, common.sums, signal),
+                most: Most { records: options.batch_pieces, bytes: options.batch_bytes },
+                transport,
+                envelope: common.envelope.clone(),
+                signal,
+                stop: stop.clone(),
+                pause: common.pause,
+                course: Course::default(),
+            });
+        }
+        Ok(senders)
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.advance(Stop::Now);
+    }
+}
+
+fn backlog(
+    config: &Exporter,
+    common: &Common,
+    books: &Arc<Books>,
+) -> Result<Option<Arc<Backlog>>, StartError> {
+    let Some(options) = config.disk_queue.clone() else { return Ok(None) };
+    let (dir, resource) = (options.dir.clone(), common.envelope.resource().to_owned());
+    Backlog::open(options, resource, Arc::clone(books), common.rest)
+        .map(|backlog| Some(Arc::new(backlog)))
+        .map_err(|error| StartError::Disk { dir, error })
+}
+
+/// The thread, and where it says that it has ended.
+fn spawn(
+    config: &Exporter,
+    senders: Vec<Sender>,
+    backlog: Option<Arc<Backlog>>,
+    stop: watch::Receiver<Stop>,
+    health: &Arc<Health>,
+) -> Result<(JoinHandle<()>, Receiver<()>), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (finished, done) = sync_channel(1);
+    let health = Arc::clone(health);
+    let name = format!("otlp {}", config.name);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for sender in senders {
+                tasks.spawn(sender.run());
+            }
+            if let Some(backlog) = backlog.clone() {
+                tasks.spawn(sync(backlog, stop));
+            }
+            while let Some(ended) = tasks.join_next().await {
+                if ended.is_err_and(|error| error.is_panic()) {
+                    health.panicked(Task::Sink, 1);
+                }
+            }
+        });
+        // A name look-up that hangs must not hold the thread, and through it the shutdown.
+        runtime.shutdown_background();
+        if let Some(backlog) = &backlog {
+            backlog.flush();
+        }
+        // Whoever is told of the end may open the directory.
+        drop(backlog);
+        let _ = finished.try_send(());
+    })?;
+    Ok((thread, done))
+}
+
+/// Brings the disk queue to the medium now and then, until the end.
+async fn sync(backlog: Arc<Backlog>, mut stop: watch::Receiver<Stop>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(backlog.sync_interval()) => {
+                backlog.sync(Instant::now());
+            }
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return,
+        }
+    }
+}
+
+/// Whether what nobody takes goes to the disk while we run. Cumulative sums do not: the next ones
+/// replace them, and only the last ones of a process are worth keeping.
+fn spills(config: &Exporter, sums: Sums, signal: Signal) -> bool {
+    let replaced = signal == Signal::Metrics && sums == Sums::Cumulative;
+    config.disk_queue.is_some() && !replaced
+}

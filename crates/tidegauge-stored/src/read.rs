@@ -1,0 +1,348 @@
+//! Messages of the stored form into the vocabulary. Whatever the bytes were, no panic: what cannot be
+//! understood and can be absent is absent, the rest is an error.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{Method, StatusCode, Version};
+use tidegauge_core::{
+    Attempt, Bucket, Capture, Category, Charge, Cost, CostLine, CostStatus, End, ErrorType,
+    Exchange, ExchangeId, Failure, Labels, Measurement, Money, Observation, Operation, Origin,
+    Outcome, OutputType, Overhead, Prompt, Propagate, ProviderError, RateLimit, Record, Request,
+    Response, Source, SpanId, StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage,
+    UsagePolicy,
+};
+
+use crate::{Unreadable, Words, World, proto};
+
+pub(crate) fn record(
+    stored: proto::Record,
+    world: &dyn World,
+    words: &Words,
+) -> Result<Record, Unreadable> {
+    Ok(Record {
+        exchange: exchange(stored.exchange.ok_or(Unreadable::Missing("exchange"))?, world)?,
+        observation: observation(stored.observation.unwrap_or_default(), words),
+        measurement: measurement(stored.measurement.unwrap_or_default()),
+    })
+}
+
+pub(crate) fn id(bytes: &[u8]) -> Result<ExchangeId, Unreadable> {
+    let bits = <[u8; 16]>::try_from(bytes).map_err(|_| Unreadable::Missing("id"))?;
+    Ok(ExchangeId::from_bits(u128::from_be_bytes(bits)))
+}
+
+pub(crate) fn exchange(stored: proto::Exchange, world: &dyn World) -> Result<Exchange, Unreadable> {
+    Ok(Exchange {
+        id: id(&stored.id)?,
+        started: UNIX_EPOCH
+            .checked_add(Duration::from_nanos(stored.started))
+            .ok_or(Unreadable::Unknown("time"))?,
+        trace: trace(stored.trace.ok_or(Unreadable::Missing("trace"))?)?,
+        upstream: upstream(stored.upstream.ok_or(Unreadable::Missing("upstream"))?, world)?,
+        operation: named(&Operation::ALL, Operation::name, &stored.operation)
+            .unwrap_or(Operation::Other),
+        route: Cow::Owned(stored.route),
+        method: Method::from_bytes(stored.method.as_bytes())
+            .map_err(|_| Unreadable::Unknown("method"))?,
+        path: stored.path,
+        query: stored.query,
+        secure: stored.secure,
+        client: stored.client.as_deref().and_then(address),
+        host: stored.host,
+        version: version(stored.version).unwrap_or(Version::HTTP_11),
+        user_agent: stored.user_agent,
+        labels: labels(stored.labels.unwrap_or_default()),
+        attempts: stored.attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+        status: stored.status.and_then(status),
+        request_bytes: stored.request_bytes,
+        upstream_bytes: stored.upstream_bytes,
+        response_bytes: stored.response_bytes,
+        times: times(&stored.times.unwrap_or_default()),
+        overhead: overhead(&stored.overhead.unwrap_or_default()),
+        end: named(&End::ALL, End::name, &stored.end).ok_or(Unreadable::Unknown("end"))?,
+        failure: failure(stored.failure),
+        injected: stored.injected,
+        within: None,
+    })
+}
+
+fn trace(stored: proto::Trace) -> Result<Trace, Unreadable> {
+    let link = stored
+        .link
+        .split_first_chunk::<16>()
+        .and_then(|(trace, rest)| Some((TraceId(*trace), SpanId(<[u8; 8]>::try_from(rest).ok()?))));
+    Ok(Trace {
+        trace_id: <[u8; 16]>::try_from(stored.trace_id.as_slice())
+            .map(TraceId)
+            .map_err(|_| Unreadable::Missing("trace id"))?,
+        parent: span(&stored.parent).ok(),
+        link,
+        sampled: stored.sampled,
+        state: stored.state,
+        server: span(&stored.server)?,
+        inference: span(&stored.inference)?,
+    })
+}
+
+fn span(bytes: &[u8]) -> Result<SpanId, Unreadable> {
+    <[u8; 8]>::try_from(bytes).map(SpanId).map_err(|_| Unreadable::Missing("span id"))
+}
+
+/// The place as it was; how it was spoken to, and with what keys, is not stored.
+fn upstream(stored: proto::Upstream, world: &dyn World) -> Result<Arc<Upstream>, Unreadable> {
+    Ok(Arc::new(Upstream {
+        name: stored.name.into(),
+        dialect: world.dialect(&stored.kind).ok_or(Unreadable::Unknown("protocol"))?,
+        origin: Origin {
+            secure: stored.secure,
+            host: stored.host,
+            port: u16::try_from(stored.port).map_err(|_| Unreadable::Unknown("port"))?,
+            prefix: stored.prefix,
+        },
+        usage: UsagePolicy::Passthrough,
+        timeouts: Timeouts { connect: Duration::ZERO, head: None, idle: None },
+        headers: Vec::new(),
+        propagate: Propagate::None,
+        ca: None,
+        client_identity: None,
+        capture: Capture::Off,
+    }))
+}
+
+fn labels(stored: proto::Labels) -> Labels {
+    let proto::Labels { session, user, prompt, prompt_version, agent, request_id, tags } = stored;
+    let prompt = prompt.map(|name| Prompt { name, version: prompt_version });
+    Labels { session, user, prompt, agent, request_id, tags }
+}
+
+fn attempt(stored: &proto::Attempt) -> Result<Attempt, Unreadable> {
+    Ok(Attempt {
+        span: span(&stored.span)?,
+        started: Duration::from_nanos(stored.started),
+        ended: Duration::from_nanos(stored.ended),
+        status: stored.status.and_then(status),
+        failure: failure(stored.failure),
+        version: stored.version.and_then(version),
+        peer: stored.peer.as_deref().and_then(address),
+    })
+}
+
+fn times(stored: &proto::Times) -> Times {
+    Times {
+        sent: stored.sent.map(Duration::from_nanos),
+        head: stored.head.map(Duration::from_nanos),
+        first_byte: stored.first_byte.map(Duration::from_nanos),
+        last_byte: stored.last_byte.map(Duration::from_nanos),
+        ended: Duration::from_nanos(stored.ended),
+    }
+}
+
+fn overhead(stored: &proto::Overhead) -> Overhead {
+    Overhead {
+        accept: Duration::from_nanos(stored.accept),
+        admission: Duration::from_nanos(stored.admission),
+        connect: Duration::from_nanos(stored.connect),
+        relay: Duration::from_nanos(stored.relay),
+    }
+}
+
+fn observation(stored: proto::Observation, words: &Words) -> Observation {
+    Observation {
+        request: request(stored.request.unwrap_or_default(), words),
+        response: response(stored.response.unwrap_or_default(), words),
+        stream: stored.stream,
+        usage: usage(stored.usage.unwrap_or_default()),
+        times: stream_times(&stored.times.unwrap_or_default()),
+        outcome: outcome(&stored.outcome.unwrap_or_default()),
+        partial: stored.partial,
+        content: None,
+        turns: None,
+        batch: None,
+    }
+}
+
+fn request(stored: proto::Request, words: &Words) -> Request {
+    Request {
+        model: stored.model,
+        stream: stored.stream,
+        api: stored.api.and_then(|word| words.keep(&word)),
+        max_tokens: stored.max_tokens,
+        temperature: stored.temperature,
+        top_p: stored.top_p,
+        top_k: stored.top_k,
+        frequency_penalty: stored.frequency_penalty,
+        presence_penalty: stored.presence_penalty,
+        seed: stored.seed,
+        stop_sequences: stored.stop_sequences,
+        choices: stored.choices,
+        output_type: stored
+            .output_type
+            .and_then(|word| named(&OutputType::ALL, OutputType::name, &word)),
+        reasoning_level: stored.reasoning_level,
+        service_tier: stored.service_tier,
+        previous_response_id: stored.previous_response_id,
+        encoding_formats: stored.encoding_formats,
+        dimensions: stored.dimensions,
+        messages: stored.messages,
+        tools: stored.tools,
+        tool_errors: stored.tool_errors,
+        labels: labels(stored.labels.unwrap_or_default()),
+    }
+}
+
+fn response(stored: proto::Response, words: &Words) -> Response {
+    let extra = stored.extra.into_iter();
+    let limits = stored.rate_limits.into_iter();
+    Response {
+        status: stored.status.and_then(status),
+        id: stored.id,
+        request_id: stored.request_id,
+        model: stored.model,
+        finish_reasons: stored.finish_reasons,
+        tool_calls: stored.tool_calls,
+        bad_tool_calls: stored.bad_tool_calls,
+        refusal: stored.refusal,
+        content_filter: stored.content_filter,
+        output: stored.output,
+        service_tier: stored.service_tier,
+        system_fingerprint: stored.system_fingerprint,
+        dimensions: stored.dimensions,
+        error: stored.error.map(|error| ProviderError {
+            kind: error.kind,
+            code: error.code,
+            ..ProviderError::default()
+        }),
+        counted_tokens: stored.counted_tokens,
+        events: stored.events,
+        terminated: stored.terminated,
+        processing: stored.processing.map(Duration::from_nanos),
+        rate_limits: limits
+            .filter_map(|proto::RateLimit { resource, limit, remaining }| {
+                Some(RateLimit { resource: words.keep(&resource)?, limit, remaining, reset: None })
+            })
+            .collect(),
+        retry_after: stored.retry_after,
+        extra: extra.filter_map(|(name, value)| Some((words.keep(&name)?, value))).collect(),
+    }
+}
+
+fn usage(stored: proto::Usage) -> Usage {
+    let mut usage = Usage {
+        source: named(&Source::ALL, Source::name, &stored.source).unwrap_or_default(),
+        audio_seconds: stored.audio_seconds,
+        searches: stored.searches,
+        input_told: stored.input_told,
+        output_told: stored.output_told,
+        stated_total: stored.stated_total,
+        reported_usd: stored.reported_usd,
+        odd: stored.odd,
+        ..Usage::default()
+    };
+    for bucket in Bucket::ALL {
+        *usage.bucket_mut(bucket) = stored.tokens.get(bucket.name()).copied();
+    }
+    usage
+}
+
+fn stream_times(stored: &proto::StreamTimes) -> StreamTimes {
+    let gaps = stored.gaps.iter().take(StreamTimes::MAX_GAPS);
+    StreamTimes {
+        first_chunk: stored.first_chunk.map(Duration::from_nanos),
+        first_token: stored.first_token.map(Duration::from_nanos),
+        last_token: stored.last_token.map(Duration::from_nanos),
+        gaps: gaps.copied().map(Duration::from_nanos).collect(),
+        gaps_dropped: stored.gaps_dropped,
+    }
+}
+
+fn outcome(stored: &proto::Outcome) -> Outcome {
+    let category = stored.category.as_deref();
+    Outcome {
+        category: category.and_then(|word| named(Category::ALL, Category::name, word)),
+        error: stored.error.as_deref().map(ErrorType::of_provider),
+        unclassified: stored.unclassified,
+    }
+}
+
+fn measurement(stored: proto::Measurement) -> Measurement {
+    Measurement {
+        duration: Duration::from_nanos(stored.duration),
+        total: Duration::from_nanos(stored.total),
+        ttfb: stored.ttfb.map(Duration::from_nanos),
+        time_to_first_chunk: stored.time_to_first_chunk.map(Duration::from_nanos),
+        ttft: stored.ttft.map(Duration::from_nanos),
+        tpot: stored.tpot.map(Duration::from_nanos),
+        overhead: overhead(&stored.overhead.unwrap_or_default()),
+        cost: cost(stored.cost.unwrap_or_default()),
+        batch: Vec::new(),
+    }
+}
+
+fn cost(stored: proto::Cost) -> Cost {
+    Cost {
+        status: named(&CostStatus::ALL, CostStatus::name, &stored.status).unwrap_or_default(),
+        amount: stored.amount.map(Money::from_nanos),
+        reported: stored.reported.map(Money::from_nanos),
+        model: stored.model,
+        catalogue: stored.catalogue.map(Into::into),
+        lines: stored.lines.into_iter().filter_map(cost_line).collect(),
+    }
+}
+
+fn cost_line(stored: proto::CostLine) -> Option<CostLine> {
+    let bucket = named(&Bucket::ALL, Bucket::name, &stored.charge).map(Charge::Tokens);
+    Some(CostLine {
+        charge: bucket.or_else(|| named(&Charge::FEES, Charge::name, &stored.charge))?,
+        quantity: stored.quantity,
+        usd: stored.usd,
+        amount: Money::from_nanos(stored.amount),
+    })
+}
+
+/// The one of a closed list that has this word.
+fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, word: &str) -> Option<T> {
+    all.iter().copied().find(|one| name(*one) == word)
+}
+
+fn status(number: u32) -> Option<StatusCode> {
+    StatusCode::from_u16(u16::try_from(number).ok()?).ok()
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+fn version(number: u32) -> Option<Version> {
+    match number {
+        9 => Some(Version::HTTP_09),
+        10 => Some(Version::HTTP_10),
+        11 => Some(Version::HTTP_11),
+        20 => Some(Version::HTTP_2),
+        30 => Some(Version::HTTP_3),
+        _ => None,
+    }
+}
+
+fn failure(number: i32) -> Option<Failure> {
+    use proto::Failure as Stored;
+    match Stored::try_from(number).ok()? {
+        Stored::Unspecified => None,
+        Stored::Dns => Some(Failure::Dns),
+        Stored::ConnectRefused => Some(Failure::ConnectRefused),
+        Stored::ConnectTimeout => Some(Failure::ConnectTimeout),
+        Stored::TlsCertificate => Some(Failure::TlsCertificate),
+        Stored::TlsProtocol => Some(Failure::TlsProtocol),
+        Stored::AddressRefused => Some(Failure::AddressRefused),
+        Stored::HeadTimeout => Some(Failure::HeadTimeout),
+        Stored::IdleTimeout => Some(Failure::IdleTimeout),
+        Stored::ClosedEarly => Some(Failure::ClosedEarly),
+        Stored::Protocol => Some(Failure::Protocol),
+        Stored::StreamCut => Some(Failure::StreamCut),
+        Stored::RequestAborted => Some(Failure::RequestAborted),
+        Stored::Internal => Some(Failure::Internal),
+        Stored::Killed => Some(Failure::Killed),
+    }
+}

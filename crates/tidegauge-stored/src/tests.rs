@@ -1,0 +1,405 @@
+//! What goes in comes out, whatever it is; what never was a record is an error and no panic.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderValue, Method, StatusCode, Version};
+use proptest::option::of;
+use proptest::prelude::*;
+use tidegauge_core::{
+    Attempt, Bucket, Capture, Category, Charge, Cost, CostLine, CostStatus, Dialect, End,
+    ErrorType, Exchange, ExchangeId, Failure, Filter, Head, Labels, Matched, Measurement, Money,
+    Observation, Operation, Origin, Outcome, OutputType, Overhead, Prompt, Propagate,
+    ProviderError, RateLimit, Record, Request, Response, Source, SpanId, Splice, StreamTimes,
+    Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy,
+};
+
+use super::*;
+
+#[derive(Debug)]
+struct Plain;
+
+impl Dialect for Plain {
+    fn kind(&self) -> &'static str {
+        "plain"
+    }
+    fn provider(&self) -> &'static str {
+        "plain"
+    }
+    fn claims(&self, _: Head<'_>) -> bool {
+        false
+    }
+    fn matched(&self, _: Head<'_>) -> Matched {
+        Matched { operation: Operation::Other, route: "/".into() }
+    }
+    fn may_splice(&self, _: Operation, _: Head<'_>) -> bool {
+        false
+    }
+    fn splice(&self, _: &[u8]) -> Option<Splice> {
+        None
+    }
+    fn refuses_splice(&self, _: StatusCode, _: &[u8]) -> bool {
+        false
+    }
+    fn filter(&self) -> Box<dyn Filter> {
+        unreachable!()
+    }
+    fn error_body(&self, _: StatusCode, _: &str, _: &str) -> bytes::Bytes {
+        bytes::Bytes::new()
+    }
+}
+
+fn world(kind: &str) -> Option<&'static dyn Dialect> {
+    (kind == "plain").then_some(&Plain as _)
+}
+
+fn text() -> BoxedStrategy<String> {
+    "\\PC{0,8}".boxed()
+}
+
+fn time() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_nanos)
+}
+
+fn status() -> impl Strategy<Value = StatusCode> {
+    (100..1000_u16).prop_map(|code| StatusCode::from_u16(code).unwrap())
+}
+
+fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    proptest::sample::select(all)
+}
+
+fn span() -> impl Strategy<Value = SpanId> {
+    any::<[u8; 8]>().prop_map(SpanId)
+}
+
+fn real() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("comparable", |value| !value.is_nan())
+}
+
+const FAILURES: [Failure; 14] = [
+    Failure::Dns,
+    Failure::ConnectRefused,
+    Failure::ConnectTimeout,
+    Failure::TlsCertificate,
+    Failure::TlsProtocol,
+    Failure::AddressRefused,
+    Failure::HeadTimeout,
+    Failure::IdleTimeout,
+    Failure::ClosedEarly,
+    Failure::Protocol,
+    Failure::StreamCut,
+    Failure::RequestAborted,
+    Failure::Internal,
+    Failure::Killed,
+];
+const VERSIONS: [Version; 5] =
+    [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
+const CHARGES: [Charge; 5] = [
+    Charge::Tokens(Bucket::OutputAudio),
+    Charge::Searches,
+    Charge::Requests,
+    Charge::AudioTime,
+    Charge::GpuTime,
+];
+const WORDS: [&str; 3] = ["requests", "tokens", "input_tokens"];
+
+prop_compose! {
+    fn labels()(
+        session in of(text()), user in of(text()), prompt in of((text(), of(text()))), agent in of(text()),
+        request_id in of(text()), tags in proptest::collection::btree_map(text(), text(), 0..3),
+    ) -> Labels {
+        let prompt = prompt.map(|(name, version)| Prompt { name, version });
+        Labels { session, user, prompt, agent, request_id, tags }
+    }
+}
+
+prop_compose! {
+    fn attempt()(
+        span in span(), started in time(), ended in time(), status in of(status()),
+        failure in of(one_of(&FAILURES)), version in of(one_of(&VERSIONS)),
+        peer in of(any::<std::net::SocketAddrV4>()),
+    ) -> Attempt {
+        Attempt { span, started, ended, status, failure, version, peer: peer.map(Into::into) }
+    }
+}
+
+prop_compose! {
+    fn upstream()(texts in proptest::array::uniform3(text()), secure in any::<bool>(), port in any::<u16>())
+    -> Upstream {
+        let [name, host, prefix] = texts;
+        Upstream {
+            name: name.into(),
+            dialect: &Plain,
+            origin: Origin { secure, host, port, prefix },
+            usage: UsagePolicy::Inject,
+            timeouts: Timeouts { connect: Duration::from_secs(5), head: None, idle: None },
+            headers: vec![("x-key".parse().unwrap(), HeaderValue::from_static("canary-secret"))],
+            propagate: Propagate::None,
+            ca: None,
+            client_identity: Some(Arc::from(&b"canary-secret"[..])),
+            capture: Capture::Full,
+        }
+    }
+}
+
+prop_compose! {
+    fn trace()(
+        trace_id in any::<[u8; 16]>(), parent in of(span()), link in of((any::<[u8; 16]>(), span())),
+        sampled in any::<bool>(), state in text(), server in span(), inference in span(),
+    ) -> Trace {
+        let link = link.map(|(trace, span)| (TraceId(trace), span));
+        Trace { trace_id: TraceId(trace_id), parent, link, sampled, state, server, inference }
+    }
+}
+
+prop_compose! {
+    fn overhead()(times in proptest::array::uniform4(time())) -> Overhead {
+        let [accept, admission, connect, relay] = times;
+        Overhead { accept, admission, connect, relay }
+    }
+}
+
+prop_compose! {
+    fn exchange()(
+        (id, started, trace, upstream) in (any::<u128>(), 0..=u64::MAX / 2, trace().boxed(), upstream().boxed()),
+        operation in one_of(&Operation::ALL), texts in proptest::array::uniform2(text()),
+        told in proptest::array::uniform3(of(text())), version in one_of(&VERSIONS),
+        flags in any::<[bool; 2]>(), client in of(any::<std::net::SocketAddrV4>()), labels in labels().boxed(),
+        attempts in proptest::collection::vec(attempt().boxed(), 0..3).boxed(), status in of(status()),
+        bytes in any::<[u64; 3]>(), times in proptest::array::uniform4(of(time())), ended in time(),
+        overhead in overhead().boxed(), end in one_of(&End::ALL), failure in of(one_of(&FAILURES)),
+    ) -> Exchange {
+        let [route, path] = texts;
+        let [query, host, user_agent] = told;
+        let [sent, head, first_byte, last_byte] = times;
+        Exchange {
+            id: ExchangeId::from_bits(id),
+            started: UNIX_EPOCH + Duration::from_nanos(started),
+            trace,
+            upstream: Arc::new(upstream),
+            operation,
+            route: route.into(),
+            method: Method::POST,
+            path,
+            query,
+            secure: flags[0],
+            client: client.map(Into::into),
+            host,
+            version,
+            user_agent,
+            labels,
+            attempts,
+            status,
+            request_bytes: bytes[0],
+            upstream_bytes: bytes[1],
+            response_bytes: bytes[2],
+            times: Times { sent, head, first_byte, last_byte, ended },
+            overhead,
+            end,
+            failure,
+            injected: flags[1],
+            within: None,
+        }
+    }
+}
+
+prop_compose! {
+    fn request()(
+        told in proptest::array::uniform4(of(text())), api in of(one_of(&WORDS)), stream in any::<bool>(),
+        numbers in proptest::array::uniform6(of(any::<u64>())), reals in proptest::array::uniform4(of(real())),
+        seed in of(any::<i64>()), lists in proptest::array::uniform2(proptest::collection::vec(text(), 0..3)),
+        output_type in of(one_of(&OutputType::ALL)), tool_errors in any::<u64>(), labels in labels().boxed(),
+    ) -> Request {
+        let [model, reasoning_level, service_tier, previous_response_id] = told;
+        let [max_tokens, top_k, choices, dimensions, messages, tools] = numbers;
+        let [temperature, top_p, frequency_penalty, presence_penalty] = reals;
+        let [stop_sequences, encoding_formats] = lists;
+        Request {
+            model, stream, api, max_tokens, temperature, top_p, top_k, frequency_penalty,
+            presence_penalty, seed, stop_sequences, choices, output_type, reasoning_level, service_tier,
+            previous_response_id, encoding_formats, dimensions, messages, tools, tool_errors, labels,
+        }
+    }
+}
+
+prop_compose! {
+    fn response()(
+        told in proptest::array::uniform5(of(text())), status in of(status()),
+        finish_reasons in proptest::collection::vec(text(), 0..3), counts in any::<[u64; 3]>(),
+        flags in any::<[bool; 3]>(), numbers in proptest::array::uniform3(of(any::<u64>())),
+        error in of((of(text()), of(text()))), terminated in of(any::<bool>()), processing in of(time()),
+        limits in proptest::collection::vec((one_of(&WORDS), of(any::<u64>()), of(any::<u64>())), 0..3),
+        extra in proptest::collection::btree_map(one_of(&WORDS), text(), 0..3),
+    ) -> Response {
+        let [id, request_id, model, service_tier, system_fingerprint] = told;
+        let [tool_calls, bad_tool_calls, events] = counts;
+        let [refusal, content_filter, output] = flags;
+        let [dimensions, counted_tokens, retry_after] = numbers;
+        let limit = |(resource, limit, remaining)| RateLimit { resource, limit, remaining, reset: None };
+        Response {
+            status, id, request_id, model, finish_reasons, tool_calls, bad_tool_calls, refusal,
+            content_filter, output, service_tier, system_fingerprint, dimensions,
+            error: error.map(|(kind, code)| ProviderError { kind, code, message: None }),
+            counted_tokens, events, terminated, processing,
+            rate_limits: limits.into_iter().map(limit).collect(),
+            retry_after, extra,
+        }
+    }
+}
+
+prop_compose! {
+    fn observation()(
+        request in request().boxed(), response in response().boxed(), flags in any::<[bool; 4]>(),
+        source in one_of(&Source::ALL), tokens in proptest::array::uniform11(of(any::<u64>())),
+        audio_seconds in of(real()), numbers in proptest::array::uniform4(of(any::<u64>())),
+        reported_usd in of(text()), times in proptest::array::uniform3(of(time())),
+        gaps in proptest::collection::vec(time(), 0..4), gaps_dropped in any::<u64>(),
+        category in of(one_of(Category::ALL)), error in of("[a-z_]{1,9}"),
+    ) -> Observation {
+        let [searches, input_told, output_told, stated_total] = numbers;
+        let mut usage = Usage {
+            source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd,
+            odd: flags[0],
+            ..Usage::default()
+        };
+        for (bucket, tokens) in Bucket::ALL.into_iter().zip(tokens) {
+            *usage.bucket_mut(bucket) = tokens;
+        }
+        let [first_chunk, first_token, last_token] = times;
+        let error = error.as_deref().map(ErrorType::of_provider);
+        Observation {
+            request,
+            response,
+            stream: flags[1],
+            usage,
+            times: StreamTimes { first_chunk, first_token, last_token, gaps, gaps_dropped },
+            outcome: Outcome { category, error, unclassified: flags[2] },
+            partial: flags[3],
+            turns: None,
+            batch: None,
+            content: None,
+        }
+    }
+}
+
+prop_compose! {
+    fn measurement()(
+        times in proptest::array::uniform4(of(time())), whole in proptest::array::uniform2(time()),
+        overhead in overhead().boxed(), status in one_of(&CostStatus::ALL),
+        amounts in proptest::array::uniform2(of(any::<u64>())), told in proptest::array::uniform2(of(text())),
+        lines in proptest::collection::vec((one_of(&CHARGES), any::<[u64; 2]>(), text()), 0..4),
+    ) -> Measurement {
+        let [ttfb, time_to_first_chunk, ttft, tpot] = times;
+        let [amount, reported] = amounts.map(|amount| amount.map(Money::from_nanos));
+        let [model, catalogue] = told;
+        let line = |(charge, [quantity, amount], usd): (Charge, [u64; 2], String)| {
+            CostLine { charge, quantity, usd, amount: Money::from_nanos(amount) }
+        };
+        Measurement {
+            batch: Vec::new(),
+            duration: whole[0],
+            total: whole[1],
+            ttfb, time_to_first_chunk, ttft, tpot, overhead,
+            cost: Cost {
+                status, amount, reported, model,
+                catalogue: catalogue.map(Into::into),
+                lines: lines.into_iter().map(line).collect(),
+            },
+        }
+    }
+}
+
+prop_compose! {
+    fn any_record()(
+        exchange in exchange().boxed(), observation in observation().boxed(), measurement in measurement().boxed(),
+    ) -> Record {
+        Record { exchange, observation, measurement }
+    }
+}
+
+/// All of a record; of the upstream what telemetry says about it.
+fn shown(record: &Record) -> String {
+    format!(
+        "{record:?} {} {:?}",
+        record.exchange.upstream.dialect.kind(),
+        record.exchange.upstream.origin
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_record_comes_back_as_it_was(it in any_record().boxed()) {
+        let bytes = record(&it);
+        let back = read_record(&bytes, &world, &Words::default()).unwrap();
+        prop_assert_eq!(shown(&back), shown(&it));
+        prop_assert!(!bytes.windows(13).any(|part| part == b"canary-secret"));
+    }
+
+    #[test]
+    fn damage_is_an_error_or_a_record_but_no_panic(
+        it in any_record().boxed(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
+        let mut bytes = record(&it);
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        let _ = read_record(&bytes, &world, &Words::default());
+        let _ = read_entry(&bytes, &world);
+    }
+
+    #[test]
+    fn a_journal_holds_nothing_that_the_caller_wrote(it in exchange().boxed()) {
+        let Entry::Open(back) = read_entry(&opening(&it), &world).unwrap() else { panic!("an opening") };
+        prop_assert_eq!((back.id, back.started, back.operation), (it.id, it.started, it.operation));
+        prop_assert_eq!(&back.upstream.name, &it.upstream.name);
+        prop_assert_eq!(&back.trace, &Trace { state: String::new(), ..it.trace.clone() });
+        prop_assert_eq!(&back.route, &it.route);
+        prop_assert!(back.path.is_empty() && back.query.is_none() && back.labels == Labels::default());
+        prop_assert!(back.host.is_none() && back.client.is_none() && back.user_agent.is_none());
+        let Entry::Close(id) = read_entry(&closing(it.id), &world).unwrap() else { panic!("an end") };
+        prop_assert_eq!(id, it.id);
+    }
+}
+
+/// A provider's text may hold what the client sent.
+#[test]
+fn what_a_provider_wrote_about_an_error_is_not_stored() {
+    let mut it = sample();
+    it.observation.response.error = Some(ProviderError {
+        kind: Some("kind".to_owned()),
+        code: None,
+        message: Some("canary-secret".to_owned()),
+    });
+    let bytes = record(&it);
+    assert!(!bytes.windows(13).any(|part| part == b"canary-secret"));
+    let back = read_record(&bytes, &world, &Words::default()).unwrap();
+    assert_eq!(back.observation.response.error.unwrap().kind.as_deref(), Some("kind"));
+}
+
+#[test]
+fn what_this_version_does_not_know_is_said() {
+    let it = sample();
+    let nobody = |_: &str| None::<&'static dyn Dialect>;
+    let unreadable =
+        |bytes: &[u8], world: &dyn World| read_record(bytes, world, &Words::default()).unwrap_err();
+    assert_eq!(unreadable(&record(&it), &nobody), Unreadable::Unknown("protocol"));
+    assert_eq!(unreadable(b"", &world), Unreadable::Missing("exchange"));
+    assert_eq!(unreadable(b"\xff", &world), Unreadable::Encoding);
+    assert_eq!(read_entry(b"", &world).unwrap_err(), Unreadable::Missing("entry"));
+}
+
+#[test]
+fn words_are_kept_once_and_not_without_end() {
+    let words = Words::default();
+    let first = words.keep("tokens").unwrap();
+    assert!(std::ptr::eq(first, words.keep("tokens").unwrap()));
+    assert_eq!(words.keep(&"x".repeat(65)), None);
+    let kept = (0..5000).filter(|number: &u32| words.keep(&number.to_string()).is_some()).count();
+    assert_eq!(kept, 1023);
+}
+
+fn sample() -> Record {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+    any_record().new_tree(&mut TestRunner::deterministic()).unwrap().current()
+}
