@@ -89,7 +89,8 @@ fn told(failure: Failure) -> (StatusCode, &'static str, &'static str) {
         Failure::RequestAborted => {
             (StatusCode::BAD_REQUEST, "http_request_error", "The request body broke off.")
         }
-        Failure::Internal => {
+        // Nobody is left to be told of the second one.
+        Failure::Internal | Failure::Killed => {
             (StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", "The proxy made a mistake.")
         }
     }
