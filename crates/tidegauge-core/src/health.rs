@@ -124,6 +124,10 @@ pub struct Health {
     unclassified: AtomicU64,
     splices_refused: AtomicU64,
     holds_exceeded: AtomicU64,
+    journal_opened: AtomicU64,
+    journal_closed: AtomicU64,
+    journal_lost: [AtomicU64; Dropped::ALL.len()],
+    killed: AtomicU64,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
 }
@@ -192,6 +196,12 @@ counters! {
     splice_refused, splices_refused => splices_refused;
     /// A request body was too large to hold back, so usage was not asked for.
     hold_exceeded, holds_exceeded => holds_exceeded;
+    /// The journal noted that an exchange began.
+    journal_open, journal_opened => journal_opened;
+    /// The journal noted that an exchange is over.
+    journal_close, journal_closed => journal_closed;
+    /// An exchange was found in the journal that a killed process had left open.
+    exchange_killed, killed => killed;
 }
 
 counters_by! {
@@ -199,6 +209,8 @@ counters_by! {
     request_rejected, rejected => rejected by Rejected;
     /// Records were lost before the sinks saw them.
     record_lost, records_lost => records_lost by Dropped;
+    /// Lines of the journal were not written, or could not be read.
+    journal_line_lost, journal_lost => journal_lost by Dropped;
     /// Lines of the record file were dropped.
     line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Secret;
+use crate::identities;
 use crate::serve::{StartError, listen_error};
 
 /// Connections at once; one more waits.
@@ -221,6 +222,13 @@ impl Console {
             "splices_refused": health.splices_refused(),
             "holds_exceeded": health.holds_exceeded(),
             "reloads": { "count": reloads, "last_was_good": reloaded_well },
+            "journal": {
+                "opened": health.journal_opened(),
+                "closed": health.journal_closed(),
+                "killed": health.killed(),
+                "lost": dropped(Health::journal_lost),
+            },
+            "identities": identities::page(health),
         })
     }
 }

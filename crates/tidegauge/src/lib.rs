@@ -9,6 +9,8 @@ mod cmd;
 pub mod config;
 mod console;
 pub mod demo;
+mod identities;
+mod journal;
 mod log;
 mod pipeline;
 mod record;

@@ -21,6 +21,8 @@ use tidegauge_core::{
 use tidegauge_measure::{Prices, measure};
 use tidegauge_wire::{Observer, Provider, provider};
 
+use crate::journal::{Journal, Ticket};
+
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -30,6 +32,7 @@ pub struct Pipeline {
     entry: ArcSwapOption<SyncSender<Finished>>,
     late: Arc<AtomicBool>,
     done: std::sync::Mutex<Option<Receiver<()>>>,
+    journal: Option<Arc<Journal>>,
     health: Arc<Health>,
 }
 
@@ -38,6 +41,8 @@ struct Finished {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
     exchange: Exchange,
+    /// Closed when this is a record, or lost.
+    ticket: Option<Ticket>,
 }
 
 /// What the thread works with.
@@ -59,9 +64,10 @@ impl Pipeline {
         capacity: usize,
         prices: Arc<ArcSwap<Prices>>,
         sinks: Vec<Arc<dyn Sink>>,
+        journal: Option<Arc<Journal>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(record, capacity, prices, sinks, health)
+        Self::start_with(record, capacity, prices, sinks, journal, health)
     }
 
     fn start_with(
@@ -69,6 +75,7 @@ impl Pipeline {
         capacity: usize,
         prices: Arc<ArcSwap<Prices>>,
         sinks: Vec<Arc<dyn Sink>>,
+        journal: Option<Arc<Journal>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
         let (entry, exit) = sync_channel(capacity);
@@ -84,6 +91,7 @@ impl Pipeline {
             entry: ArcSwapOption::from_pointee(entry),
             late,
             done: std::sync::Mutex::new(Some(done)),
+            journal,
             health,
         }))
     }
@@ -107,7 +115,9 @@ impl Observers for Pipeline {
         let provider = provider(begin.upstream.dialect.kind());
         let observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
         let entry = self.entry.load_full();
-        Box::new(Watching { observer, provider, entry, health: Arc::clone(&self.health) })
+        let ticket = self.journal.as_ref().and_then(|journal| journal.open(begin.exchange));
+        let health = Arc::clone(&self.health);
+        Box::new(Watching { observer, provider, entry, ticket, health })
     }
 }
 
@@ -116,6 +126,7 @@ struct Watching {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
     entry: Option<Arc<SyncSender<Finished>>>,
+    ticket: Option<Ticket>,
     health: Arc<Health>,
 }
 
@@ -139,11 +150,11 @@ impl Observe for Watching {
     }
 
     fn end(self: Box<Self>, exchange: Exchange) {
-        let Self { observer, provider, entry, health } = *self;
+        let Self { observer, provider, entry, ticket, health } = *self;
         let Some(entry) = entry else {
             return health.record_lost(Dropped::ShutdownDeadline, 1);
         };
-        match entry.try_send(Finished { observer, provider, exchange }) {
+        match entry.try_send(Finished { observer, provider, exchange, ticket }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => health.record_lost(Dropped::QueueFull, 1),
             Err(TrySendError::Disconnected(_)) => health.record_lost(Dropped::ShutdownDeadline, 1),
@@ -178,7 +189,9 @@ impl Worker {
     }
 
     /// One exchange into one record, or into a counted loss.
-    fn settle(&self, finished: Finished) {
+    fn settle(&self, mut finished: Finished) {
+        // Closed when everybody has seen the record.
+        let _ticket = finished.ticket.take();
         let prices = self.prices.load();
         let Ok(record) = catch_unwind(AssertUnwindSafe(|| (self.make)(finished, &prices))) else {
             self.health.panicked(Task::Pipeline, 1);
@@ -209,7 +222,7 @@ impl Worker {
 /// Reads what was held back, adds what the bodies tell about the caller to what the headers told,
 /// and measures.
 fn record(finished: Finished, prices: &Prices) -> Record {
-    let Finished { observer, provider, mut exchange } = finished;
+    let Finished { observer, provider, mut exchange, ticket: _ } = finished;
     let observation =
         observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
     exchange.labels.or(observation.request.labels.clone());

@@ -28,6 +28,9 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::UNCLASSIFIED, Health::unclassified),
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
+    (name::JOURNAL_OPENED, Health::journal_opened),
+    (name::JOURNAL_CLOSED, Health::journal_closed),
+    (name::KILLED, Health::killed),
     (name::RELOADS, |health| health.reloads().0),
 ];
 
@@ -70,6 +73,12 @@ pub(super) fn observe(meter: &Instruments, health: &Arc<Health>, bound: &Arc<Car
     observe_total(meter, &name::RECORDS_LOST, move |tell| {
         for reason in Dropped::ALL {
             tell(lost.records_lost(*reason), &[text(name::REASON, reason.name())]);
+        }
+    });
+    let journal = Arc::clone(health);
+    observe_total(meter, &name::JOURNAL_LOST, move |tell| {
+        for reason in Dropped::ALL {
+            tell(journal.journal_lost(*reason), &[text(name::REASON, reason.name())]);
         }
     });
     let rejected = Arc::clone(health);

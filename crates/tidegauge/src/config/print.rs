@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidegauge_core::{Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
-    Compat, Console as ConsoleFile, ConsoleWord, DiskQueueWord, ExporterWord, File,
+    Compat, Console as ConsoleFile, ConsoleWord, DiskQueueWord, ExporterWord, File, JournalWord,
     Limits as LimitsFile, ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile,
     Pricing, PropagateWord, Sampling, SecretFile, SecretWord, Telemetry as TelemetryFile,
     TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile,
@@ -133,6 +133,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
         compat: Some(Compat { usage_cost: Some(telemetry.usage_cost) }),
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
+        journal: telemetry.journal.as_deref().map(|dir| JournalWord { path: Some(path(dir)) }),
         exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())
             .filter(|exporters| !exporters.is_empty()),
     }

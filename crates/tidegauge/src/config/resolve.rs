@@ -276,7 +276,9 @@ impl Resolver<'_> {
         let disk_queue = word.disk_queue.and_then(|word| {
             self.disk_queue(&["telemetry", "disk_queue"], word, data_dir, "queue")
         });
+        let journal = word.journal.map(|word| self.journal(word, data_dir));
         Telemetry {
+            journal,
             otlp: self.otlp(&["telemetry", "otlp"], word.otlp.unwrap_or_default()),
             exporters: self.exporters(
                 word.exporters.unwrap_or_default(),
