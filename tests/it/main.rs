@@ -12,6 +12,7 @@
 
 mod accounting;
 mod cli;
+mod durable;
 mod failure;
 mod foreign;
 mod forward;

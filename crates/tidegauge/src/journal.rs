@@ -219,8 +219,10 @@ impl Writer {
     /// Notes ends whose time has come, and syncs.
     fn pass_time(&mut self) {
         let now = self.clock.now();
-        while let Some((_, id)) = self.held.pop_front_if(|(due, _)| *due <= now) {
-            self.close(id);
+        while self.held.front().is_some_and(|(due, _)| *due <= now) {
+            if let Some((_, id)) = self.held.pop_front() {
+                self.close(id);
+            }
         }
         if self.since > CHECKPOINT.max(self.open_bytes * 2) {
             self.checkpoint();
