@@ -5,6 +5,7 @@
 use memchr::memmem;
 
 use crate::splice::quoted;
+use crate::work;
 
 /// The longest value that is kept.
 const MAX_VALUE: usize = 1024;
@@ -82,8 +83,16 @@ impl Form {
         format!("{{{}}}", members.join(",")).into_bytes()
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.capacity() + value.capacity());
+        self.held.capacity() + fields.sum::<usize>()
+    }
+
     /// One step; false if more bytes are needed.
     fn advance(&mut self) -> bool {
+        work::count(self.held.len());
         match std::mem::replace(&mut self.state, State::Over) {
             State::Delimiter => self.behind_delimiter(),
             State::Head => self.head(),

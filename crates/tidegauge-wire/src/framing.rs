@@ -72,6 +72,18 @@ impl Framing {
         !matches!(self, Self::Untold(..) | Self::Whole(_) | Self::MaybeLines(_, _, 0..2))
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Untold(held, _) => held.capacity(),
+            Self::Sse(sse) | Self::Lines(sse, _) | Self::MaybeLines(sse, ..) => sse.held(),
+            Self::Messages(messages) => messages.held(),
+            Self::Elements(array) => array.held(),
+            Self::Whole(skim) => skim.held(),
+        }
+    }
+
     /// The next piece of the body. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
         match self {

@@ -23,6 +23,9 @@ mod providers;
 mod skim;
 mod splice;
 mod sse;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod work;
 
 pub use observer::Observer;
 pub use provider::{PROVIDERS, Provider, default_provider, provider};

@@ -8,6 +8,7 @@
 use memchr::{memchr_iter, memchr2};
 
 use crate::field::{CUT, MAX_DEPTH};
+use crate::work;
 
 /// How much of a text is kept as it came, for errors that are not JSON.
 const MAX_HEAD: usize = 4096;
@@ -158,6 +159,7 @@ impl Skim {
     /// The next piece of the text.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
+        work::count(bytes.len());
         let room = MAX_HEAD - self.head.len();
         self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         let mut rest = bytes;
@@ -173,6 +175,13 @@ impl Skim {
                 _ => self.structure(*first, rest, tail),
             };
         }
+    }
+
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let open = self.open.capacity() * size_of::<Open>();
+        self.out.capacity() + self.head.capacity() + open
     }
 
     /// The text is over.
