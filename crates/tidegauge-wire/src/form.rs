@@ -26,6 +26,8 @@ pub(crate) struct Form {
     state: State,
     /// What is not decided yet.
     held: Vec<u8>,
+    /// So much of it has been searched in vain.
+    searched: usize,
     fields: Vec<(String, String)>,
 }
 
@@ -60,6 +62,7 @@ impl Form {
             delimiter: format!("\r\n--{boundary}").into_bytes(),
             state: State::File,
             held: b"\r\n".to_vec(),
+            searched: 0,
             fields: Vec::new(),
         })
     }
@@ -92,7 +95,6 @@ impl Form {
 
     /// One step; false if more bytes are needed.
     fn advance(&mut self) -> bool {
-        work::count(self.held.len());
         match std::mem::replace(&mut self.state, State::Over) {
             State::Delimiter => self.behind_delimiter(),
             State::Head => self.head(),
@@ -108,23 +110,28 @@ impl Form {
     fn behind_delimiter(&mut self) -> bool {
         match self.held.as_slice() {
             [b'-', b'-', ..] => true,
-            [_, _, ..] => match memmem::find(&self.held, b"\r\n") {
+            [_, _, ..] => match self.find(b"\r\n") {
                 // The line end stays: a head without fields is two of them in a row.
-                Some(end) => {
+                Some(end) if end <= MAX_HEAD => {
                     self.held.drain(..end);
                     self.state = State::Head;
                     true
                 }
-                None => self.wait(State::Delimiter, MAX_HEAD),
+                Some(_) => false,
+                None => self.wait(State::Delimiter, MAX_HEAD + 1),
             },
             _ => self.wait(State::Delimiter, MAX_HEAD),
         }
     }
 
     fn head(&mut self) -> bool {
-        let Some(end) = memmem::find(&self.held, b"\r\n\r\n") else {
-            return self.wait(State::Head, MAX_HEAD);
+        let Some(end) = self.find(b"\r\n\r\n") else {
+            return self.wait(State::Head, MAX_HEAD + 3);
         };
+        // Too long is too long, also where its end came in time.
+        if end > MAX_HEAD {
+            return false;
+        }
         let head: Vec<u8> = self.held.drain(..end + 4).collect();
         // The line end of the head may begin the delimiter behind an empty value.
         self.held.splice(..0, *b"\r\n");
@@ -135,15 +142,18 @@ impl Form {
     }
 
     fn value(&mut self, name: String) -> bool {
-        if let Some(end) = memmem::find(&self.held, &self.delimiter) {
+        if let Some(end) = self.find_delimiter() {
             let value = self.held.get(2..end).unwrap_or_default();
-            let value = String::from_utf8_lossy(value).into_owned();
-            self.fields.push((name, value));
+            if value.len() <= MAX_VALUE {
+                let value = String::from_utf8_lossy(value).into_owned();
+                self.fields.push((name, value));
+            }
             self.held.drain(..end + self.delimiter.len());
             self.state = State::Delimiter;
             return true;
         }
-        if self.held.len() > MAX_VALUE + self.delimiter.len() {
+        // Its end, were it near enough, would have been seen.
+        if self.held.len() >= MAX_VALUE + 2 + self.delimiter.len() {
             self.state = State::File;
             return true;
         }
@@ -152,15 +162,33 @@ impl Form {
     }
 
     fn file(&mut self) -> bool {
-        if let Some(at) = memmem::find(&self.held, &self.delimiter) {
+        if let Some(at) = self.find_delimiter() {
             self.held.drain(..at + self.delimiter.len());
             self.state = State::Delimiter;
             return true;
         }
         let kept = self.held.len().min(self.delimiter.len() - 1);
         self.held.drain(..self.held.len() - kept);
+        self.searched = 0;
         self.state = State::File;
         false
+    }
+
+    fn find_delimiter(&mut self) -> Option<usize> {
+        let delimiter = std::mem::take(&mut self.delimiter);
+        let found = self.find(&delimiter);
+        self.delimiter = delimiter;
+        found
+    }
+
+    /// Where `wanted` is first held. Each byte is searched once for it, however it comes.
+    fn find(&mut self, wanted: &[u8]) -> Option<usize> {
+        let from = self.searched.saturating_sub(wanted.len() - 1);
+        let rest = self.held.get(from..).unwrap_or_default();
+        work::count(rest.len());
+        let found = memmem::find(rest, wanted).map(|at| from + at);
+        self.searched = if found.is_some() { 0 } else { self.held.len() };
+        found
     }
 
     /// More bytes are needed, but not without end.

@@ -85,7 +85,10 @@ pub fn lines(data: &[u8]) {
     framing(input.0, |pieces| doors::lines(kind, pieces));
 }
 
-/// Forms. A part's head is looked at again with each piece, but is short.
+/// With each piece as much is looked at again as a delimiter is long.
+const FORM_WORK: u64 = 80;
+
+/// Forms.
 pub fn form(data: &[u8]) {
     let mut input = Input(data);
     let (seed, plain) = (input.byte(), input.byte() % 4 > 0);
@@ -93,16 +96,13 @@ pub fn form(data: &[u8]) {
         if plain { "X".to_owned() } else { String::from_utf8_lossy(input.part()).into() };
     let kind = format!("multipart/form-data; boundary={boundary}");
     let Some((whole, cost)) = doors::form(&kind, &[input.0]) else { return };
-    is_bounded(cost, input.0.len(), 256 << 10, MAX_HEAD_AGAIN);
+    is_bounded(cost, input.0.len(), 256 << 10, FORM_WORK);
     let pieces = cut(input.0, seed);
     let Some((fields, cost)) = doors::form(&kind, &pieces) else { return };
-    is_bounded(cost, input.0.len(), 256 << 10, MAX_HEAD_AGAIN);
+    is_bounded(cost, input.0.len(), 256 << 10, FORM_WORK);
     assert_eq!(String::from_utf8_lossy(&fields), String::from_utf8_lossy(&whole));
     assert!(doors::values(&fields).is_some(), "fields are JSON");
 }
-
-/// The longest head of a part, and the longest value: so often may a byte be looked at.
-const MAX_HEAD_AGAIN: u64 = 8 * 1024;
 
 /// Reduced texts: valid, idempotent, and of the same members where nothing was left out.
 pub fn skim(data: &[u8]) {

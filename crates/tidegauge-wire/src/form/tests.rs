@@ -39,6 +39,26 @@ fn fields_come_out_at_any_cut() {
 }
 
 #[test]
+fn what_is_too_long_is_so_at_any_cut() {
+    for size in (1020..1040).chain(4060..4110).chain([15_000]) {
+        let long = "x".repeat(size);
+        let part = |head: &str, value: &str| {
+            format!("----xYz\r\ncontent-disposition: form-data; name=a{head}\r\n\r\n{value}\r\n")
+        };
+        for document in [
+            part("", &long),
+            part(&format!("\r\nx: {long}"), "v"),
+            format!("----xYz{long}\r\ncontent-disposition: form-data; name=a\r\n\r\nv\r\n"),
+        ] {
+            let document = document + "----xYz--\r\n";
+            let whole = read(KIND, &[document.as_bytes()]);
+            let pieces: Vec<&[u8]> = document.as_bytes().chunks(1).collect();
+            assert_eq!(read(KIND, &pieces), whole, "{size}");
+        }
+    }
+}
+
+#[test]
 fn files_are_not_held() {
     let mut form = Form::new(KIND).unwrap();
     form.push(&body(&vec![b'-'; 8 << 20]));
