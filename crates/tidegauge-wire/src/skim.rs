@@ -5,7 +5,7 @@
 //! stands at the end of a body of many megabytes is still there, in bounded memory. What was left out
 //! is marked by [`CUT`](crate::field::CUT). The result for a text does not depend on its pieces.
 
-use memchr::{memchr_iter, memchr2};
+use memchr::memchr2;
 
 use crate::field::{CUT, MAX_DEPTH};
 use crate::work;
@@ -74,6 +74,8 @@ pub(crate) struct Skim {
     skip: Skip,
     /// Where the present scalar begins in `out`.
     scalar: usize,
+    /// It is a number, or began as one.
+    number: bool,
     /// The present element of a list is left out.
     muted: bool,
     /// How much of `out` ends with a whole value.
@@ -149,6 +151,7 @@ impl Skim {
             string: Text::default(),
             skip: Skip::default(),
             scalar: 0,
+            number: false,
             muted: false,
             safe: 0,
             lossy: false,
@@ -214,7 +217,7 @@ impl Skim {
             (State::Value | State::ValueOrEnd, b'"') => self.begin_string(),
             (State::Value | State::ValueOrEnd, b'{' | b'[') => self.begin_container(byte),
             (State::Value | State::ValueOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-                self.begin_scalar();
+                self.begin_scalar(is_numeric(&byte));
                 return all;
             }
             _ => self.stop(),
@@ -243,8 +246,9 @@ impl Skim {
         self.state = State::Text;
     }
 
-    fn begin_scalar(&mut self) {
+    fn begin_scalar(&mut self, number: bool) {
         self.begin_element(MAX_SCALARS);
+        self.number = number;
         self.scalar = self.out.len();
         self.state = State::Scalar;
     }
@@ -415,7 +419,7 @@ impl Skim {
     }
 
     fn in_scalar<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        if self.muted && rest.first().is_some_and(is_numeric) {
+        if self.muted && self.number {
             return self.muted_numbers(rest);
         }
         let end = rest
@@ -433,22 +437,26 @@ impl Skim {
         tail
     }
 
-    /// Numbers that are left out, by the run: vectors are most of what is ever left out.
-    fn muted_numbers<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let more = |byte: &u8| is_numeric(byte) || *byte == b',' || is_space(*byte);
-        let end = rest.iter().position(|byte| !more(byte)).unwrap_or(rest.len());
-        let (run, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        if let Some(list) = self.open.last_mut() {
-            list.left_out += memchr_iter(b',', run).count() as u64;
+    /// Numbers that are left out, one after the other: vectors are most of what is ever left out.
+    fn muted_numbers<'a>(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+        loop {
+            let Some(end) = rest.iter().position(|byte| !is_numeric(byte)) else { return &[] };
+            let tail = rest.get(end..).unwrap_or_default();
+            let Some(after) = tail.strip_prefix(b",") else {
+                self.end_value();
+                return tail;
+            };
+            if let Some(list) = self.open.last_mut() {
+                list.left_out += 1;
+            }
+            let next = after.iter().position(|byte| !is_space(*byte)).unwrap_or(after.len());
+            rest = after.get(next..).unwrap_or_default();
+            if !matches!(rest.first(), Some(b'-' | b'0'..=b'9')) {
+                self.muted = false;
+                self.state = State::Value;
+                return rest;
+            }
         }
-        let ended = !tail.is_empty() || run.last().is_some_and(|byte| is_space(*byte));
-        if run.trim_ascii_end().ends_with(b",") {
-            self.muted = false;
-            self.state = State::Value;
-        } else if ended {
-            self.end_value();
-        }
-        tail
     }
 
     fn end_scalar(&mut self) {
