@@ -63,9 +63,9 @@ impl EventStream {
         self.held.capacity()
     }
 
-    /// Whether messages could not be read: one was damaged, or too long.
+    /// Whether messages could not be read: one was damaged or too long, or lacks its end as yet.
     pub(crate) fn is_lossy(&self) -> bool {
-        self.damaged || self.skipped
+        self.damaged || self.skipped || !self.held.is_empty()
     }
 
     /// Reads the message at the front of `bytes` in place if it is all there, else holds what is.
