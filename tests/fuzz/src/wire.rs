@@ -132,7 +132,8 @@ pub fn json(data: &[u8]) {
     if let Ok(strict) = strict
         && depth(&strict) < 100
     {
-        assert_eq!(seen, Some(count(&strict, data)), "as many values");
+        // A name that stands twice is one member to a strict parser.
+        assert!(seen >= Some(count(&strict)), "{seen:?} values");
     }
     let _ = doors::of_base64(data);
     let text = String::from_utf8_lossy(data);
@@ -147,13 +148,13 @@ fn depth(value: &serde_json::Value) -> usize {
     }
 }
 
-/// Names count too. A name that stands twice is one member to a strict parser.
-fn count(value: &serde_json::Value, data: &[u8]) -> u64 {
+/// Names count too.
+fn count(value: &serde_json::Value) -> u64 {
     match value {
-        serde_json::Value::Array(items) => {
-            1 + items.iter().map(|item| count(item, data)).sum::<u64>()
+        serde_json::Value::Array(items) => 1 + items.iter().map(count).sum::<u64>(),
+        serde_json::Value::Object(members) => {
+            1 + members.values().map(|value| 1 + count(value)).sum::<u64>()
         }
-        serde_json::Value::Object(_) => doors::values(data).unwrap_or(0),
         _ => 1,
     }
 }
