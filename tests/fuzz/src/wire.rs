@@ -172,9 +172,9 @@ pub fn content(data: &[u8]) {
         let most = (input.0.len() as u64 * 100).max(1 << 20).min(32 << 20);
         assert!(bytes(passed) <= most, "{} bytes come of {}", bytes(passed), input.0.len());
     }
-    if !some.lossy && !whole.lossy {
-        assert_eq!(some, whole);
-    }
+    // What a stream that breaks off still yields depends on what its decoder holds back.
+    let (some, whole) = (&some.out[0].1, &whole.out[0].1);
+    assert!(some.starts_with(whole) || whole.starts_with(some));
     if let Some(encoded) = encode(coding, input.0) {
         let passed = doors::decoded(coding, &cut(&encoded, seed));
         assert_eq!((passed.lossy, &*passed.out[0].1), (false, input.0), "{coding}");
