@@ -2,9 +2,11 @@
 //!
 //! Every body here is made up after the formats; none was recorded.
 
+mod anthropic;
 mod azure;
 mod bedrock;
 mod cohere;
+mod compatible;
 mod gemini;
 mod messages;
 mod ollama;
@@ -112,6 +114,7 @@ fn told(seen: &Observation, row: &Row<'_>) -> Value {
         "image_in": usage.input_image,
         "image_out": usage.output_image,
         "searches": usage.searches,
+        "usd": usage.reported_usd,
         "odd": usage.odd,
         "source": usage.source.name(),
         "category": seen.outcome.category.map(|category| category.name()),
