@@ -372,6 +372,10 @@ impl<'a> Json<'a> {
     }
 
     /// How many elements an array has, those left out included. `None` if this is not an array.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "what has no elements is not told from nothing"
+    )]
     pub fn len(self) -> Option<u64> {
         self.is_array().then(|| {
             let mut all = Elements { of: self, next: Some(self.at + 1) };

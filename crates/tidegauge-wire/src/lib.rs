@@ -27,5 +27,9 @@ mod sse;
 pub mod testing;
 mod work;
 
+pub use answer::Answer;
+pub use field::{Items, Json, Members};
 pub use observer::Observer;
-pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use provider::{
+    Asked, Event, PROVIDERS, Provider, Reader, Streams, default_provider, provider,
+};

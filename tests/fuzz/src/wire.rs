@@ -116,10 +116,14 @@ pub fn skim(data: &[u8]) {
         return;
     }
     assert!(doors::values(json).is_some(), "what is left is JSON");
-    let (again, _) = doors::skimmed(false, &[json]);
-    assert_eq!(again.out[0].1, *json, "what is short stays");
+    let marked = String::from_utf8_lossy(json).contains("\\u001a");
+    if !marked {
+        let (again, _) = doors::skimmed(false, &[json]);
+        assert_eq!(again.out[0].1, *json, "what is short stays");
+    }
     let plain: Result<serde_json::Value, _> = serde_json::from_slice(text);
-    if let (Ok(plain), false, true) = (plain, whole.lossy, text.len() < 8) {
+    // A number longer than anyone writes becomes null.
+    if let (Ok(plain), false, true) = (plain, whole.lossy || marked, text.len() < 64) {
         let kept: serde_json::Value = serde_json::from_slice(json).expect("JSON");
         assert_eq!(kept, plain);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tidegauge_core::{Dialect, Exchange, Head, Observation, testing};
-use tidegauge_wire::{Observer, provider};
+use tidegauge_wire::{Observer, Provider, provider};
 
 /// What was sent and answered.
 #[derive(Clone, Debug)]
@@ -33,6 +33,16 @@ impl Case {
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
         let provider = provider(&self.kind).expect("a provider of that kind");
+        self.observe_by(provider, cut, change)
+    }
+
+    /// The same as a provider reads it that need not be on the list.
+    pub(crate) fn observe_by(
+        &self,
+        provider: &'static dyn Provider,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> Observation {
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);

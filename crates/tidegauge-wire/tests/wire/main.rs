@@ -5,6 +5,8 @@ mod cassettes;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod made_up;
+#[cfg(test)]
 mod own;
 #[cfg(test)]
 mod properties;
