@@ -82,3 +82,14 @@ fn what_is_no_form_is_none() {
     let endless = vec![b'x'; 1 << 20];
     assert_eq!(read(KIND, &[b"----xYz\r\n", &endless]), "{}");
 }
+
+/// Many small parts cost no more than a few large ones.
+#[test]
+fn parts_are_looked_at_once() {
+    let parts = "----xYz\r\n\r\n\r\n".repeat(10_000);
+    for size in [100, 1 << 20] {
+        let pieces: Vec<&[u8]> = parts.as_bytes().chunks(size).collect();
+        let (_, cost) = crate::testing::form(KIND, &pieces).expect("a form");
+        assert!(cost.work < 4 * parts.len() as u64, "{} for {}", cost.work, parts.len());
+    }
+}
