@@ -173,7 +173,7 @@ pub fn content(data: &[u8]) {
     let whole = doors::decoded(coding, &[input.0]);
     let bytes = |passed: &doors::Passed| passed.out[0].1.len() as u64;
     for passed in [&some, &whole] {
-        let most = (input.0.len() as u64 * 100).max(1 << 20).min(32 << 20);
+        let most = (input.0.len() as u64 * 100).clamp(1 << 20, 32 << 20);
         assert!(bytes(passed) <= most, "{} bytes come of {}", bytes(passed), input.0.len());
     }
     // What a stream that breaks off still yields depends on what its decoder holds back.

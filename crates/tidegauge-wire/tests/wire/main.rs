@@ -5,12 +5,22 @@ mod cassettes;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod made_up;
 #[cfg(test)]
 mod own;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a library of its own elsewhere")]
+#[path = "../../../../tests/fuzz/src/pieces.rs"]
+mod pieces;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a library of its own elsewhere")]
+#[path = "../../../../tests/fuzz/src/wire.rs"]
+mod targets;
