@@ -8,6 +8,7 @@ mod bedrock;
 mod cohere;
 mod compatible;
 mod gemini;
+mod judged;
 mod messages;
 mod ollama;
 mod roots;
