@@ -302,7 +302,6 @@ fn model_not_found(status: u16, text: &Text) -> bool {
         "not exist",
         "end of its life",
         "no longer available",
-        "no longer supported",
         "decommissioned",
     ];
     let refused = matches!(status, 0 | 400 | 404 | 422);
