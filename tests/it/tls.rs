@@ -99,23 +99,11 @@ async fn plain_text_is_no_answer_to_a_handshake() {
 
 #[tokio::test]
 async fn the_listener_speaks_tls_and_agrees_on_a_protocol() {
-    use std::os::unix::fs::PermissionsExt;
     let authority = Authority::new();
-    let identity = authority.vouch(&["localhost"], 2099);
     let folder = tempfile::tempdir().expect("a folder");
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, &identity.cert).unwrap();
-    std::fs::write(&key, &identity.key).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let listen = authority.vouch(&["localhost"], 2099).listen(folder.path());
     let upstream = Upstream::start(answers::provider).await;
-    let program = Start::upstreams(&[("openai", &upstream.origin())])
-        .and(&format!(
-            "listen_tls: {{ cert: \"{}\", key: \"{}\" }}\n",
-            cert.display(),
-            key.display()
-        ))
-        .run()
-        .await;
+    let program = Start::upstreams(&[("openai", &upstream.origin())]).and(&listen).run().await;
     let raw = b"GET /openai/v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let (said, _) = tls::call(program.listen, &authority, &["http/1.1"], raw).await;
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");

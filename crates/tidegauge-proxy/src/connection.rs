@@ -15,13 +15,13 @@ use tidegauge_core::Rejected;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
 use crate::Limits;
 use crate::caller::Caller;
 use crate::framing::Framing;
 use crate::service::Answers;
 use crate::shared::Shared;
+use crate::signal::Signal;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
@@ -40,17 +40,13 @@ pub(crate) async fn serve(
     tcp: TcpStream,
     addr: SocketAddr,
     tls: Option<TlsAcceptor>,
-    draining: CancellationToken,
+    draining: Arc<Signal>,
 ) {
     let limits = shared.config.limits;
     let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.config.clock));
     let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
-    let greeted = tokio::select! {
-        greeted = greeted => greeted,
-        () = draining.cancelled() => return,
-    };
     // A connection that never said a thing is no request.
-    let Ok(Some((stream, first, h2))) = greeted else { return };
+    let Some(Ok(Some((stream, first, h2)))) = draining.until(greeted).await else { return };
     let mut framing = Framing::new();
     if h2 {
         framing.lose();
@@ -60,10 +56,9 @@ pub(crate) async fn serve(
     let ended = if h2 {
         let connection = h2_builder(&shared).serve_connection(socket, answers);
         let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => ended,
-            () = draining.cancelled() => {
+        match draining.until(connection.as_mut()).await {
+            Some(ended) => ended,
+            None => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -72,10 +67,9 @@ pub(crate) async fn serve(
         let builder = h1_builder(&shared, &caller);
         let connection = builder.serve_connection(socket, answers).with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => ended,
-            () = draining.cancelled() => {
+        match draining.until(connection.as_mut()).await {
+            Some(ended) => ended,
+            None => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -346,13 +346,14 @@ impl Sending<'_> {
         let mut polled = false;
         let mut connected = false;
         let mut late = pin!(self.late());
-        let mut lost = pin!(lost(&captured));
+        let mut losing = pin!(None);
         poll_fn(|cx| {
             let answer = Pin::new(&mut response).poll(cx);
             if !connected && let Some(peer) = peer(&captured) {
                 connected = true;
                 // A kept connection is there at once.
                 self.connected(issued, if polled { self.open.now() } else { issued }, peer.addr);
+                losing.set(Some(lost(&captured, peer)));
             }
             polled = true;
             if let Poll::Ready(answer) = answer {
@@ -361,10 +362,10 @@ impl Sending<'_> {
             if late.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Unanswered::Failed(Failure::HeadTimeout)));
             }
-            if connected && lost.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Unanswered::NotTaken));
+            match losing.as_mut().as_pin_mut() {
+                Some(losing) => losing.poll(cx).map(|()| Err(Unanswered::NotTaken)),
+                None => Poll::Pending,
             }
-            Poll::Pending
         })
         .await
     }
@@ -428,15 +429,15 @@ fn peer(captured: &CaptureConnection) -> Option<Peer> {
 ///
 /// A connection that closes while a request is being put on it can lose that request: it stays in a
 /// queue that nobody reads any more, and the HTTP client waits for ever. Nothing of it was sent.
-async fn lost(captured: &CaptureConnection) {
-    while let Some(peer) = peer(captured) {
-        peer.gone.cancelled().await;
+async fn lost(captured: &CaptureConnection, mut on: Peer) {
+    loop {
+        on.gone.given().await;
         tokio::time::sleep(LOST).await;
-        if self::peer(captured).is_none_or(|latest| latest.gone.is_cancelled()) {
-            return;
+        match peer(captured).filter(|latest| !latest.gone.is_given()) {
+            Some(latest) => on = latest,
+            None => return,
         }
     }
-    std::future::pending::<()>().await;
 }
 
 fn attempt(span: SpanId, started: Duration) -> Attempt {

@@ -25,6 +25,7 @@ mod server;
 mod service;
 mod shared;
 mod shutdown;
+mod signal;
 mod socket;
 mod stream;
 mod tap;

@@ -14,13 +14,14 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::signal::Signal;
 use crate::stream::Stream;
 
 /// The connection closed before it took any of the request.
@@ -33,8 +34,8 @@ pub(crate) struct NotTaken;
 pub(crate) struct Peer {
     /// The address it leads to.
     pub(crate) addr: Option<SocketAddr>,
-    /// Cancelled once the connection is gone.
-    pub(crate) gone: CancellationToken,
+    /// Given once the connection is gone.
+    pub(crate) gone: Arc<Signal>,
 }
 
 /// Where the request and answer on an HTTP/1 connection are.
@@ -55,13 +56,19 @@ enum Turn {
 pub(crate) struct Link {
     stream: Stream,
     turn: Turn,
-    gone: DropGuard,
+    gone: Arc<Signal>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.gone.give();
+    }
 }
 
 impl Link {
     pub(crate) fn new(stream: Stream) -> Self {
         let turn = if stream.agreed_h2() { Turn::Numbered } else { Turn::Fresh };
-        Self { stream, turn, gone: CancellationToken::new().drop_guard() }
+        Self { stream, turn, gone: Arc::default() }
     }
 
     /// Before a write that may begin a request.
@@ -199,7 +206,7 @@ impl AsyncWrite for Link {
 impl Connection for Link {
     fn connected(&self) -> Connected {
         let addr = self.stream.tcp().peer_addr().ok();
-        let gone = self.gone.token().clone();
+        let gone = Arc::clone(&self.gone);
         let connected = Connected::new().extra(Peer { addr, gone });
         if self.stream.agreed_h2() { connected.negotiated_h2() } else { connected }
     }

@@ -15,9 +15,9 @@ use tidegauge_core::{Health, Observers, Policy, Rejected};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
+use crate::signal::Signal;
 use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
 use crate::{Config, Drained, Identity, Shutdown, connection};
@@ -106,13 +106,13 @@ impl Server {
     /// is cut and counted. Every exchange has been handed to its observer when this returns.
     pub async fn run(self, shutdown: Shutdown) -> Drained {
         let Self { listener, tls, shared, background } = self;
-        let draining = CancellationToken::new();
+        let draining = Arc::new(Signal::default());
         tokio::select! {
             () = accept(&listener, &tls, &shared, &draining) => {}
             () = shutdown.asked() => {}
         }
         drop(listener);
-        draining.cancel();
+        draining.give();
         let drained = tokio::select! {
             () = shared.tasks.ended() => true,
             () = tokio::time::sleep(shared.config.drain) => false,
@@ -137,11 +137,11 @@ async fn accept(
     listener: &TcpListener,
     tls: &Option<TlsAcceptor>,
     shared: &Arc<Shared>,
-    draining: &CancellationToken,
+    draining: &Arc<Signal>,
 ) {
     loop {
         match listener.accept().await {
-            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, draining.child_token()),
+            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, Arc::clone(draining)),
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(BACK_OFF).await,
         }
@@ -153,7 +153,7 @@ fn begin(
     addr: SocketAddr,
     tls: Option<TlsAcceptor>,
     shared: &Arc<Shared>,
-    draining: CancellationToken,
+    draining: Arc<Signal>,
 ) {
     let open = Connected::new(shared);
     if shared.connections.load(Relaxed) > shared.config.limits.connections {

@@ -123,7 +123,7 @@ async fn answer(
         }
     };
     if policy.trace_header
-        && let Ok(id) = HeaderValue::try_from(placed.trace_id.to_string())
+        && let Some(id) = trace::header(placed.trace_id)
     {
         response.headers_mut().insert(headers::TRACE_ID, id);
     }

@@ -7,31 +7,31 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use hyper::rt::Executor;
 use tidegauge_core::{Health, Task};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::signal::Signal;
 
 /// A set of tasks. Clones are the same set.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
-    stop: CancellationToken,
+    stop: Arc<Signal>,
     health: Arc<Health>,
 }
 
 impl Tasks {
     pub(crate) fn new(health: Arc<Health>) -> Self {
-        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), health }
+        Self { tracker: TaskTracker::new(), stop: Arc::default(), health }
     }
 
     /// Runs `future` until it ends or the set is stopped. A panic ends only this task and is
     /// counted.
     pub(crate) fn run(&self, future: impl Future<Output: Send> + Send + 'static) {
-        // A token of its own: one shared by all would be a lock shared by all, at every wake-up.
-        let stop = self.stop.child_token();
+        let stop = Arc::clone(&self.stop);
         let health = Arc::clone(&self.health);
         self.tracker.spawn(async move {
             let guarded = AssertUnwindSafe(future).catch_unwind();
-            if let Some(Err(_panic)) = stop.run_until_cancelled(guarded).await {
+            if let Some(Err(_panic)) = stop.until(guarded).await {
                 health.panicked(Task::Connection, 1);
             }
         });
@@ -39,7 +39,7 @@ impl Tasks {
 
     /// Drops every task where it is.
     pub(crate) fn stop(&self) {
-        self.stop.cancel();
+        self.stop.give();
     }
 
     /// Resolves once no task is left. No new one may be started by then.

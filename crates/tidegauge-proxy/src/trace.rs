@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use tidegauge_core::{Policy, SpanId, Trace, TraceId, Trust};
 
@@ -45,7 +46,14 @@ pub(crate) fn traceparent(trace: &Trace, span: SpanId) -> Option<HeaderValue> {
     let mut text = String::with_capacity(55);
     let flags = u8::from(trace.sampled);
     write!(text, "00-{}-{span}-{flags:02x}", trace.trace_id).ok()?;
-    HeaderValue::try_from(text).ok()
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+}
+
+/// A trace id as a client is told it.
+pub(crate) fn header(trace: TraceId) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(32);
+    write!(text, "{trace}").ok()?;
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// A span id of our own.

@@ -12,6 +12,15 @@ use crate::skim::{Limits, Skim, Skimmed};
 use crate::splice::quoted;
 use crate::sse::{Event, Sse};
 
+const EVENTS: &str = "text/event-stream";
+const NDJSON: &str = "application/x-ndjson";
+const JSONL: &str = "application/jsonl";
+const JSON_STREAM: &str = "application/stream+json";
+const MESSAGES: &str = "application/vnd.amazon.eventstream";
+const JSON: &str = "application/json";
+/// The media types that tell a framing.
+const KINDS: &[&str] = &[EVENTS, NDJSON, JSONL, JSON_STREAM, MESSAGES, JSON];
+
 /// How many bytes of a body are enough to tell a stream of events from JSON.
 const TELLING: usize = 6;
 /// How many bytes that tell nothing are held back.
@@ -50,13 +59,12 @@ impl Framing {
     pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
-        match kind.trim().to_ascii_lowercase().as_str() {
-            "text/event-stream" => Self::Sse(Box::default()),
-            "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
-                Self::Lines(Box::default(), LineStart::Fresh)
-            }
-            "application/vnd.amazon.eventstream" => Self::Messages(Box::default()),
-            "application/json" if streams == Streams::Elements => Self::Elements(Box::default()),
+        let is = |known: &&str| kind.trim().eq_ignore_ascii_case(known);
+        match KINDS.iter().copied().find(is).unwrap_or(kind.trim()) {
+            EVENTS => Self::Sse(Box::default()),
+            NDJSON | JSONL | JSON_STREAM => Self::Lines(Box::default(), LineStart::Fresh),
+            MESSAGES => Self::Messages(Box::default()),
+            JSON if streams == Streams::Elements => Self::Elements(Box::default()),
             "" => Self::Untold(Vec::new(), streams),
             _ => Self::untold(),
         }
@@ -87,6 +95,15 @@ impl Framing {
     /// The next piece of the body. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
         match self {
+            Self::Untold(held, streams) if held.is_empty() => {
+                match tell(bytes, *streams, bytes.len() >= MAX_UNTOLD) {
+                    Some(told) => {
+                        *self = told;
+                        self.push(bytes, out);
+                    }
+                    None => held.extend_from_slice(bytes),
+                }
+            }
             Self::Untold(held, streams) => {
                 held.extend_from_slice(bytes);
                 if let Some(told) = tell(held, *streams, held.len() >= MAX_UNTOLD) {

@@ -199,8 +199,10 @@ impl Observer {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"))
+    const JSON: &[u8] = b"application/json";
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
+    let kind = kind.and_then(|kind| kind.get(..JSON.len()));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(JSON))
 }
 
 impl Reading {

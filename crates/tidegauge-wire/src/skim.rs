@@ -22,6 +22,8 @@ const MAX_SCALAR: usize = 64;
 const MAX_KEY: usize = 256;
 /// How much of a string is kept once the soft budget is spent.
 const MAX_LATE_STRING: usize = 256;
+/// How much room is made for what is kept, at most, when the first piece comes.
+const FIRST_PIECE: usize = 4096;
 /// What an escape may add to a string that is full, so that a surrogate pair stays whole.
 const PAIR: usize = 12;
 /// Stands for an escape of which not even the letter has come.
@@ -53,7 +55,7 @@ impl Limits {
 pub(crate) struct Skimmed {
     /// Valid JSON, or nothing if the text did not begin as JSON.
     pub(crate) json: Vec<u8>,
-    /// The beginning of the text as it came.
+    /// The beginning of the text as it came, unless it is an object or list.
     pub(crate) head: Vec<u8>,
     /// Something that was there is missing beyond what the shape tells: a budget was hit, the text
     /// nests too deep, broke off, or is not JSON.
@@ -68,6 +70,8 @@ pub(crate) struct Skim {
     limits: Limits,
     out: Vec<u8>,
     head: Vec<u8>,
+    /// The text is an object or list.
+    structured: bool,
     open: Vec<Open>,
     state: State,
     string: Text,
@@ -146,6 +150,7 @@ impl Skim {
             limits,
             out: Vec::new(),
             head: Vec::new(),
+            structured: false,
             open: Vec::new(),
             state: State::Value,
             string: Text::default(),
@@ -161,10 +166,12 @@ impl Skim {
 
     /// The next piece of the text.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.bytes == 0 {
+            self.out.reserve(bytes.len().min(FIRST_PIECE));
+        }
+        self.keep_head(bytes);
         self.bytes += bytes.len() as u64;
         work::count(bytes.len());
-        let room = MAX_HEAD - self.head.len();
-        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         let mut rest = bytes;
         while let Some((first, tail)) = rest.split_first() {
             rest = match self.state {
@@ -198,6 +205,21 @@ impl Skim {
             self.write_end(&open);
         }
         Skimmed { json: self.out, head: self.head, lossy: self.lossy, bytes: self.bytes }
+    }
+
+    /// An object or list is JSON whatever follows: nobody asks how its text began.
+    fn keep_head(&mut self, bytes: &[u8]) {
+        if self.structured {
+            return;
+        }
+        let begins = self.head.trim_ascii_start().is_empty();
+        if begins && matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            self.structured = true;
+            self.head = Vec::new();
+            return;
+        }
+        let room = MAX_HEAD - self.head.len();
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     /// A byte between values. Gives back what is still to be read.

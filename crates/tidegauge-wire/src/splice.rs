@@ -17,6 +17,8 @@ const MAX_HELD: usize = 64 * 1024;
 
 /// Where to ask for usage: see [`tidegauge_core::Dialect::splice`].
 pub(crate) fn ask_for_usage(body: &[u8]) -> Option<Splice> {
+    // Most requests that ask for no stream do not speak of one, and need not be read for it.
+    memchr::memmem::find(body, br#""stream""#)?;
     let mut doc = Doc::default();
     if !doc.parse(body) {
         return None;

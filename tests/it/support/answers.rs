@@ -1,5 +1,11 @@
 //! What providers answer, as scripts for the fault box: made here, shaped as their APIs document it.
 
+mod bedrock;
+mod cohere;
+mod gemini;
+mod mistral;
+mod ollama;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -181,7 +187,7 @@ impl Said<'_> {
         events
     }
 
-    /// `POST /v1/responses`, unary, `completed` or `in_progress`.
+    /// `POST /v1/responses`, unary, `completed` or on the way to it.
     pub(crate) fn response(&self, status: &str) -> Value {
         let done = status == "completed";
         let output = json!([{
@@ -293,8 +299,13 @@ pub(crate) fn asks_usage(body: &Value) -> bool {
     body["stream_options"]["include_usage"] == json!(true)
 }
 
-/// Plays OpenAI and Anthropic: answers by path and body, and fails by the name of the model.
+/// Plays every provider, told apart by path and by model; fails by the name of the model.
 pub(crate) fn provider(seen: &Seen) -> Script {
+    let others = [bedrock::answer, cohere::answer, gemini::answer, mistral::answer, ollama::answer];
+    others.iter().find_map(|answer| answer(seen)).unwrap_or_else(|| openai_or_anthropic(seen))
+}
+
+fn openai_or_anthropic(seen: &Seen) -> Script {
     let body = seen.json();
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     let said = Said { model: &model, ..HELLO };
@@ -309,7 +320,13 @@ pub(crate) fn provider(seen: &Seen) -> Script {
         "/v1/chat/completions" if tools => value(200, &chat_tool_call(&model)),
         "/v1/chat/completions" => value(200, &said.chat()),
         "/v1/responses" if stream => self::stream(&said.response_events()),
+        "/v1/responses" if body["background"] == json!(true) => {
+            value(200, &said.response("queued"))
+        }
         "/v1/responses" => value(200, &said.response("completed")),
+        "/v1/responses/resp_rig" => {
+            value(200, &Said { model: "gpt-4o-mini", ..HELLO }.response("completed"))
+        }
         "/v1/embeddings" => {
             value(200, &embeddings(&model, body["encoding_format"] == json!("base64")))
         }
@@ -338,7 +355,10 @@ fn failing(path: &str, model: &str) -> Option<Script> {
         "fails-overloaded" => (529, "overloaded", "", "overloaded_error"),
         _ => return None,
     };
-    let message = format!("refused for {model}");
+    let message = match model {
+        "fails-missing" => format!("model: {model}"),
+        _ => format!("refused for {model}"),
+    };
     let body = if path.starts_with("/v1/messages") {
         anthropic_error(anthropic, &message)
     } else {

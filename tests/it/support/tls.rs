@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +32,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Some clients take a certificate that is named as its issuer for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, "rig authority");
         let pem = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -52,6 +54,19 @@ impl Authority {
         let path = folder.join("ca.pem");
         std::fs::write(&path, &self.pem).expect("written");
         path
+    }
+}
+
+impl Identity {
+    /// The line of a configuration that lets a listener show this identity; writes it into a folder.
+    pub(crate) fn listen(&self, folder: &Path) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&cert, &self.cert).expect("written");
+        std::fs::write(&key, &self.key).expect("written");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&key, mode).expect("kept from others");
+        format!("listen_tls: {{ cert: \"{}\", key: \"{}\" }}\n", cert.display(), key.display())
     }
 }
 

@@ -19,11 +19,23 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> 
 }
 
 /// As [`until`], for a question that is itself asked over the network.
-pub(crate) async fn until_async<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+pub(crate) async fn until_async<T, F>(what: &str, ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    until_async_for(PATIENCE, what, ask).await
+}
+
+/// As [`until_async`], with patience of one's own.
+pub(crate) async fn until_async_for<T, F>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask().await {
             return answer;

@@ -151,3 +151,11 @@ fn the_page_tells_them_all() {
     assert!(super::OTHERS.iter().map(|(name, _)| row(name)).is_sorted());
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+#[test]
+fn every_name_is_looked_for() {
+    for (name, _) in super::OURS.iter().chain(super::OTHERS) {
+        assert!(super::may_tell(name), "{name}");
+    }
+    assert!(super::may_tell("baggage") && !super::may_tell("x-stainless-arch"));
+}

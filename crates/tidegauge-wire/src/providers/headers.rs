@@ -57,9 +57,25 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ("requests", "x-ratelimit-limit", "x-ratelimit-remaining"),
 ];
 
+/// How every name begins that is looked for.
+const LEADS: &[&str] = &[
+    "x-",
+    "request-id",
+    "apim-",
+    "inference-id",
+    "openai-",
+    "anthropic-ratelimit-",
+    "retry-after",
+];
+
 /// Reads the headers that are known.
 pub(crate) fn read(headers: &HeaderMap, into: &mut Response) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // Looked through once: most heads hold few of many names, or none.
+    let may_tell = |name: &str| LEADS.iter().any(|lead| name.starts_with(lead));
+    let candidates = headers.iter().filter(|(name, _)| may_tell(name.as_str()));
+    let candidates: Vec<_> = candidates.map(|(name, value)| (name.as_str(), value)).collect();
+    let told = |name: &str| candidates.iter().find(|(header, _)| *header == name);
+    let text = |name: &str| told(name).and_then(|(_, value)| value.to_str().ok());
     let number = |name: &str| text(name).and_then(|value| value.trim().parse::<u64>().ok());
     into.request_id = REQUEST_IDS
         .iter()
@@ -78,6 +94,20 @@ pub(crate) fn read(headers: &HeaderMap, into: &mut Response) {
     for name in EXTRA {
         if let Some(value) = text(name) {
             into.extra.insert(name, clip(value, 256).to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EXTRA, LEADS, LIMITS, PROCESSING, REQUEST_IDS};
+
+    #[test]
+    fn every_name_is_looked_for() {
+        let limits = LIMITS.iter().flat_map(|(_, limit, remaining)| [limit, remaining]);
+        let others = ["retry-after", "retry-after-ms"];
+        for name in REQUEST_IDS.iter().chain(PROCESSING).chain(EXTRA).chain(limits).chain(&others) {
+            assert!(LEADS.iter().any(|lead| name.starts_with(lead)), "{name}");
         }
     }
 }

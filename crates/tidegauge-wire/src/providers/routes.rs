@@ -13,6 +13,9 @@ use crate::provider::Reader;
 /// How many segments a path may have and still be looked up.
 const MAX_SEGMENTS: usize = 16;
 
+/// Bytes that hold nearly every route.
+const ROUTE: usize = 48;
+
 /// Segments that may stand before a pattern and are named in a route; others are `{prefix}`.
 const PREFIXES: &[&str] = &[
     "v1",
@@ -68,14 +71,19 @@ pub(crate) const fn any(pattern: &'static str, operation: Operation) -> Route {
 
 /// The row that a request head matches, and its low-cardinality route.
 pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static Route, Matched)> {
-    let segments: Vec<&str> = segments(head.path).take(MAX_SEGMENTS + 1).collect();
-    if segments.len() > MAX_SEGMENTS {
-        return None;
+    let mut room = [""; MAX_SEGMENTS];
+    let mut count = 0;
+    for segment in segments(head.path) {
+        *room.get_mut(count)? = segment;
+        count += 1;
     }
-    (0..segments.len()).find_map(|from| {
+    let segments = room.get(..count)?;
+    (0..count).find_map(|from| {
         let (prefix, rest) = segments.split_at_checked(from)?;
         let asked = |row: &&Route| row.method.as_ref().is_none_or(|method| method == head.method);
-        let row = table.iter().filter(asked).find(|row| fits(row.pattern, rest))?;
+        let first = rest.first()?;
+        let may = |row: &&Route| begins(row.pattern, first) && asked(row);
+        let row = table.iter().filter(may).find(|row| fits(row.pattern, rest))?;
         let route = Cow::Owned(route(prefix, row.pattern));
         Some((row, Matched { operation: row.operation, route }))
     })
@@ -89,6 +97,12 @@ pub(crate) fn unknown() -> Matched {
 /// The segments of a path that hold something.
 pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Whether a pattern's first segment may be that one. Most rows end here, and cheaply.
+fn begins(pattern: &str, first: &str) -> bool {
+    pattern.starts_with('{')
+        || pattern.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn fits(pattern: &str, path: &[&str]) -> bool {
@@ -105,7 +119,7 @@ fn fits(pattern: &str, path: &[&str]) -> bool {
 }
 
 fn route(prefix: &[&str], pattern: &str) -> String {
-    let mut route = String::new();
+    let mut route = String::with_capacity(ROUTE);
     let mut parameter = false;
     for segment in prefix {
         let name = match *segment {
@@ -118,6 +132,12 @@ fn route(prefix: &[&str], pattern: &str) -> String {
         route.push_str(name);
     }
     route.push('/');
-    route.push_str(&pattern.replace("{*}", "{path}"));
+    match pattern.strip_suffix("{*}") {
+        Some(pattern) => {
+            route.push_str(pattern);
+            route.push_str("{path}");
+        }
+        None => route.push_str(pattern),
+    }
     route
 }
