@@ -1,5 +1,5 @@
 //! Integration tests: the real program between a scripted upstream, clients and an OTLP receiver,
-//! all on 127.0.0.1. Nothing here knows the inside of the program.
+//! all on 127.0.0.1. Nothing here but `fuzz` knows the inside of the program.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,7 +17,11 @@ mod durable;
 mod failure;
 mod foreign;
 mod forward;
+mod fuzz;
 mod money;
+#[expect(dead_code, unreachable_pub, reason = "a library of its own elsewhere")]
+#[path = "../fuzz/src/pieces.rs"]
+mod pieces;
 mod probes;
 mod replay;
 mod rig;

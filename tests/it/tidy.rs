@@ -51,24 +51,14 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("aws-lc", &[]),
 ];
 
+/// Names of providers that are also words of another meaning.
+const WORDS: &[&str] = &["together"];
+
 /// Names of providers, as they would stand in code that asks which one it is.
-const PROVIDERS: &[&str] = &[
-    "openai",
-    "anthropic",
-    "gemini",
-    "vertex",
-    "bedrock",
-    "azure",
-    "mistral",
-    "cohere",
-    "groq",
-    "deepseek",
-    "xai",
-    "perplexity",
-    "openrouter",
-    "ollama",
-    "huggingface",
-];
+fn provider_names() -> impl Iterator<Item = &'static str> {
+    let kinds = tidegauge_wire::PROVIDERS.iter().map(|provider| provider.kind());
+    kinds.filter(|kind| !WORDS.contains(kind))
+}
 
 /// Where they may stand, besides comments and tests, and why.
 const PROVIDERS_MAY_STAND: &[&str] = &[
@@ -131,9 +121,38 @@ fn providers_are_named_in_their_own_place() {
         }
         for (number, line) in code(&text) {
             let low = line.to_lowercase();
-            for name in PROVIDERS.iter().filter(|name| has_word(&low, name)) {
+            for name in provider_names().filter(|name| has_word(&low, name)) {
                 wrong.push(format!("{path}:{number} names {name}: {}", line.trim()));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A provider is a file, a `mod` line and a slot; a host of another's format is a row and a slot.
+#[test]
+fn a_provider_is_one_file_and_two_lines() {
+    let folder = "crates/tidegauge-wire/src/providers/";
+    let files = files(&["crates/tidegauge-wire/src"], &["rs"]);
+    let (_, list) = files.iter().find(|(path, _)| *path == format!("{folder}mod.rs")).unwrap();
+    let slots: Vec<(&str, &str)> = list
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('&')?.strip_suffix(',')?.split_once("::"))
+        .collect();
+    assert_eq!(slots.len(), tidegauge_wire::PROVIDERS.len(), "a slot a line");
+    let mut wrong = Vec::new();
+    for (module, value) in slots {
+        let lines = list.lines().filter(|line| line.contains(&format!("mod {module};"))).count();
+        let own = [format!("{folder}{module}.rs"), format!("{folder}{module}/")];
+        let named = |path: &str| !own.iter().any(|own| path.starts_with(own.as_str()));
+        let elsewhere: Vec<&str> = files
+            .iter()
+            .filter(|(path, _)| named(path) && !path.starts_with(folder))
+            .filter(|(_, text)| code(text).iter().any(|(_, line)| has_word(line, value)))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        if lines != 1 || !elsewhere.is_empty() {
+            wrong.push(format!("{module}::{value}: {lines} `mod` lines, named in {elsewhere:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

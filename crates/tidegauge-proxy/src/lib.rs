@@ -30,6 +30,8 @@ mod socket;
 mod stream;
 mod tap;
 mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trace;
 mod tunnel;
 mod upload;

@@ -169,6 +169,16 @@ impl Answer {
         (self.response, self.usage, batch)
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let calls = self.calls.iter().map(|call| call.id.capacity() + call.arguments.capacity());
+        let finish = self.finish.iter().map(|(_, reason)| reason.capacity());
+        calls.chain(finish).sum::<usize>()
+            + self.calls.capacity() * size_of::<Call>()
+            + self.finish.capacity() * size_of::<(u64, String)>()
+    }
+
     fn append(&mut self, slot: Option<usize>, piece: Json<'_>) {
         let Some(text) = piece.text() else { return };
         self.token = true;

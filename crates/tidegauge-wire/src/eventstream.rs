@@ -3,6 +3,8 @@
 //! A message is `total length, headers length, CRC of these eight bytes, headers, payload, CRC of
 //! everything before`, all big-endian. Must not know what an event means.
 
+use crate::work;
+
 /// Messages that say they are longer than this are no messages.
 const MAX_DECLARED: usize = 16 << 20;
 /// Messages longer than this are stepped over, never held.
@@ -55,9 +57,15 @@ impl EventStream {
         }
     }
 
-    /// Whether messages could not be read: one was damaged, or too long.
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        self.held.capacity()
+    }
+
+    /// Whether messages could not be read: one was damaged or too long, or lacks its end as yet.
     pub(crate) fn is_lossy(&self) -> bool {
-        self.damaged || self.skipped
+        self.damaged || self.skipped || !self.held.is_empty()
     }
 
     /// Reads the message at the front of `bytes` in place if it is all there, else holds what is.
@@ -113,6 +121,7 @@ impl EventStream {
         let lacking = size.saturating_sub(self.held.len());
         let (now, rest) = bytes.split_at(lacking.min(bytes.len()));
         self.held.extend_from_slice(now);
+        work::count(now.len());
         rest
     }
 
@@ -128,6 +137,7 @@ impl EventStream {
     }
 
     fn deliver(&mut self, prelude: Prelude, message: &[u8], each: &mut impl FnMut(Message<'_>)) {
+        work::count(message.len());
         match decode(prelude, message) {
             Some(message) => each(message),
             None => self.damage(),

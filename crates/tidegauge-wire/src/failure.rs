@@ -242,8 +242,9 @@ fn content_filter(_status: u16, text: &Text) -> bool {
 
 fn overloaded(status: u16, text: &Text) -> bool {
     status == 529
-        || text.code(&["overloaded", "unavailable", "capacity_exceeded"])
-        || matches!(status, 0 | 500..) && text.message(&["overloaded", "over capacity"])
+        || text.code(&["overloaded", "unavailable", "capacity_exceeded", "system_resource"])
+        || matches!(status, 0 | 500..)
+            && text.message(&["overloaded", "over capacity", "over_capacity"])
 }
 
 fn rate_limit(status: u16, text: &Text) -> bool {
@@ -301,7 +302,6 @@ fn model_not_found(status: u16, text: &Text) -> bool {
         "not exist",
         "end of its life",
         "no longer available",
-        "no longer supported",
         "decommissioned",
     ];
     let refused = matches!(status, 0 | 400 | 404 | 422);

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use crate::work;
+
 /// Ends a string that was shortened, and is the only name in the object that ends a shortened list
 /// (its value is the number of elements left out): the SUBSTITUTE control character, escaped.
 pub(crate) const CUT: &str = r"\u001a";
@@ -55,6 +57,7 @@ impl Doc {
     /// are not checked beyond their characters.
     pub(crate) fn parse(&mut self, text: &[u8]) -> bool {
         self.nodes.clear();
+        work::count(text.len());
         let mut parser = Parser { text, nodes: &mut self.nodes };
         let small = u32::try_from(text.len()).is_ok();
         let end = parser.space(0);
@@ -64,6 +67,12 @@ impl Doc {
             self.nodes.clear();
         }
         whole
+    }
+
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
     }
 
     /// The whole value. Absent if the last parse was not true.
@@ -369,6 +378,10 @@ impl<'a> Json<'a> {
     }
 
     /// How many elements an array has, those left out included. `None` if this is not an array.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "what has no elements is not told from nothing"
+    )]
     pub fn len(self) -> Option<u64> {
         self.is_array().then(|| {
             let mut all = Elements { of: self, next: Some(self.at + 1) };

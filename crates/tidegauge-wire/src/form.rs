@@ -5,6 +5,7 @@
 use memchr::memmem;
 
 use crate::splice::quoted;
+use crate::work;
 
 /// The longest value that is kept.
 const MAX_VALUE: usize = 1024;
@@ -23,8 +24,12 @@ pub(crate) struct Form {
     /// CR LF and two dashes before the boundary.
     delimiter: Vec<u8>,
     state: State,
-    /// What is not decided yet.
+    /// What is not decided yet, behind what is done with.
     held: Vec<u8>,
+    /// So much of it is done with.
+    done: usize,
+    /// So much of the rest has been searched in vain.
+    searched: usize,
     fields: Vec<(String, String)>,
 }
 
@@ -59,6 +64,8 @@ impl Form {
             delimiter: format!("\r\n--{boundary}").into_bytes(),
             state: State::File,
             held: b"\r\n".to_vec(),
+            done: 0,
+            searched: 0,
             fields: Vec::new(),
         })
     }
@@ -71,6 +78,8 @@ impl Form {
             }
             self.held.extend_from_slice(step);
             while self.advance() {}
+            self.held.drain(..self.done.min(self.held.len()));
+            self.done = 0;
         }
     }
 
@@ -82,6 +91,13 @@ impl Form {
         format!("{{{}}}", members.join(",")).into_bytes()
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.capacity() + value.capacity());
+        self.held.capacity() + fields.sum::<usize>()
+    }
+
     /// One step; false if more bytes are needed.
     fn advance(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Over) {
@@ -91,50 +107,58 @@ impl Form {
             State::File => self.file(),
             State::Over => {
                 self.held = Vec::new();
+                self.done = 0;
                 false
             }
         }
     }
 
     fn behind_delimiter(&mut self) -> bool {
-        match self.held.as_slice() {
+        match self.rest() {
             [b'-', b'-', ..] => true,
-            [_, _, ..] => match memmem::find(&self.held, b"\r\n") {
+            [_, _, ..] => match self.find(b"\r\n") {
                 // The line end stays: a head without fields is two of them in a row.
-                Some(end) => {
-                    self.held.drain(..end);
+                Some(end) if end <= MAX_HEAD => {
+                    self.take(end);
                     self.state = State::Head;
                     true
                 }
-                None => self.wait(State::Delimiter, MAX_HEAD),
+                Some(_) => false,
+                None => self.wait(State::Delimiter, MAX_HEAD + 1),
             },
             _ => self.wait(State::Delimiter, MAX_HEAD),
         }
     }
 
     fn head(&mut self) -> bool {
-        let Some(end) = memmem::find(&self.held, b"\r\n\r\n") else {
-            return self.wait(State::Head, MAX_HEAD);
+        let Some(end) = self.find(b"\r\n\r\n") else {
+            return self.wait(State::Head, MAX_HEAD + 3);
         };
-        let head: Vec<u8> = self.held.drain(..end + 4).collect();
-        // The line end of the head may begin the delimiter behind an empty value.
-        self.held.splice(..0, *b"\r\n");
-        let head = String::from_utf8_lossy(&head);
+        // Too long is too long, also where its end came in time.
+        if end > MAX_HEAD {
+            return false;
+        }
+        let head = String::from_utf8_lossy(self.rest().get(..end).unwrap_or_default());
         let name = field_name(&head).filter(|_| self.fields.len() < MAX_FIELDS);
+        // The last line end of the head may begin the delimiter behind an empty value.
+        self.take(end + 2);
         self.state = name.map_or(State::File, State::Value);
         true
     }
 
     fn value(&mut self, name: String) -> bool {
-        if let Some(end) = memmem::find(&self.held, &self.delimiter) {
-            let value = self.held.get(2..end).unwrap_or_default();
-            let value = String::from_utf8_lossy(value).into_owned();
-            self.fields.push((name, value));
-            self.held.drain(..end + self.delimiter.len());
+        if let Some(end) = self.find_delimiter() {
+            let value = self.rest().get(2..end).unwrap_or_default();
+            if value.len() <= MAX_VALUE {
+                let value = String::from_utf8_lossy(value).into_owned();
+                self.fields.push((name, value));
+            }
+            self.take(end + self.delimiter.len());
             self.state = State::Delimiter;
             return true;
         }
-        if self.held.len() > MAX_VALUE + self.delimiter.len() {
+        // Its end, were it near enough, would have been seen.
+        if self.rest().len() >= MAX_VALUE + 2 + self.delimiter.len() {
             self.state = State::File;
             return true;
         }
@@ -143,20 +167,47 @@ impl Form {
     }
 
     fn file(&mut self) -> bool {
-        if let Some(at) = memmem::find(&self.held, &self.delimiter) {
-            self.held.drain(..at + self.delimiter.len());
+        if let Some(at) = self.find_delimiter() {
+            self.take(at + self.delimiter.len());
             self.state = State::Delimiter;
             return true;
         }
-        let kept = self.held.len().min(self.delimiter.len() - 1);
-        self.held.drain(..self.held.len() - kept);
+        let kept = self.rest().len().min(self.delimiter.len() - 1);
+        self.take(self.rest().len() - kept);
         self.state = State::File;
         false
     }
 
+    fn rest(&self) -> &[u8] {
+        self.held.get(self.done..).unwrap_or_default()
+    }
+
+    /// So much is done with. It is let go of once a piece, not once a part.
+    fn take(&mut self, length: usize) {
+        self.done += length;
+        self.searched = 0;
+    }
+
+    fn find_delimiter(&mut self) -> Option<usize> {
+        let delimiter = std::mem::take(&mut self.delimiter);
+        let found = self.find(&delimiter);
+        self.delimiter = delimiter;
+        found
+    }
+
+    /// Where `wanted` is first held. Each byte is searched once for it, however it comes.
+    fn find(&mut self, wanted: &[u8]) -> Option<usize> {
+        let from = self.searched.saturating_sub(wanted.len() - 1);
+        let rest = self.rest().get(from..).unwrap_or_default();
+        let found = memmem::find(rest, wanted);
+        work::count(found.map_or(rest.len(), |at| at + wanted.len()));
+        self.searched = if found.is_some() { 0 } else { self.rest().len() };
+        found.map(|at| from + at)
+    }
+
     /// More bytes are needed, but not without end.
     fn wait(&mut self, state: State, limit: usize) -> bool {
-        if self.held.len() <= limit {
+        if self.rest().len() <= limit {
             self.state = state;
         }
         false

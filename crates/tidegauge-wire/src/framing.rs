@@ -89,6 +89,19 @@ impl Framing {
         )
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Untold(held, _) => held.capacity(),
+            Self::Sse(sse) | Self::Lines(sse, _) | Self::MaybeLines(sse, ..) => sse.held(),
+            Self::Messages(messages) => messages.held(),
+            Self::Elements(array) => array.held(),
+            Self::Results(lines) => lines.held(),
+            Self::Whole(skim) => skim.held(),
+        }
+    }
+
     /// The next piece of the body. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
         match self {
@@ -213,11 +226,14 @@ fn push_lines(
         if *start == LineStart::Fresh && blank {
             continue;
         }
-        if *start == LineStart::Fresh {
+        let line = if *start == LineStart::Fresh {
             sse.push(b"data:", &mut *out);
             begun += 1;
-        }
-        sse.push(line, &mut *out);
+            line.trim_ascii_start()
+        } else {
+            line
+        };
+        push_line(sse, line, out);
         *start = LineStart::Inside;
         if line.ends_with(b"\n") {
             sse.push(b"\n", &mut *out);
@@ -225,4 +241,14 @@ fn push_lines(
         }
     }
     begun
+}
+
+/// A CR ends no line here, but is the white space that it is in JSON.
+fn push_line(sse: &mut Sse, line: &[u8], out: &mut dyn FnMut(Event<'_>)) {
+    let mut parts = line.split(|byte| *byte == b'\r');
+    sse.push(parts.next().unwrap_or_default(), &mut *out);
+    for part in parts {
+        sse.push(b" ", &mut *out);
+        sse.push(part, &mut *out);
+    }
 }

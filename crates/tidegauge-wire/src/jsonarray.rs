@@ -4,6 +4,7 @@
 //! document that is no array is one element.
 
 use crate::skim::{Limits, Skim};
+use crate::work;
 
 /// The most that is held of one element; a longer one is given out reduced.
 const MAX_ELEMENT: usize = 64 * 1024;
@@ -35,6 +36,7 @@ impl JsonArray {
     /// were left out. Plain values at the top are stepped over.
     pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8], bool)) {
         let mut begun = 0;
+        work::count(bytes.len());
         for (at, &byte) in bytes.iter().enumerate() {
             if self.depth == 0 {
                 begun = at;
@@ -47,6 +49,12 @@ impl JsonArray {
         if self.depth > 0 {
             self.hold(bytes.get(begun..).unwrap_or_default());
         }
+    }
+
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        self.held.capacity() + self.long.as_ref().map_or(0, |long| long.held())
     }
 
     /// Takes one byte; whether it ends an element.
@@ -85,6 +93,7 @@ impl JsonArray {
     }
 
     fn hold(&mut self, piece: &[u8]) {
+        work::count(piece.len());
         if let Some(long) = &mut self.long {
             return long.push(piece);
         }

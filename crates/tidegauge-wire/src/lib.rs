@@ -26,12 +26,19 @@ mod skim;
 mod socket;
 mod splice;
 mod sse;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transcript;
 mod turn;
+mod work;
 mod ws;
 
+pub use answer::Answer;
+pub use field::{Items, Json, Members};
 pub use observer::Observer;
-pub use provider::{PROVIDERS, Provider, default_provider, provider};
+pub use provider::{
+    Asked, Event, PROVIDERS, Provider, Reader, Streams, default_provider, provider,
+};
 pub use providers::price_id_of;
 pub use socket::Socket;
 pub use transcript::Wanted;

@@ -181,6 +181,19 @@ impl Observer {
         });
     }
 
+    /// How many bytes are held, beside what decoders of content codings hold.
+    #[cfg(feature = "testing")]
+    pub fn held(&self) -> usize {
+        let request = match &self.request {
+            RequestBody::Json(skim) => skim.held(),
+            RequestBody::Form(form) => form.held(),
+        };
+        let Reading { answer, doc, times, .. } = &self.reading;
+        let gaps = times.gaps.capacity() * size_of::<Duration>();
+        let framing = self.framing.as_ref().map_or(0, Framing::held);
+        request + framing + answer.held() + doc.held() + gaps
+    }
+
     /// The exchange is over: reads what was kept and concludes.
     pub fn finish(self, exchange: &Exchange) -> Observation {
         self.conclude(exchange).0

@@ -31,6 +31,15 @@ enum Line {
 }
 
 impl Lines {
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        match &self.0 {
+            Line::Object(skim) => skim.held(),
+            Line::Fresh | Line::Other => 0,
+        }
+    }
+
     /// The next piece of the body. Each line that it ends is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Skimmed)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {

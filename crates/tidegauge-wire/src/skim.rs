@@ -5,9 +5,10 @@
 //! stands at the end of a body of many megabytes is still there, in bounded memory. What was left out
 //! is marked by [`CUT`](crate::field::CUT). The result for a text does not depend on its pieces.
 
-use memchr::{memchr_iter, memchr2};
+use memchr::memchr2;
 
 use crate::field::{CUT, MAX_DEPTH};
+use crate::work;
 
 /// How much of a text is kept as it came, for errors that are not JSON.
 const MAX_HEAD: usize = 4096;
@@ -99,6 +100,8 @@ pub(crate) struct Skim {
     skip: Skip,
     /// Where the present scalar begins in `out`.
     scalar: usize,
+    /// It is a number, or began as one.
+    number: bool,
     /// The present element of a list is left out.
     muted: bool,
     /// How much of `out` ends with a whole value.
@@ -177,6 +180,7 @@ impl Skim {
             string: Text::default(),
             skip: Skip::default(),
             scalar: 0,
+            number: false,
             muted: false,
             safe: 0,
             lossy: false,
@@ -191,6 +195,7 @@ impl Skim {
         }
         self.keep_head(bytes);
         self.bytes += bytes.len() as u64;
+        work::count(bytes.len());
         let mut rest = bytes;
         while let Some((first, tail)) = rest.split_first() {
             rest = match self.state {
@@ -209,6 +214,13 @@ impl Skim {
     /// How many bytes are kept so far.
     pub(crate) fn len(&self) -> usize {
         self.out.len() + self.head.len()
+    }
+
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let open = self.open.capacity() * size_of::<Open>();
+        self.out.capacity() + self.head.capacity() + open
     }
 
     /// The text is over.
@@ -256,7 +268,7 @@ impl Skim {
             (State::Value | State::ValueOrEnd, b'"') => self.begin_string(),
             (State::Value | State::ValueOrEnd, b'{' | b'[') => self.begin_container(byte),
             (State::Value | State::ValueOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-                self.begin_scalar();
+                self.begin_scalar(is_numeric(&byte));
                 return all;
             }
             _ => self.stop(),
@@ -285,8 +297,9 @@ impl Skim {
         self.state = State::Text;
     }
 
-    fn begin_scalar(&mut self) {
+    fn begin_scalar(&mut self, number: bool) {
         self.begin_element(self.limits.scalars);
+        self.number = number;
         self.scalar = self.out.len();
         self.state = State::Scalar;
     }
@@ -473,7 +486,7 @@ impl Skim {
     }
 
     fn in_scalar<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        if self.muted && rest.first().is_some_and(is_numeric) {
+        if self.muted && self.number {
             return self.muted_numbers(rest);
         }
         let end = rest
@@ -491,22 +504,26 @@ impl Skim {
         tail
     }
 
-    /// Numbers that are left out, by the run: vectors are most of what is ever left out.
-    fn muted_numbers<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let more = |byte: &u8| is_numeric(byte) || *byte == b',' || is_space(*byte);
-        let end = rest.iter().position(|byte| !more(byte)).unwrap_or(rest.len());
-        let (run, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        if let Some(list) = self.open.last_mut() {
-            list.left_out += memchr_iter(b',', run).count() as u64;
+    /// Numbers that are left out, one after the other: vectors are most of what is ever left out.
+    fn muted_numbers<'a>(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+        loop {
+            let Some(end) = rest.iter().position(|byte| !is_numeric(byte)) else { return &[] };
+            let tail = rest.get(end..).unwrap_or_default();
+            let Some(after) = tail.strip_prefix(b",") else {
+                self.end_value();
+                return tail;
+            };
+            if let Some(list) = self.open.last_mut() {
+                list.left_out += 1;
+            }
+            let next = after.iter().position(|byte| !is_space(*byte)).unwrap_or(after.len());
+            rest = after.get(next..).unwrap_or_default();
+            if !matches!(rest.first(), Some(b'-' | b'0'..=b'9')) {
+                self.muted = false;
+                self.state = State::Value;
+                return rest;
+            }
         }
-        let ended = !tail.is_empty() || run.last().is_some_and(|byte| is_space(*byte));
-        if run.trim_ascii_end().ends_with(b",") {
-            self.muted = false;
-            self.state = State::Value;
-        } else if ended {
-            self.end_value();
-        }
-        tail
     }
 
     fn end_scalar(&mut self) {

@@ -7,6 +7,7 @@
 use memchr::memchr2;
 
 use crate::skim::{Limits, Skim};
+use crate::work;
 
 /// The most that is buffered of one event.
 pub(crate) const MAX_EVENT: usize = 64 * 1024;
@@ -64,6 +65,7 @@ struct Draft {
 impl Sse {
     /// The next piece of the stream. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut out: impl FnMut(Event<'_>)) {
+        work::count(bytes.len());
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if std::mem::take(&mut self.after_cr) && rest.first() == Some(&b'\n') {
@@ -87,6 +89,14 @@ impl Sse {
         self.event.dispatch(&[], &mut out);
     }
 
+    /// How many bytes are held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn held(&self) -> usize {
+        let line = if let Line::Held(held) = &self.line { held.capacity() } else { 0 };
+        let Draft { name, owned, skim, .. } = &self.event;
+        line + name.capacity() + owned.capacity() + skim.as_ref().map_or(0, |skim| skim.held())
+    }
+
     /// A line ends; its last bytes are `from..to` of the piece.
     fn line(&mut self, bytes: &[u8], from: usize, to: usize, out: &mut impl FnMut(Event<'_>)) {
         let tail = bytes.get(from..to).unwrap_or_default();
@@ -97,6 +107,7 @@ impl Sse {
             }
             Line::Held(mut held) => {
                 held.extend_from_slice(tail);
+                work::count(held.len());
                 let mark = if self.begun { 0 } else { mark_length(&held) };
                 self.event.own(bytes);
                 self.event.line(&held, mark, held.len(), out);
@@ -198,6 +209,7 @@ impl Draft {
     }
 
     fn push(&mut self, data: &[u8]) {
+        work::count(data.len());
         if let Some(skim) = &mut self.skim {
             skim.push(data);
         } else if self.owned.len() + data.len() > MAX_EVENT {

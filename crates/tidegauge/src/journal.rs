@@ -95,6 +95,10 @@ impl Journal {
     pub fn start(dir: &Path, health: Arc<Health>) -> Result<(Arc<Self>, Left), JournalError> {
         let (mut spool, recovery) = Spool::open(dir, SETTINGS)?;
         let left = read(&mut spool, &health);
+        if recovery.torn_bytes > 0 {
+            // The last line, whose own count is gone with it.
+            health.journal_line_lost(Dropped::DiskIo, 1);
+        }
         if recovery.set_aside > 0 || recovery.torn_bytes > 0 {
             tracing::warn!(files = recovery.set_aside, "a part of the journal could not be read");
         }

@@ -102,7 +102,18 @@ fn a_cut_message_is_left_out() {
     let bytes = stream();
     let (seen, parser) = read(&[&bytes[..bytes.len() - 1]]);
     assert_eq!(seen.len(), 3);
-    assert!(!parser.is_lossy());
+    assert!(parser.is_lossy(), "what was begun was not read");
+}
+
+/// Also where the stream ends with the very bytes that would have shown it.
+#[test]
+fn a_beginning_without_end_is_the_same_at_any_cut() {
+    for size in 1..=PRELUDE {
+        let bytes = vec![0x2a; size];
+        assert!(read(&[&bytes]).1.is_lossy(), "{size}");
+        let pieces: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert!(read(&pieces).1.is_lossy(), "{size}");
+    }
 }
 
 #[test]

@@ -179,6 +179,12 @@ fn errors_are_understood() {
             C::ModelNotFound,
             "invalid_request_error",
         ),
+        (
+            400,
+            r#"{"error":{"type":"invalid_request_error","message":"For this model temperature is no longer supported"}}"#,
+            C::InvalidRequest,
+            "invalid_request_error",
+        ),
         (400, r#"{"error":{"message":"Model Not Exist"}}"#, C::ModelNotFound, "400"),
         (498, r#"{"error":{"code":"capacity_exceeded"}}"#, C::Overloaded, "capacity_exceeded"),
         (

@@ -39,6 +39,26 @@ fn fields_come_out_at_any_cut() {
 }
 
 #[test]
+fn what_is_too_long_is_so_at_any_cut() {
+    for size in (1020..1040).chain(4060..4110).chain([15_000]) {
+        let long = "x".repeat(size);
+        let part = |head: &str, value: &str| {
+            format!("----xYz\r\ncontent-disposition: form-data; name=a{head}\r\n\r\n{value}\r\n")
+        };
+        for document in [
+            part("", &long),
+            part(&format!("\r\nx: {long}"), "v"),
+            format!("----xYz{long}\r\ncontent-disposition: form-data; name=a\r\n\r\nv\r\n"),
+        ] {
+            let document = document + "----xYz--\r\n";
+            let whole = read(KIND, &[document.as_bytes()]);
+            let pieces: Vec<&[u8]> = document.as_bytes().chunks(1).collect();
+            assert_eq!(read(KIND, &pieces), whole, "{size}");
+        }
+    }
+}
+
+#[test]
 fn files_are_not_held() {
     let mut form = Form::new(KIND).unwrap();
     form.push(&body(&vec![b'-'; 8 << 20]));
@@ -61,4 +81,15 @@ fn what_is_no_form_is_none() {
     }
     let endless = vec![b'x'; 1 << 20];
     assert_eq!(read(KIND, &[b"----xYz\r\n", &endless]), "{}");
+}
+
+/// Many small parts cost no more than a few large ones.
+#[test]
+fn parts_are_looked_at_once() {
+    let parts = "----xYz\r\n\r\n\r\n".repeat(10_000);
+    for size in [100, 1 << 20] {
+        let pieces: Vec<&[u8]> = parts.as_bytes().chunks(size).collect();
+        let (_, cost) = crate::testing::form(KIND, &pieces).expect("a form");
+        assert!(cost.work < 4 * parts.len() as u64, "{} for {}", cost.work, parts.len());
+    }
 }

@@ -166,6 +166,14 @@ fn read_block(block: Json<'_>, index: Option<u64>, into: &mut Answer) {
             into.token |= block.get("input").members().next().is_some();
         }
         "" | "redacted_thinking" | "fallback" => {}
+        // What a tool of the provider's own came to.
+        result if result.ends_with("_tool_result") => {
+            let code = block.get("content").get("error_code");
+            if code.has_text() || block.get("is_error").bool() == Some(true) {
+                into.bad_call();
+            }
+            into.response.output = true;
+        }
         _ => into.response.output = true,
     }
 }

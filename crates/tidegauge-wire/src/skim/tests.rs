@@ -228,3 +228,36 @@ proptest! {
         prop_assert!(one.json.is_empty() || doc.parse(&one.json), "{:?}", String::from_utf8_lossy(&one.json));
     }
 }
+
+/// What was left out is counted the same however a malformed list is cut.
+#[test]
+fn malformed_lists_are_reduced_the_same_at_any_cut() {
+    let kept = "0,".repeat(9);
+    for end in [
+        "false0e",
+        "true5,6]",
+        "5x,6]",
+        "5 x",
+        "-,e]",
+        "nul1,2]",
+        "7,truefalse,8]",
+        "5 5,6]",
+        "5 , 6,7]",
+        "5,,6]",
+        "5, ]",
+    ] {
+        let text = format!("{{\"a\":[{kept}{end}");
+        let whole = reduced(&[text.as_bytes()]);
+        for cut in 0..text.len() {
+            let (head, tail) = text.as_bytes().split_at(cut);
+            assert_eq!(reduced(&[head, tail]), whole, "{text} at {cut}");
+        }
+    }
+}
+
+fn reduced(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
+    let mut skim = Skim::new(Limits::ANSWER);
+    pieces.iter().for_each(|piece| skim.push(piece));
+    let skimmed = skim.finish();
+    (skimmed.json, skimmed.lossy)
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, testing};
-use tidegauge_wire::{Observer, Wanted, provider};
+use tidegauge_wire::{Observer, Provider, Wanted, provider};
 
 /// What was sent and answered.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> (Observation, Option<Box<Content>>) {
-        let (observer, exchange) = self.watch(wanted, cut, change);
+        let (observer, exchange) = self.watch(self.provider(), wanted, cut, change);
         observer.conclude(&exchange)
     }
 
@@ -43,17 +43,31 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
-        let (observer, exchange) = self.watch(Wanted::default(), cut, change);
+        self.observe_by(self.provider(), cut, change)
+    }
+
+    fn provider(&self) -> &'static dyn Provider {
+        provider(&self.kind).expect("a provider of that kind")
+    }
+
+    /// The same as a provider reads it that need not be on the list.
+    pub(crate) fn observe_by(
+        &self,
+        provider: &'static dyn Provider,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> Observation {
+        let (observer, exchange) = self.watch(provider, Wanted::default(), cut, change);
         observer.finish(&exchange)
     }
 
     fn watch(
         &self,
+        provider: &'static dyn Provider,
         wanted: Wanted,
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> (Observer, Exchange) {
-        let provider = provider(&self.kind).expect("a provider of that kind");
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);
@@ -102,7 +116,7 @@ fn pieces(body: &[u8], cut: &mut dyn FnMut(usize) -> usize, mut show: impl FnMut
 }
 
 /// An exchange as the data plane would tell it.
-pub(crate) fn exchange(dialect: &'static dyn tidegauge_wire::Provider, case: &Case) -> Exchange {
+pub(crate) fn exchange(dialect: &'static dyn Provider, case: &Case) -> Exchange {
     let dialect: &'static dyn Dialect = dialect;
     Exchange {
         method: case.method.clone(),

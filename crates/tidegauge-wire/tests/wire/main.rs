@@ -5,7 +5,15 @@ mod cassettes;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod made_up;
+#[cfg(test)]
 mod own;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a library of its own elsewhere")]
+#[path = "../../../../tests/fuzz/src/pieces.rs"]
+mod pieces;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -14,5 +22,9 @@ mod recordings;
 mod sockets;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a library of its own elsewhere")]
+#[path = "../../../../tests/fuzz/src/wire.rs"]
+mod targets;
 #[cfg(test)]
 mod words;

@@ -2,11 +2,14 @@
 //!
 //! Every body here is made up after the formats; none was recorded.
 
+mod anthropic;
 mod azure;
 mod batches;
 mod bedrock;
 mod cohere;
+mod compatible;
 mod gemini;
+mod judged;
 pub(crate) mod messages;
 mod ollama;
 mod reported;
@@ -114,6 +117,7 @@ fn told(seen: &Observation, row: &Row<'_>) -> Value {
         "image_in": usage.input_image,
         "image_out": usage.output_image,
         "searches": usage.searches,
+        "usd": usage.reported_usd,
         "odd": usage.odd,
         "source": usage.source.name(),
         "category": seen.outcome.category.map(|category| category.name()),

@@ -93,6 +93,7 @@ fn read_sampling(body: Json<'_>, into: &mut Request) {
 /// A whole answer, or one chunk of a stream.
 fn read_body(event: Event<'_>, into: &mut Answer) {
     let body = event.data;
+    into.response.content_filter |= body.get("amazon-bedrock-guardrailAction").is("INTERVENED");
     let has = |name: &str| body.get(name).exists();
     match () {
         () if has("completion") => {

@@ -8,18 +8,24 @@ use crate::answer::MAX_NAME;
 use crate::field::Json;
 use crate::splice::quoted;
 
+/// How many of the quotas that were exceeded are looked at.
+const MAX_VIOLATIONS: usize = 8;
+
 /// What stands in the details: how long to wait, and which quota is meant. It joins the message,
 /// which says "quota" also where a minute's wait is all it takes.
 pub(in crate::providers) fn read(body: Json<'_>, into: &mut Response) {
     let body = body.items().next().unwrap_or(body);
     let details = body.get("error").get("details");
     into.retry_after = into.retry_after.or_else(|| details.items().find_map(retry_delay));
-    let mut violations = details.items().flat_map(|detail| detail.get("violations").items());
-    let quota = violations.find_map(|violation| violation.get("quotaId").kept(MAX_NAME));
-    let message = into.error.as_mut().and_then(|error| error.message.as_mut());
-    if let (Some(message), Some(quota)) = (message, quota) {
-        message.push(' ');
-        message.push_str(&quota);
+    let violations = details.items().flat_map(|detail| detail.get("violations").items());
+    let Some(message) = into.error.as_mut().and_then(|error| error.message.as_mut()) else {
+        return;
+    };
+    for violation in violations.take(MAX_VIOLATIONS) {
+        if let Some(quota) = violation.get("quotaId").kept(MAX_NAME) {
+            message.push(' ');
+            message.push_str(&quota);
+        }
     }
 }
 
@@ -34,7 +40,8 @@ fn retry_delay(detail: Json<'_>) -> Option<u64> {
 /// the plan does not include, and no wait helps.
 pub(in crate::providers) fn classify(error: &ProviderError) -> Option<Category> {
     let message = error.message.as_deref().unwrap_or_default();
-    let nothing = ["limit: 0,", "limit: 0\n"].iter().any(|limit| message.contains(limit));
+    let nothing = ["limit: 0,", "limit: 0\n", "limit: 0 "].iter().any(|no| message.contains(no));
+    let nothing = nothing || message.ends_with("limit: 0");
     let exhausted = error.kind.as_deref() == Some("RESOURCE_EXHAUSTED");
     (exhausted && nothing).then_some(Category::Quota)
 }

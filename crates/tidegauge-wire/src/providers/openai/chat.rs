@@ -1,6 +1,6 @@
 //! Chat completions, whole and streamed.
 
-use tidegauge_core::{OutputType, Request};
+use tidegauge_core::{OutputType, ProviderError, Request};
 
 use super::{request, usage, words};
 use crate::answer::Answer;
@@ -46,8 +46,12 @@ impl Reader for Chat {
         }
         // Some hosts tell usage only in a corner of their own.
         let told = body.get("usage");
-        let told = if told.is_object() { told } else { body.get("x_groq").get("usage") };
+        let corner = body.get("x_groq");
+        let told = if told.is_object() { told } else { corner.get("usage") };
         usage::read(told, &mut into.usage);
+        if failure::is_told(corner) {
+            into.fail(failure::read(corner));
+        }
     }
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
@@ -59,16 +63,20 @@ impl Reader for Chat {
     }
 }
 
+/// Reasons to finish that say the host could not go on.
+const FAILED: &[&str] = &["error", "insufficient_system_resource", "network_error"];
+
 fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) {
     let index = choice.get("index").size().unwrap_or(place as u64);
-    into.finish(index, choice.get("finish_reason"));
+    let reason = choice.get("finish_reason");
+    into.finish(index, reason);
     // A router says here that the provider behind it failed half-way.
     if failure::is_told(choice) {
         into.fail(failure::read(choice));
+    } else if into.response.error.is_none() && FAILED.iter().any(|word| reason.is(word)) {
+        into.fail(Some(ProviderError { kind: reason.kept(64), ..ProviderError::default() }));
     }
-    if choice.get("finish_reason").is("content_filter") {
-        into.response.content_filter = true;
-    }
+    into.response.content_filter |= reason.is("content_filter") || reason.is("sensitive");
     let message = match choice.get("delta") {
         delta if delta.is_object() => delta,
         _ => choice.get("message"),

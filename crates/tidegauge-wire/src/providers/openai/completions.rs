@@ -28,6 +28,9 @@ impl Reader for Completions {
             into.finish(index, choice.get("finish_reason"));
             into.response.content_filter |= choice.get("finish_reason").is("content_filter");
             into.text(choice.get("text"));
+            // One that fills in the middle answers in the shape of a chat.
+            into.text(choice.get("message").get("content"));
+            into.text(choice.get("delta").get("content"));
         }
         usage::read(body.get("usage"), &mut into.usage);
     }

@@ -153,6 +153,7 @@ static ROUTES: &[Route] = &[
     any("responses/{id}", Operation::Other),
     any("responses/{id}/cancel", Operation::Other),
     any("responses/{id}/input_items", Operation::Other),
+    post("agents/completions", Operation::Chat, &chat::Chat),
     post(COMPLETIONS, Operation::TextCompletion, &completions::Completions),
     post("embeddings", Operation::Embeddings, &embeddings::Embeddings),
     post("rerank", Operation::Rerank, &rerank::Rerank),

@@ -47,7 +47,12 @@ fn figures(usage: Json<'_>) -> Figures {
         ]),
         input_image: first(&[(prompt, "image_tokens"), (input, "image_tokens")]),
         output: first(&[("", "completion_tokens"), ("", "output_tokens")]),
-        reasoning: first(&[(completion, "reasoning_tokens"), (output, "reasoning_tokens")]),
+        reasoning: first(&[
+            (completion, "reasoning_tokens"),
+            (output, "reasoning_tokens"),
+            // What a model thought while it searched, beside its answer.
+            ("", "reasoning_tokens"),
+        ]),
         output_audio: first(&[(completion, "audio_tokens"), (output, "audio_tokens")]),
         output_image: first(&[(completion, "image_tokens"), (output, "image_tokens")]),
         total: first(&[("", "total_tokens")]),
@@ -81,6 +86,8 @@ pub(super) fn read_realtime(usage: Json<'_>, into: &mut Usage) {
         Figures { odd, ..figures }.fill(into);
     }
 }
+/// A dollar, in the unit of the host that counts what a call cost in whole numbers.
+const USD: u64 = 10_000_000_000;
 
 /// Some say what the call cost, as a number or as an object with a total, and count what is billed
 /// apart from tokens.
@@ -91,6 +98,8 @@ fn read_cost(usage: Json<'_>, into: &mut Usage) {
     let told = cost.number().or_else(|| cost.get("total_cost").number());
     if let Some(cost) = told.filter(|_| !fee) {
         into.reported_usd = Some(cost.to_owned());
+    } else if let Some(ticks) = usage.get("cost_in_usd_ticks").size() {
+        into.reported_usd = Some(format!("{}.{:010}", ticks / USD, ticks % USD));
     }
     if let Some(seconds) = usage.get("prompt_audio_seconds").float().filter(|s| *s > 0.0) {
         into.audio_seconds = Some(seconds);

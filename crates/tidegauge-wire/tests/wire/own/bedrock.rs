@@ -189,6 +189,18 @@ fn invocations_in_vendors_bodies() {
             json!({"finish": ["FINISH"], "in": 5, "out": 6, "max_tokens": 64, "stops": ["a"], "category": null}),
         ),
         invoke(
+            "a guard that stepped in",
+            JSON,
+            br#"{"amazon-bedrock-guardrailAction":"INTERVENED","inputTextTokenCount":5,"results":[{"tokenCount":6,"outputText":"Sorry","completionReason":"FINISH"}]}"#,
+            json!({"finish": ["FINISH"], "category": "content_filter", "error": null}),
+        ),
+        invoke(
+            "a guard that looked on",
+            JSON,
+            br#"{"amazon-bedrock-guardrailAction":"NONE","type":"message","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}"#,
+            json!({"finish": ["end_turn"], "category": null}),
+        ),
+        invoke(
             "mistral text, counted in the head",
             COUNTED,
             br#"{"outputs":[{"text":"hi","stop_reason":"length"}]}"#,

@@ -240,6 +240,16 @@ fn errors() {
             json!({"category": "rate_limit"}),
         ),
         error(
+            429,
+            r#"{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"},{"quotaId":"GenerateRequestsPerDayPerProjectPerModel"}]}]}}"#,
+            json!({"category": "quota"}),
+        ),
+        error(
+            429,
+            r#"{"error":{"code":429,"message":"Quota exceeded for metric: x, limit: 0","status":"RESOURCE_EXHAUSTED"}}"#,
+            json!({"category": "quota"}),
+        ),
+        error(
             503,
             r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#,
             json!({"category": "overloaded"}),

@@ -117,3 +117,20 @@ fn errors() {
         error(401, r#"{"error":"unauthorized"}"#, json!({"category": "auth"})),
     ]);
 }
+
+/// White space of any kind may stand around and inside a value.
+#[test]
+fn carriage_returns_end_no_line() {
+    let lines = "\r{\"model\":\"q\",\"response\":\r\"x\"}\r\n \r\r\n{\"done\":true,\r\"done_reason\":\"stop\",\"eval_count\":2}\r";
+    check(&[Row {
+        name: "carriage returns",
+        kind: "ollama",
+        path: "/api/generate",
+        request: r#"{"model":"q","prompt":"x"}"#,
+        status: 200,
+        headers: LINES,
+        response: lines.as_bytes(),
+        want: json!({"stream": true, "answered_by": "q", "out": 2, "finish": ["stop"],
+            "partial": false, "terminated": true}),
+    }]);
+}

@@ -1,0 +1,54 @@
+//! Messages where recordings are few: what tools of its own, other clouds and late figures tell.
+
+use serde_json::{Value, json};
+
+use super::{JSON, Row, SSE, check};
+
+fn ask(name: &'static str, response: &'static str, want: Value) -> Row<'static> {
+    Row {
+        name,
+        kind: "anthropic",
+        path: "/v1/messages",
+        request: r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#,
+        status: 200,
+        headers: if response.starts_with("event:") { SSE } else { JSON },
+        response: response.as_bytes(),
+        want,
+    }
+}
+
+#[test]
+fn answers() {
+    check(&[
+        ask(
+            "a tool of its own that failed",
+            r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{"query":"x"}},{"type":"web_search_tool_result","tool_use_id":"s","content":{"type":"web_search_tool_result_error","error_code":"max_uses_exceeded"}},{"type":"text","text":"no"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":2,"server_tool_use":{"web_search_requests":1}}}"#,
+            json!({"calls": 0, "bad_calls": 1, "category": "tool_failure", "searches": 1, "error": null}),
+        ),
+        ask(
+            "a tool of its own that found something",
+            r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"web_search_tool_result","tool_use_id":"s","content":[{"type":"web_search_result","url":"u"}]},{"type":"mcp_tool_result","is_error":false,"content":[]}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":2}}"#,
+            json!({"calls": 0, "bad_calls": 0, "category": null}),
+        ),
+        ask(
+            "to be continued is neither an error nor empty",
+            r#"{"id":"msg_1","type":"message","model":"m","content":[],"stop_reason":"pause_turn","usage":{"input_tokens":9,"output_tokens":2}}"#,
+            json!({"finish": ["pause_turn"], "category": null}),
+        ),
+        ask(
+            "thinking is a part of the output, and writes live for two times",
+            r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":4,"cache_creation_input_tokens":300,"cache_read_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":200},"output_tokens":40,"output_tokens_details":{"thinking_tokens":30}}}"#,
+            json!({"in": 354, "out": 40, "thought": 30, "cached": 50, "written_5m": 100, "written_1h": 200}),
+        ),
+        ask(
+            "figures that come late replace, and those that do not come stay",
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"cache_read_input_tokens\":5,\"output_tokens\":1}}}\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"input_tokens\":90,\"output_tokens\":7}   }\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"   }\n\n",
+            json!({"in": 95, "out": 7, "cached": 5, "calls": 1, "finish": ["tool_use"], "terminated": true}),
+        ),
+        ask(
+            "an error after a good beginning",
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
+            json!({"category": "overloaded", "error": "overloaded_error", "in": 9, "source": "partial"}),
+        ),
+    ]);
+}
