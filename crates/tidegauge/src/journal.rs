@@ -94,8 +94,10 @@ impl Journal {
     /// that are damaged are no error: what cannot be read is counted.
     pub fn start(dir: &Path, health: Arc<Health>) -> Result<(Arc<Self>, Left), JournalError> {
         let (mut spool, recovery) = Spool::open(dir, SETTINGS)?;
+        let lost = || Dropped::ALL.iter().map(|why| health.journal_lost(*why)).sum::<u64>();
+        let before = lost();
         let left = read(&mut spool, &health);
-        if recovery.torn_bytes > 0 {
+        if recovery.torn_bytes > 0 && lost() == before {
             // The last line, whose own count is gone with it.
             health.journal_line_lost(Dropped::DiskIo, 1);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tidegauge_core::Record;
 
@@ -142,15 +143,20 @@ fn every_rendering_conforms() {
         let write = CacheWriteName::New;
         let options = SpanOptions { details: true, cache_write: write, ..rendering.spans };
         for (name, record) in records::all() {
-            let spans = spans(&record, &options).into_iter().map(|(_, span)| span).collect();
-            let logs = events(&record, &options);
-            let output = Output { spans, logs, ..Output::default() };
+            let captured = record.observation.content.is_some();
+            let mut output = Output { captured, ..Output::default() };
+            // A turn is never without its session.
+            let session = record.exchange.within.map(|_| records::session());
+            for record in session.into_iter().chain([record]) {
+                output.spans.extend(spans(&record, &options).into_iter().map(|(_, span)| span));
+                output.logs.extend(events(&record, &options));
+            }
             assert_eq!(registry.check(&output), [], "{preset:?} {name}");
         }
     }
 }
 
-/// The event says what the span says.
+/// The event says what the span says; what was said in the call has another form in each.
 #[test]
 fn the_details_of_a_call_are_those_of_its_span() {
     let options = SpanOptions { details: true, ..SpanOptions::default() };
@@ -158,10 +164,19 @@ fn the_details_of_a_call_are_those_of_its_span() {
         let events = events(&record, &options);
         let details = events.iter().find(|event| event.event_name.ends_with(".details"));
         let spans = spans(&record, &options).into_iter().map(|(_, span)| span);
-        let call = spans.into_iter().find(|span| span.span_id == [4; 8]);
+        let id = record.exchange.trace.inference.0;
+        let call = spans.into_iter().find(|span| span.span_id == id);
         assert_eq!(details.is_some(), call.is_some(), "{name}");
         if let (Some(details), Some(call)) = (details, call) {
-            assert_eq!(details.attributes, call.attributes, "{name}");
+            let said = |pairs: &[KeyValue]| -> (Vec<KeyValue>, Vec<String>) {
+                let words =
+                    ["gen_ai.input.", "gen_ai.output.messages", "gen_ai.system_", "gen_ai.tool."];
+                let apart = |pair: &&KeyValue| words.iter().any(|word| pair.key.starts_with(word));
+                let keys = pairs.iter().filter(apart).map(|pair| pair.key.clone()).collect();
+                let rest: Vec<_> = pairs.iter().filter(|pair| !apart(pair)).cloned().collect();
+                (rest, keys)
+            };
+            assert_eq!(said(&details.attributes), said(&call.attributes), "{name}");
             assert_eq!((&details.trace_id, &details.span_id), (&call.trace_id, &call.span_id));
         }
     }

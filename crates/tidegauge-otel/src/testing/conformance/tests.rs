@@ -114,7 +114,7 @@ fn every_rule_finds_its_fault() {
             Box::new(|output| output.spans[1].end_time_unix_nano += 2_000_000),
         ),
         ("unknown_event", Box::new(|output| output.logs[0].event_name = "x".to_owned())),
-        ("event_severity", Box::new(|output| output.logs[0].severity_number = 9)),
+        ("event_severity", Box::new(|output| output.logs[0].severity_number = 17)),
         ("event_parent", Box::new(|output| output.logs[0].span_id.clear())),
     ];
     for (rule, plant) in faults {
