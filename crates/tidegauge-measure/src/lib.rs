@@ -4,6 +4,7 @@
 //! of many. [`redact`] makes of a text one that may be shown. Pure: the clock is an argument, there is
 //! no IO. Must not know: bytes, formats, provider names, telemetry.
 
+mod arguments;
 mod catalogue;
 mod decimal;
 #[cfg(test)]
@@ -14,11 +15,14 @@ mod measure;
 mod overlay;
 mod price;
 pub mod redact;
+mod tokens;
 mod window;
 
+pub use arguments::Schemas;
 pub use explain::{Listed, ListedRate, ListedRates, Tier};
 pub use histogram::Percentiles;
 pub use measure::measure;
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
 pub use price::{Asked, CatalogueError, Prices};
+pub use tokens::estimate;
 pub use window::{Bounds, Key, Row, Span, Windows};

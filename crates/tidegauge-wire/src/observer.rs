@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, Request, Response, Source, StreamTimes, Usage,
+    End, Exchange, Head, Observation, Operation, Request, Source, StreamTimes, Texts,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Settled};
 use crate::content::Content;
 use crate::failure;
 use crate::field::{Doc, clip};
 use crate::form::Form;
 use crate::framing::Framing;
 use crate::outcome::{self, Facts};
+use crate::prompt;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::said::Said;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
 
@@ -29,6 +31,8 @@ const MAX_PATH: usize = 1024;
 /// ordinary ones.
 pub struct Observer {
     provider: &'static dyn Provider,
+    /// If its tokens can be counted.
+    operation: Option<Operation>,
     asked: Asked,
     request: RequestBody,
     request_content: Content,
@@ -71,7 +75,7 @@ struct Reading {
 impl Observer {
     /// An observer for a request with that head, as the provider sees it. Nothing of the head's
     /// credentials is kept.
-    pub fn new(provider: &'static dyn Provider, _operation: Operation, head: Head<'_>) -> Self {
+    pub fn new(provider: &'static dyn Provider, operation: Operation, head: Head<'_>) -> Self {
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let request = match kind.and_then(Form::new) {
             Some(form) => RequestBody::Form(Box::new(form)),
@@ -79,6 +83,7 @@ impl Observer {
         };
         Self {
             provider,
+            operation: Some(operation).filter(|operation| counted(*operation)),
             asked: Asked { path: clip(head.path, MAX_PATH).to_owned() },
             request,
             request_content: Content::new(head.headers),
@@ -86,6 +91,14 @@ impl Observer {
             framing: None,
             json: false,
             reading: Reading::new(provider, head),
+        }
+    }
+
+    /// From now on also keeps samples of what is said, to count the tokens that nobody tells: see
+    /// [`Texts`]. They are a few KiB.
+    pub fn sample_texts(&mut self) {
+        if self.operation.is_some() {
+            self.reading.answer.said = Some(Said::default());
         }
     }
 
@@ -124,8 +137,14 @@ impl Observer {
     }
 
     /// The exchange is over: reads what was kept and concludes.
-    pub fn finish(mut self, exchange: &Exchange) -> Observation {
-        let (request, request_lossy) = self.read_request();
+    pub fn finish(self, exchange: &Exchange) -> Observation {
+        self.finish_with_texts(exchange).0
+    }
+
+    /// The same, and what is needed to count tokens that nobody told and to check tool calls.
+    pub fn finish_with_texts(mut self, exchange: &Exchange) -> (Observation, Texts) {
+        let skimmed = self.take_request();
+        let (request, request_lossy) = self.read_request(&skimmed);
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
         self.finish_answer();
         let decoded = !self.content.is_some_and(|content| content.has_failed());
@@ -139,7 +158,11 @@ impl Observer {
         };
         let partial =
             request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
-        let (response, usage, times) = self.reading.settle(stream);
+        let operation = self.operation.filter(|_| readable && !self.reading.answer.pending);
+        let mut doc = std::mem::take(&mut self.reading.doc);
+        let reader = self.reading.reader;
+        let (settled, times) = self.reading.settle(stream);
+        let Settled { response, usage, said, calls } = settled;
         let success = response.status.is_some_and(|status| status.is_success());
         let mut seen = Observation {
             stream: stream || request.stream && !success,
@@ -152,20 +175,37 @@ impl Observer {
         };
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
-        seen
+        let mut texts = Texts { calls, ..Texts::default() };
+        if let Some(reader) = reader.filter(|_| success && !texts.calls.is_empty()) {
+            doc.parse(&skimmed.json);
+            reader.read_tools(doc.root(&skimmed.json), &mut texts.tools);
+        }
+        if let (Some(operation), Some(said)) = (operation.filter(|_| success), said) {
+            // A call that failed before a word was said is not counted.
+            let fine = seen.outcome.error.is_none() || said.bytes > 0;
+            if fine && seen.usage.input_tokens().is_none() && seen.usage.audio_seconds.is_none() {
+                doc.parse(&skimmed.json);
+                let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
+                texts.asked = Some(prompt::asked(doc.root(&skimmed.json), messages));
+            }
+            let partial = seen.usage.source == Source::Partial;
+            let untold = seen.usage.output_tokens().is_none() || partial;
+            texts.answered = Some(said).filter(|_| fine && untold && speaks(operation));
+        }
+        (seen, texts)
+    }
+
+    fn take_request(&mut self) -> Skimmed {
+        let empty = RequestBody::Json(Box::new(Skim::new(Limits::REQUEST)));
+        match std::mem::replace(&mut self.request, empty) {
+            RequestBody::Json(skim) => skim.finish(),
+            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
+        }
     }
 
     /// The request, and whether parts of it could not be read.
-    fn read_request(&mut self) -> (Request, bool) {
+    fn read_request(&mut self, skimmed: &Skimmed) -> (Request, bool) {
         let mut request = Request::default();
-        let body = std::mem::replace(
-            &mut self.request,
-            RequestBody::Json(Box::new(Skim::new(Limits::REQUEST))),
-        );
-        let skimmed = match body {
-            RequestBody::Json(skim) => skim.finish(),
-            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
-        };
         let Some(reader) = self.reading.reader else { return (request, false) };
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
@@ -274,14 +314,27 @@ impl Reading {
         }
     }
 
-    fn settle(self, stream: bool) -> (Response, Usage, StreamTimes) {
+    fn settle(self, stream: bool) -> (Settled, StreamTimes) {
         let ended = self.answer.ended;
         let marked = self.reader.is_some_and(|reader| reader.has_terminator());
-        let (mut response, usage) = self.answer.settle();
-        response.terminated = (stream && marked).then_some(ended);
+        let mut settled = self.answer.settle();
+        settled.response.terminated = (stream && marked).then_some(ended);
         // What was taken for a stream may turn out to be a single value.
-        (response, usage, if stream { self.times } else { StreamTimes::default() })
+        (settled, if stream { self.times } else { StreamTimes::default() })
     }
+}
+
+/// Whether an operation is billed by tokens of text.
+fn counted(operation: Operation) -> bool {
+    speaks(operation) || operation == Operation::Embeddings
+}
+
+fn speaks(operation: Operation) -> bool {
+    talks(operation) || operation == Operation::TextCompletion
+}
+
+fn talks(operation: Operation) -> bool {
+    matches!(operation, Operation::Chat | Operation::GenerateContent)
 }
 
 /// Where the figures come from.

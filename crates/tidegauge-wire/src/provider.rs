@@ -4,7 +4,9 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{Category, Dialect, Head, ProviderError, Request, Response, UsagePolicy};
+use tidegauge_core::{
+    Category, Dialect, Head, ProviderError, Request, Response, Tool, UsagePolicy,
+};
 
 use crate::answer::Answer;
 use crate::field::Json;
@@ -79,6 +81,9 @@ pub trait Reader: Sync {
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
     /// fields come as members with strings.
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request);
+
+    /// The tools that a request declares with a JSON schema for their arguments.
+    fn read_tools(&self, _body: Json<'_>, _into: &mut Vec<Tool>) {}
 
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);

@@ -37,14 +37,18 @@ pub(crate) struct Limits {
     pub(crate) hard: usize,
     /// How deep objects and lists may nest; deeper ones become null.
     pub(crate) depth: usize,
+    /// How much more of long strings, over all of them: a sample to count tokens in. Then the mark of a
+    /// shortened string also says how many bytes are left out.
+    pub(crate) sample: Option<usize>,
 }
 
 impl Limits {
     /// For answers: tool arguments must stay whole.
     pub(crate) const ANSWER: Self =
-        Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20, depth: MAX_DEPTH };
-    /// For requests, of which neither long strings nor the schemas of tools are read.
-    pub(crate) const REQUEST: Self = Self { string: 512, soft: 256 << 10, hard: 1 << 20, depth: 7 };
+        Self { string: 16 << 10, soft: 256 << 10, hard: 1 << 20, depth: MAX_DEPTH, sample: None };
+    /// For requests, of which no long strings are read. The depth is for the schemas of tools.
+    pub(crate) const REQUEST: Self =
+        Self { string: 512, depth: 32, sample: Some(8 << 10), ..Self::ANSWER };
 }
 
 /// What is left of a text.
@@ -124,6 +128,8 @@ struct Text {
     from: usize,
     limit: usize,
     cut: bool,
+    /// How many bytes of it are left out.
+    left_out: u64,
     /// Ends with the first half of a surrogate pair.
     half_pair: bool,
     keep_escape: bool,
@@ -223,7 +229,8 @@ impl Skim {
     fn begin_string(&mut self) {
         self.begin_element(MAX_STRINGS);
         let spent = self.out.len() >= self.limits.soft;
-        self.begin_text(false, if spent { MAX_LATE_STRING } else { self.limits.string });
+        let limit = self.limits.string + self.limits.sample.unwrap_or(0);
+        self.begin_text(false, if spent { MAX_LATE_STRING } else { limit });
     }
 
     fn begin_text(&mut self, key: bool, limit: usize) {
@@ -327,6 +334,7 @@ impl Skim {
     /// Plain bytes of a string.
     fn keep(&mut self, run: &[u8]) {
         if self.muted || self.string.cut || run.is_empty() {
+            self.string.left_out += run.len() as u64;
             return;
         }
         self.string.half_pair = false;
@@ -334,6 +342,7 @@ impl Skim {
         match run.get(..room).filter(|fits| fits.len() < run.len()) {
             Some(fits) => {
                 self.out.extend_from_slice(fits);
+                self.string.left_out = (run.len() - fits.len()) as u64;
                 self.cut_text();
             }
             None => self.out.extend_from_slice(run),
@@ -393,8 +402,10 @@ impl Skim {
 
     fn end_text(&mut self) {
         if !self.muted {
+            let over = (self.out.len() - self.string.from).saturating_sub(self.limits.string);
+            self.limits.sample = self.limits.sample.map(|room| room.saturating_sub(over));
             if self.string.cut {
-                self.out.extend_from_slice(CUT.as_bytes());
+                self.write_cut();
             }
             self.out.push(b'"');
         }
@@ -402,6 +413,14 @@ impl Skim {
             self.state = State::Colon;
         } else {
             self.end_value();
+        }
+    }
+
+    fn write_cut(&mut self) {
+        self.out.extend_from_slice(CUT.as_bytes());
+        if self.limits.sample.is_some() {
+            let count = format!("{}{CUT}", self.string.left_out);
+            self.out.extend_from_slice(count.as_bytes());
         }
     }
 

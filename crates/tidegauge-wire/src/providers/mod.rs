@@ -12,6 +12,7 @@ mod ollama;
 mod openai;
 mod plain;
 mod routes;
+mod tools;
 mod vertex;
 
 use crate::provider::Provider;

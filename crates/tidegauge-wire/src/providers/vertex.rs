@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
     Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Request, Response, Splice,
+    Tool,
 };
 
 use super::anthropic;
@@ -116,6 +117,10 @@ impl Reader for Messages {
         let path = Path::of(&head.path);
         into.model = path::model(&path).or(into.model.take());
         into.stream |= path.method == "streamRawPredict";
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        anthropic::Messages.read_tools(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
