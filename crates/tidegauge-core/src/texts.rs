@@ -27,6 +27,8 @@ pub struct Asked {
     pub tools: Sample,
     /// Messages in a conversation; 0 where there is none.
     pub messages: u64,
+    /// Tokens that the provider is known to add because there are tools.
+    pub frame: u64,
 }
 
 /// The beginning of a text, and how long all of it is.

@@ -24,5 +24,5 @@ pub use histogram::Percentiles;
 pub use measure::measure;
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
 pub use price::{Asked, CatalogueError, Prices};
-pub use tokens::estimate;
+pub use tokens::{can_estimate_at_once, estimate};
 pub use window::{Bounds, Key, Row, Span, Windows};

@@ -218,7 +218,8 @@ impl Meter {
 
     fn record_tokens(&self, sample: &Sample<'_>) {
         let usage = &sample.record.observation.usage;
-        for (kind, count) in [("input", usage.input_tokens()), ("output", usage.output_tokens())] {
+        // The convention's metric cannot say that a figure is an estimate, so it has none.
+        for (kind, count) in [("input", usage.told_input()), ("output", usage.told_output())] {
             if let Some(count) = count {
                 let set = with(&sample.call, [text(name::TOKEN_TYPE, kind)]);
                 self.token_usage.record(count.min(MOST), &set);

@@ -310,13 +310,13 @@ impl<'a> Json<'a> {
     pub(crate) fn raw(self) -> Option<(&'a [u8], u64)> {
         let inner = self.inner()?;
         let mark = CUT.as_bytes();
-        let shortened = inner.strip_suffix(mark).and_then(|rest| {
+        let shortened = inner.strip_suffix(mark).map(|rest| {
             let counted = || {
                 let at = memchr::memmem::rfind(rest, mark)?;
                 let count = std::str::from_utf8(rest.get(at + mark.len()..)?).ok()?.parse().ok()?;
                 Some((rest.get(..at)?, count))
             };
-            Some(counted().unwrap_or((rest, 0)))
+            counted().unwrap_or((rest, 0))
         });
         Some(shortened.unwrap_or((inner, 0)))
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    End, Exchange, Head, Observation, Operation, Request, Source, StreamTimes, Texts,
+    End, Exchange, Head, Observation, Operation, Request, Sample, Source, StreamTimes, Texts,
 };
 
 use crate::answer::{Answer, Settled};
 use crate::content::Content;
 use crate::failure;
-use crate::field::{Doc, clip};
+use crate::field::{Doc, Json, clip};
 use crate::form::Form;
 use crate::framing::Framing;
 use crate::outcome::{self, Facts};
@@ -176,21 +176,14 @@ impl Observer {
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
         let mut texts = Texts { calls, ..Texts::default() };
-        if let Some(reader) = reader.filter(|_| success && !texts.calls.is_empty()) {
-            doc.parse(&skimmed.json);
-            reader.read_tools(doc.root(&skimmed.json), &mut texts.tools);
+        let Some(reader) = reader.filter(|_| success) else { return (seen, texts) };
+        doc.parse(&skimmed.json);
+        let asked = doc.root(&skimmed.json);
+        if !texts.calls.is_empty() {
+            reader.read_tools(asked, &mut texts.tools);
         }
-        if let (Some(operation), Some(said)) = (operation.filter(|_| success), said) {
-            // A call that failed before a word was said is not counted.
-            let fine = seen.outcome.error.is_none() || said.bytes > 0;
-            if fine && seen.usage.input_tokens().is_none() && seen.usage.audio_seconds.is_none() {
-                doc.parse(&skimmed.json);
-                let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
-                texts.asked = Some(prompt::asked(doc.root(&skimmed.json), messages));
-            }
-            let partial = seen.usage.source == Source::Partial;
-            let untold = seen.usage.output_tokens().is_none() || partial;
-            texts.answered = Some(said).filter(|_| fine && untold && speaks(operation));
+        if let (Some(operation), Some(said)) = (operation, said) {
+            add_samples(operation, reader, asked, said, &seen, &mut texts);
         }
         (seen, texts)
     }
@@ -322,6 +315,28 @@ impl Reading {
         // What was taken for a stream may turn out to be a single value.
         (settled, if stream { self.times } else { StreamTimes::default() })
     }
+}
+
+/// Adds what is needed to count what was not told. A call that failed before a word was said is not
+/// counted.
+fn add_samples(
+    operation: Operation,
+    reader: &dyn Reader,
+    asked: Json<'_>,
+    said: Sample,
+    seen: &Observation,
+    texts: &mut Texts,
+) {
+    if seen.outcome.error.is_some() && said.bytes == 0 {
+        return;
+    }
+    let usage = &seen.usage;
+    if usage.input_tokens().is_none() && usage.audio_seconds.is_none() {
+        let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
+        texts.asked = Some(prompt::asked(asked, messages, reader.tool_frame()));
+    }
+    let untold = usage.output_tokens().is_none() || usage.source == Source::Partial;
+    texts.answered = Some(said).filter(|_| untold && speaks(operation));
 }
 
 /// Whether an operation is billed by tokens of text.

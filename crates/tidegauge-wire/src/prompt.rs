@@ -82,8 +82,8 @@ const NO_TEXT: &[&str] = &[
 /// Members that hold JSON, shown as such.
 const JSON: &[&str] = &["args", "arguments", "input", "parameters", "response", "json"];
 
-/// What a request body asks.
-pub(crate) fn asked(body: Json<'_>, messages: u64) -> Asked {
+/// What a request body asks, in so many messages. `frame` is what tools add beside themselves.
+pub(crate) fn asked(body: Json<'_>, messages: u64, frame: u64) -> Asked {
     let (mut text, mut tools) = (Raw::default(), Raw::default());
     for (name, value) in body.members() {
         if SHOWN.iter().any(|shown| name.is(shown)) {
@@ -92,7 +92,9 @@ pub(crate) fn asked(body: Json<'_>, messages: u64) -> Asked {
             tools.json(value);
         }
     }
-    Asked { text: text.settle(), tools: tools.settle(), messages }
+    let (text, tools) = (text.settle(), tools.settle());
+    let frame = if tools.bytes > 0 { frame } else { 0 };
+    Asked { text, tools, messages, frame }
 }
 
 /// Texts in a row, escaped as they came, and how long they were.

@@ -85,6 +85,11 @@ pub trait Reader: Sync {
     /// The tools that a request declares with a JSON schema for their arguments.
     fn read_tools(&self, _body: Json<'_>, _into: &mut Vec<Tool>) {}
 
+    /// How many tokens the provider says it adds to a prompt with tools, beside the tools themselves.
+    fn tool_frame(&self) -> u64 {
+        0
+    }
+
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
 }

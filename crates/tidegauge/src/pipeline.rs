@@ -15,10 +15,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, CostStatus, Dropped, Exchange, Health, Observation, Observe, Observers, Record, Sink,
-    Task,
+    Begin, Category, CostStatus, Dropped, Exchange, Health, Observation, Observe, Observers,
+    Record, Sink, Task, Texts,
 };
-use tidegauge_measure::{Prices, measure};
+use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
 use tidegauge_wire::{Observer, Provider, provider};
 
 /// How long finished exchanges gather while more of them come.
@@ -30,6 +30,10 @@ pub struct Pipeline {
     entry: ArcSwapOption<SyncSender<Finished>>,
     late: Arc<AtomicBool>,
     done: std::sync::Mutex<Option<Receiver<()>>>,
+    /// Whether tokens that nobody tells are counted here.
+    estimates: bool,
+    schemas: Arc<Schemas>,
+    hurried: Arc<AtomicBool>,
     health: Arc<Health>,
 }
 
@@ -38,6 +42,10 @@ struct Finished {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
     exchange: Exchange,
+    schemas: Arc<Schemas>,
+    /// The process is about to end.
+    hurried: bool,
+    health: Arc<Health>,
 }
 
 /// What the thread works with.
@@ -51,22 +59,25 @@ struct Worker {
 }
 
 impl Pipeline {
-    /// Starts the thread. `capacity` finished exchanges may wait for it.
+    /// Starts the thread. `capacity` finished exchanges may wait for it. With `estimates`, tokens that
+    /// the provider does not tell are counted here.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         capacity: usize,
+        estimates: bool,
         prices: Arc<ArcSwap<Prices>>,
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(record, capacity, prices, sinks, health)
+        Self::start_with(record, capacity, estimates, prices, sinks, health)
     }
 
     fn start_with(
         make: fn(Finished, &Prices) -> Record,
         capacity: usize,
+        estimates: bool,
         prices: Arc<ArcSwap<Prices>>,
         sinks: Vec<Arc<dyn Sink>>,
         health: Arc<Health>,
@@ -84,8 +95,16 @@ impl Pipeline {
             entry: ArcSwapOption::from_pointee(entry),
             late,
             done: std::sync::Mutex::new(Some(done)),
+            estimates,
+            schemas: Arc::default(),
+            hurried: Arc::default(),
             health,
         }))
+    }
+
+    /// The process is about to end: from now on nothing is begun that takes long.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
     }
 
     /// Takes no more and makes records of what waits. What is not made within `deadline` is counted
@@ -105,9 +124,14 @@ impl Pipeline {
 impl Observers for Pipeline {
     fn begin(&self, begin: Begin<'_>) -> Box<dyn Observe> {
         let provider = provider(begin.upstream.dialect.kind());
-        let observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        let mut observer = provider.map(|one| Observer::new(one, begin.operation, begin.head));
+        if let Some(observer) = observer.as_mut().filter(|_| self.estimates) {
+            observer.sample_texts();
+        }
         let entry = self.entry.load_full();
-        Box::new(Watching { observer, provider, entry, health: Arc::clone(&self.health) })
+        let (schemas, health) = (Arc::clone(&self.schemas), Arc::clone(&self.health));
+        let hurried = Arc::clone(&self.hurried);
+        Box::new(Watching { observer, provider, entry, schemas, hurried, health })
     }
 }
 
@@ -116,6 +140,8 @@ struct Watching {
     observer: Option<Observer>,
     provider: Option<&'static dyn Provider>,
     entry: Option<Arc<SyncSender<Finished>>>,
+    schemas: Arc<Schemas>,
+    hurried: Arc<AtomicBool>,
     health: Arc<Health>,
 }
 
@@ -139,11 +165,14 @@ impl Observe for Watching {
     }
 
     fn end(self: Box<Self>, exchange: Exchange) {
-        let Self { observer, provider, entry, health } = *self;
+        let Self { observer, provider, entry, schemas, hurried, health } = *self;
         let Some(entry) = entry else {
             return health.record_lost(Dropped::ShutdownDeadline, 1);
         };
-        match entry.try_send(Finished { observer, provider, exchange }) {
+        let counted = Arc::clone(&health);
+        let hurried = hurried.load(Ordering::Relaxed);
+        let finished = Finished { observer, provider, exchange, schemas, hurried, health: counted };
+        match entry.try_send(finished) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => health.record_lost(Dropped::QueueFull, 1),
             Err(TrySendError::Disconnected(_)) => health.record_lost(Dropped::ShutdownDeadline, 1),
@@ -206,12 +235,17 @@ impl Worker {
     }
 }
 
-/// Reads what was held back, adds what the bodies tell about the caller to what the headers told,
-/// and measures.
+/// Reads what was held back, counts and checks what the provider did not, adds what the bodies tell
+/// about the caller to what the headers told, and measures.
 fn record(finished: Finished, prices: &Prices) -> Record {
-    let Finished { observer, provider, mut exchange } = finished;
-    let observation =
-        observer.map_or_else(Observation::default, |observer| observer.finish(&exchange));
+    let Finished { observer, provider, mut exchange, schemas, hurried, health } = finished;
+    let (mut observation, texts) =
+        observer.map(|observer| observer.finish_with_texts(&exchange)).unwrap_or_default();
+    // Loading the tables of a tokenizer could cost a process that must end the record.
+    if !hurried || can_estimate_at_once() {
+        estimate(&mut observation, &texts);
+    }
+    check_calls(&mut observation, &texts, &schemas, &health);
     exchange.labels.or(observation.request.labels.clone());
     // What somebody runs themselves does not cost what a model of that name is sold for.
     let price_id = provider.and_then(|one| one.price_id().or((!one.public()).then_some("")));
@@ -219,5 +253,17 @@ fn record(finished: Finished, prices: &Prices) -> Record {
     Record { exchange, observation, measurement }
 }
 
+/// Calls whose arguments do not match what their tool declares are bad calls too. They are what the
+/// exchange comes to unless it comes to something else already.
+fn check_calls(seen: &mut Observation, texts: &Texts, schemas: &Schemas, health: &Health) {
+    let wrong = schemas.mismatches(texts, health);
+    if wrong > 0 {
+        seen.response.bad_tool_calls += wrong;
+        seen.outcome.category.get_or_insert(Category::ToolFailure);
+    }
+}
+
+#[cfg(test)]
+mod accuracy;
 #[cfg(test)]
 mod tests;

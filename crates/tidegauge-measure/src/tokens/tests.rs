@@ -9,7 +9,7 @@ fn sample(text: &str) -> Sample {
 }
 
 fn asked(text: &str, messages: u64) -> Option<Asked> {
-    Some(Asked { text: sample(text), tools: Sample::default(), messages })
+    Some(Asked { text: sample(text), messages, ..Asked::default() })
 }
 
 fn seen(model: &str, usage: Usage) -> Observation {
@@ -40,7 +40,10 @@ fn what_nobody_told_is_counted_and_says_so() {
     assert_eq!((usage.told_input(), usage.told_output()), (None, None));
     assert_eq!(usage.source, Source::Estimated);
     let by = Estimator::O200k;
-    assert_eq!(usage.estimate, Some(Estimate { by, input: Some(12), output: Some(6) }));
+    assert_eq!(
+        usage.estimate,
+        Some(Estimate { by, input: Some(12), output: Some(6), output_told: None })
+    );
 }
 
 #[test]
@@ -55,13 +58,25 @@ fn what_was_told_stays() {
     let mut cut = seen("claude-sonnet-4-5", told.clone());
     let texts = Texts { answered: Some(sample("tiktoken is great!")), ..Texts::default() };
     estimate(&mut cut, &texts);
-    assert_eq!((cut.usage.told_input(), cut.usage.told_output()), (Some(120), None));
+    assert_eq!((cut.usage.told_input(), cut.usage.told_output()), (Some(120), Some(1)));
     assert_eq!(cut.usage.output_tokens(), Some(6));
     assert_eq!(cut.usage.estimate.map(|one| one.by), Some(Estimator::O200kApproximate));
     // The provider counted more than came: it knows better.
     let mut ahead = seen("m", Usage { output: Some(50), ..told.clone() });
     estimate(&mut ahead, &texts);
     assert_eq!(ahead.usage, Usage { output: Some(50), ..told });
+}
+
+#[test]
+fn tools_and_calls_have_their_frames() {
+    let mut one = seen("m", Usage::default());
+    one.response.tool_calls = 2;
+    let text = sample("tiktoken is great!");
+    let asked = Asked { text: text.clone(), tools: text.clone(), messages: 2, frame: 346 };
+    let texts = Texts { asked: Some(asked), answered: Some(text), ..Texts::default() };
+    estimate(&mut one, &texts);
+    assert_eq!(one.usage.input_tokens(), Some(6 + 6 + 2 * 3 + 3 + 346));
+    assert_eq!(one.usage.output_tokens(), Some(6 + 2 * 12));
 }
 
 #[test]

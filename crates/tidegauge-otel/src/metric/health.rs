@@ -31,6 +31,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::UNCLASSIFIED, Health::unclassified),
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
+    (name::SCHEMAS_UNUSABLE, Health::schemas_unusable),
     (name::RELOADS, |health| health.reloads().0),
 ];
 

@@ -96,6 +96,12 @@ impl Reader for Messages {
         }
     }
 
+    /// "Tool use system prompt token count" of the provider's pricing page, for models of the fourth
+    /// generation where the model may choose.
+    fn tool_frame(&self) -> u64 {
+        346
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         if !event.stream {

@@ -123,6 +123,10 @@ impl Reader for Messages {
         anthropic::Messages.read_tools(body, into);
     }
 
+    fn tool_frame(&self) -> u64 {
+        anthropic::Messages.tool_frame()
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         anthropic::Messages.read_event(event, into);
     }

@@ -43,7 +43,7 @@ fn gated() -> (Arc<Notes>, Gate<()>) {
 fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<Health>) {
     let health = Arc::new(Health::default());
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
-    let pipeline = Pipeline::start(capacity, prices, sinks, Arc::clone(&health)).unwrap();
+    let pipeline = Pipeline::start(capacity, true, prices, sinks, Arc::clone(&health)).unwrap();
     (pipeline, health)
 }
 
@@ -105,7 +105,8 @@ fn a_panic_costs_one_record_and_is_counted() {
     };
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
-    let pipeline = Pipeline::start_with(make, 16, prices, sinks, Arc::clone(&health)).unwrap();
+    let pipeline =
+        Pipeline::start_with(make, 16, true, prices, sinks, Arc::clone(&health)).unwrap();
     for bytes in [1, 13, 2] {
         begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
     }
