@@ -11,6 +11,7 @@
 )]
 
 mod accounting;
+mod checks;
 mod cli;
 mod failure;
 mod foreign;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use tidegauge_core::{
     Dialect, End, Exchange, ExchangeId, Head, Labels, Observation, Origin, Overhead, Propagate,
-    SpanId, Timeouts, Times, Trace, TraceId, Upstream, UsagePolicy,
+    SpanId, Texts, Timeouts, Times, Trace, TraceId, Upstream, UsagePolicy,
 };
 use tidegauge_wire::{Observer, provider};
 
@@ -37,10 +37,20 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
+        self.observe_with_texts(cut, change).0
+    }
+
+    /// The same, with what counting and checking need.
+    pub(crate) fn observe_with_texts(
+        &self,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> (Observation, Texts) {
         let provider = provider(&self.kind).expect("a provider of that kind");
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);
+        observer.sample_texts();
         let mut clock = 0;
         let mut tick = || {
             clock += 1;
@@ -52,7 +62,7 @@ impl Case {
         let mut exchange = exchange(provider, self);
         exchange.operation = operation;
         change(&mut exchange);
-        observer.finish(&exchange)
+        observer.finish_with_texts(&exchange)
     }
 
     pub(crate) fn head(&self) -> Head<'_> {

@@ -12,3 +12,4 @@ mod properties;
 mod recordings;
 #[cfg(test)]
 mod speed;
+mod texts;
