@@ -137,6 +137,7 @@ names! {
     TASK = "tidegauge.task";
     SESSION_TURNS = "tidegauge.session.turns";
     UPSTREAM = "tidegauge.upstream";
+    USAGE_ESTIMATOR = "tidegauge.usage.estimator";
     USAGE_SOURCE = "tidegauge.usage.source";
     // the process
     HOST_ARCH = "host.arch";
@@ -312,6 +313,8 @@ metrics! {
         "Upstreams that refused to be asked for usage.";
     HOLDS_EXCEEDED = Counter "tidegauge.usage.holds_exceeded" "{request}" &[],
         "Request bodies that were too large to ask for usage.";
+    SCHEMAS_UNUSABLE = Counter "tidegauge.tools.schemas_unusable" "{call}" &[],
+        "Tool calls that were not checked because the schema of their tool cannot be used.";
     STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
         "Response streams that are being passed on.";
     CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],

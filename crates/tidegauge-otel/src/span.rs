@@ -261,10 +261,11 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
-    let (request, operation) = (&observation.request, exchange.operation.name());
+    let model = observation.request.model.as_deref().unwrap_or_default();
     let trace = &exchange.trace;
-    head(out, exchange, trace.inference, Some(trace.server), SpanKind::Client);
-    title(out, operation, crate::attribute::cut(request.model.as_deref().unwrap_or_default(), 128));
+    let parent = exchange.within.map_or(trace.server, |session| session.span);
+    head(out, exchange, trace.inference, Some(parent), SpanKind::Client);
+    title(out, exchange.operation.name(), crate::attribute::cut(model, 128));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
 
@@ -424,6 +425,9 @@ fn usage(list: &mut Attributes<'_>, usage: &Usage, options: &SpanOptions) {
         list.count(name::USAGE_OUTPUT_IMAGE, usage.output_image);
     }
     list.text(name::USAGE_SOURCE, usage.source.name());
+    if let Some(estimate) = usage.estimate {
+        list.text(name::USAGE_ESTIMATOR, estimate.by.name());
+    }
 }
 
 /// What it cost and which price says so. An amount only where one is known: unpriced is not zero.

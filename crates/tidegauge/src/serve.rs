@@ -142,8 +142,9 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
     let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
+    let (estimates, counted) = (config.telemetry.estimate_usage, Arc::clone(&health));
     let (prices_read, rules_read) = (Arc::clone(&prices), Arc::clone(&rules));
-    let pipeline = Pipeline::start(capacity, prices_read, rules_read, sinks, Arc::clone(&health))?;
+    let pipeline = Pipeline::start(capacity, estimates, prices_read, rules_read, sinks, counted)?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
     let server =
@@ -157,6 +158,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     };
     let console_addr = listener.as_ref().map(|(_, addr)| *addr);
 
+    let records = Arc::clone(&pipeline);
     let parts = Parts { health, pipeline, recorder, telemetry, live };
     let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
     if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
@@ -183,6 +185,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
             ready,
             asked: Default::default(),
             aborted: Default::default(),
+            records,
         },
         server,
         console,
@@ -302,12 +305,14 @@ pub struct Stopper {
     asked: CancellationToken,
     aborted: CancellationToken,
     ready: Arc<AtomicBool>,
+    records: Arc<Pipeline>,
 }
 
 impl Stopper {
     /// Lets exchanges end, as long as the drain time allows.
     pub fn graceful(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.records.hurry();
         self.asked.cancel();
         self.shutdown.graceful();
     }
@@ -315,6 +320,7 @@ impl Stopper {
     /// Cuts what is still open, and waits for no collector.
     pub fn abort(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.records.hurry();
         self.asked.cancel();
         self.aborted.cancel();
         self.shutdown.abort();

@@ -33,6 +33,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::UNCLASSIFIED, Health::unclassified),
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
+    (name::SCHEMAS_UNUSABLE, Health::schemas_unusable),
     (name::RELOADS, |health| health.reloads().0),
     (name::PRICES_READS, |health| health.price_list_reads().0),
 ];

@@ -17,7 +17,7 @@ use crate::semconv::{self as name, Metric};
 const ROOM: usize = 1000;
 
 /// The three metrics, in the order of [`Told`]'s fields.
-const METRICS: [&'static Metric; 3] =
+const METRICS: [&Metric; 3] =
     [&name::RATE_LIMIT_LIMIT, &name::RATE_LIMIT_REMAINING, &name::RATE_LIMIT_RESET];
 
 /// What is known of one limit.

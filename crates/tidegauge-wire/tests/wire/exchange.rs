@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, testing};
-use tidegauge_wire::{Observer, Wanted, provider};
+use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, Texts, testing};
+use tidegauge_wire::{Concluded, Observer, Wanted, provider};
 
 /// What was sent and answered.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> (Observation, Option<Box<Content>>) {
-        let (observer, exchange) = self.watch(wanted, cut, change);
-        observer.conclude(&exchange)
+        let Concluded { observation, words, .. } = self.watch(wanted, cut, change);
+        (observation, words)
     }
 
     /// The same for an exchange that went another way.
@@ -43,21 +43,32 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
-        let (observer, exchange) = self.watch(Wanted::default(), cut, change);
-        observer.finish(&exchange)
+        self.observe_with_texts(cut, change).0
     }
 
-    fn watch(
+    /// The same, with what counting and checking need.
+    pub(crate) fn observe_with_texts(
+        &self,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> (Observation, Texts) {
+        let Concluded { observation, texts, .. } = self.watch(Wanted::default(), cut, change);
+        (observation, texts)
+    }
+
+    /// Everything that comes of it.
+    pub(crate) fn watch(
         &self,
         wanted: Wanted,
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
-    ) -> (Observer, Exchange) {
+    ) -> Concluded {
         let provider = provider(&self.kind).expect("a provider of that kind");
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);
         observer.keep_words(wanted);
+        observer.sample_texts();
         let mut clock = 0;
         let mut tick = || {
             clock += 1;
@@ -69,7 +80,7 @@ impl Case {
         let mut exchange = exchange(provider, self);
         exchange.operation = operation;
         change(&mut exchange);
-        (observer, exchange)
+        observer.conclude(&exchange)
     }
 
     pub(crate) fn head(&self) -> Head<'_> {

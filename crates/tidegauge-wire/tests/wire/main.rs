@@ -14,5 +14,6 @@ mod recordings;
 mod sockets;
 #[cfg(test)]
 mod speed;
+mod texts;
 #[cfg(test)]
 mod words;

@@ -308,6 +308,7 @@ impl Resolver<'_> {
             },
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
+            estimate_usage: word.estimate_usage.unwrap_or(true),
             usage_cost: word.compat.unwrap_or_default().usage_cost.unwrap_or(true),
             disk_queue: word.disk_queue.and_then(|word| self.disk_queue(word, data_dir)),
         }
