@@ -153,11 +153,13 @@ async fn the_books_balance_under_mixed_load_and_faults() {
     let collector = Collector::start().await;
     let upstream = Upstream::start(answer).await;
     let origin = upstream.origin();
-    // Prices whose products are whole billionths: 1.5 and 6 dollars a million.
+    // Prices whose products are whole billionths: 1.5 and 6 dollars a million. The oracle knows what the
+    // provider told, not what is estimated.
     let program = Start::with(format!(
         "upstreams:\n  openai: {{ base_url: \"{origin}\" }}\n  anthropic: {{ base_url: \"{origin}\" }}\n  \
          down: {{ provider: openai, base_url: \"http://127.0.0.1:9\" }}\npricing:\n  models:\n    \
-         - {{ model: rig-model, per_million: {{ input: 1.5, output: 6.0 }} }}\n"
+         - {{ model: rig-model, per_million: {{ input: 1.5, output: 6.0 }} }}\n\
+         telemetry:\n  estimate_usage: false\n"
     ))
     .export(&collector.origin(), "grpc")
     .run()

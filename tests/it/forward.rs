@@ -152,8 +152,14 @@ async fn a_client_that_leaves_is_noticed_and_recorded() {
         assert_eq!(record["end"], "cancelled", "{record}");
         assert_eq!(record["category"], "client_cancelled", "{record}");
         assert_eq!(record["error"], Value::Null, "{record}");
-        assert_eq!(record["usage"]["source"], "partial", "{record}");
-        assert_eq!(record["usage"]["input_tokens"], 12, "{record}");
+        // The input was told, and a first token of the output; what came after it was counted.
+        let usage = &record["usage"];
+        assert_eq!((&usage["source"], &usage["input_tokens"]), (&json!("estimated"), &json!(12)));
+        assert_eq!(
+            (&usage["output_tokens"], usage["estimated"].get("input_tokens")),
+            (&json!(1), None)
+        );
+        assert_eq!(usage["estimated"]["output_tokens"], 2, "{record}");
     }
 }
 
@@ -418,8 +424,10 @@ async fn a_client_that_spoke_of_usage_is_left_alone() {
     }
     let records = program.first_records(2).await;
     assert_eq!(records[0]["usage"]["source"], "provider");
-    assert_eq!(records[1]["usage"]["source"], "missing");
-    assert_eq!(records[1]["cost"]["status"], "unknown");
+    assert_eq!(records[1]["usage"]["source"], "estimated");
+    assert_eq!(records[1]["usage"].get("input_tokens"), None, "an estimate is no told figure");
+    assert_eq!(records[1]["usage"]["estimated"]["by"], "o200k");
+    assert_eq!(records[1]["cost"]["status"], "priced");
 }
 
 #[tokio::test]
@@ -481,7 +489,7 @@ async fn a_refused_splice_is_taken_back_once_and_remembered() {
     let asked: Vec<bool> = upstream.seen().iter().map(|seen| asks_usage(&seen.json())).collect();
     assert_eq!(asked, [true, false, false, false]);
     let records = program.first_records(3).await;
-    assert!(records.iter().all(|record| record["usage"]["source"] == "missing"), "{records:?}");
+    assert!(records.iter().all(|record| record["usage"]["source"] == "estimated"), "{records:?}");
 }
 
 #[tokio::test]

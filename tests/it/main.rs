@@ -12,6 +12,7 @@
 
 mod accounting;
 mod capture;
+mod checks;
 mod cli;
 mod durable;
 mod failure;

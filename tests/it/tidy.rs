@@ -44,6 +44,8 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("serde-saphyr", &["tidegauge"]),
     ("genai-prices", &["tidegauge-measure"]),
     ("hdrhistogram", &["tidegauge-measure"]),
+    ("jsonschema", &["tidegauge-measure"]),
+    ("tiktoken", &["tidegauge-measure"]),
     ("brotli", &["tidegauge-wire"]),
     ("reqwest", &[]),
     ("openssl", &[]),

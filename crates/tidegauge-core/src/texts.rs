@@ -27,6 +27,8 @@ pub struct Asked {
     pub tools: Sample,
     /// Messages in a conversation; 0 where there is none.
     pub messages: u64,
+    /// Tokens that the provider is known to add because there are tools.
+    pub frame: u64,
 }
 
 /// The beginning of a text, and how long all of it is.
@@ -43,7 +45,7 @@ pub struct Sample {
 pub struct Tool {
     /// Its name.
     pub name: String,
-    /// The JSON schema of its arguments, as JSON text.
+    /// The JSON schema of its arguments, as JSON text; empty where it was too large to be kept whole.
     pub schema: String,
 }
 

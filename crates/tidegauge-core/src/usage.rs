@@ -126,6 +126,8 @@ pub struct Estimate {
     pub input: Option<u64>,
     /// The answer as far as it came, if it was counted here.
     pub output: Option<u64>,
+    /// What the provider had told of that answer up to a break.
+    pub output_told: Option<u64>,
 }
 
 /// What was used, in buckets that do not overlap. `None` is "not told", which is not zero.
@@ -269,8 +271,10 @@ impl Usage {
 
     /// The generated tokens that the provider told.
     pub fn told_output(&self) -> Option<u64> {
-        let counted = self.estimate.and_then(|estimate| estimate.output).is_some();
-        self.output_tokens().filter(|_| !counted)
+        match self.estimate {
+            Some(Estimate { output: Some(_), output_told, .. }) => output_told,
+            _ => self.output_tokens(),
+        }
     }
 
     fn input_buckets(&self) -> Option<u64> {

@@ -4,6 +4,7 @@
 //! of many. [`redact`] makes of a text one that may be shown. Pure: the clock is an argument, there is
 //! no IO. Must not know: bytes, formats, provider names, telemetry.
 
+mod arguments;
 mod breakdown;
 mod catalogue;
 mod decimal;
@@ -19,8 +20,10 @@ mod overlay;
 mod price;
 pub mod redact;
 mod table;
+mod tokens;
 mod window;
 
+pub use arguments::Schemas;
 pub use breakdown::{Breakdown, Why};
 pub use explain::{Listed, ListedRate, ListedRates, Tier};
 pub use histogram::Percentiles;
@@ -28,4 +31,5 @@ pub use load::{CatalogueError, CatalogueMistake, Form};
 pub use measure::measure;
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
 pub use price::{Asked, By, Found, Prices};
+pub use tokens::{can_estimate_at_once, estimate};
 pub use window::{Bounds, Key, Row, Span, Windows};

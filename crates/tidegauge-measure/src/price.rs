@@ -194,9 +194,13 @@ impl Prices {
         }
     }
 
-    /// Whether there is anything to price.
+    /// Whether there is anything to price. Tokens that were estimated are not, where the provider says
+    /// what they cost.
     fn is_priceable(&self, asked: &Asked<'_>) -> bool {
-        asked.usage.is_known() || self.own(asked).is_some_and(|(own, ..)| !own.needs_usage())
+        let reported = asked.usage.reported_usd.as_deref().and_then(money);
+        let beaten = asked.usage.estimate.is_some() && reported.is_some();
+        asked.usage.is_known() && !beaten
+            || self.own(asked).is_some_and(|(own, ..)| !own.needs_usage())
     }
 
     /// The charges of a call that is to be priced; `None` without a price for one of them.

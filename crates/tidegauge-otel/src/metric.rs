@@ -322,9 +322,8 @@ impl State {
 
 fn record_usage(series: &mut registry::Series<'_>, record: &Record) {
     let usage = &record.observation.usage;
-    for (side, count) in
-        [(Side::Input, usage.input_tokens()), (Side::Output, usage.output_tokens())]
-    {
+    // The convention's metric cannot say that a figure is an estimate, so it has none.
+    for (side, count) in [(Side::Input, usage.told_input()), (Side::Output, usage.told_output())] {
         if let Some(count) = count {
             series.record(Slot::TokenUsage(side), real(count.min(MOST)), None);
         }

@@ -151,6 +151,7 @@ names! {
     TASK = "tidegauge.task";
     SESSION_TURNS = "tidegauge.session.turns";
     UPSTREAM = "tidegauge.upstream";
+    USAGE_ESTIMATOR = "tidegauge.usage.estimator";
     USAGE_SOURCE = "tidegauge.usage.source";
     // the process
     HOST_ARCH = "host.arch";
@@ -354,6 +355,8 @@ metrics! {
         "Lines that the journal could not note or read.";
     KILLED = Counter "tidegauge.requests.killed" "{request}" &[],
         "Requests that a killed process left open, found in its journal.";
+    SCHEMAS_UNUSABLE = Counter "tidegauge.tools.schemas_unusable" "{call}" &[],
+        "Tool calls that were not checked because the schema of their tool cannot be used.";
     STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
         "Response streams that are being passed on.";
     CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],

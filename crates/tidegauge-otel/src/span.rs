@@ -457,6 +457,9 @@ fn usage(list: &mut Attributes<'_>, usage: &Usage, options: &SpanOptions) {
         list.count(name::USAGE_OUTPUT_IMAGE, usage.output_image);
     }
     list.text(name::USAGE_SOURCE, usage.source.name());
+    if let Some(estimate) = usage.estimate {
+        list.text(name::USAGE_ESTIMATOR, estimate.by.name());
+    }
 }
 
 /// What it cost and which price says so. An amount only where one is known: unpriced is not zero.

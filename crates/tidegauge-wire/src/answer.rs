@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use tidegauge_core::{Batch, ProviderError, Response, Usage};
+use tidegauge_core::{Batch, ProviderError, Response, Sample, Usage};
 
-use crate::field::{Doc, Json, clip};
+use crate::field::{CUT, Doc, Json, clip};
+use crate::said::Said;
 
 /// How many choices are told apart.
 const MAX_CHOICES: usize = 128;
@@ -15,6 +16,8 @@ const MAX_CHOICES: usize = 128;
 const MAX_CALLS: usize = 256;
 /// How many bytes of tool arguments are kept to see whether they parse, over all calls.
 const MAX_ARGUMENTS: usize = 256 * 1024;
+/// How much of the arguments of one call goes into the sample of an answer.
+const MAX_SAMPLED: usize = 4096;
 /// The longest identifier that is kept.
 pub(crate) const MAX_NAME: usize = 256;
 
@@ -35,11 +38,30 @@ pub struct Answer {
     pub pending: bool,
     /// The results of a batch job.
     pub batch: Batch,
+    /// What is read now was said before, piece by piece.
+    pub repeats: bool,
+    /// A sample of what is said, if that is wanted.
+    pub(crate) said: Option<Said>,
     finish: Vec<(u64, String)>,
     calls: Vec<Call>,
     more_calls: u64,
+    /// The call that was read last.
+    last: Option<usize>,
     arguments: usize,
     malformed: u64,
+}
+
+/// An answer of which no more will come.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) response: Response,
+    pub(crate) usage: Usage,
+    /// The results of a batch job, if there were any.
+    pub(crate) batch: Option<Batch>,
+    /// A sample of what was said, if that was wanted.
+    pub(crate) said: Option<Sample>,
+    /// The calls whose arguments are whole.
+    pub(crate) calls: Vec<tidegauge_core::Call>,
 }
 
 #[derive(Debug)]
@@ -47,6 +69,7 @@ struct Call {
     group: u64,
     index: Option<u64>,
     id: String,
+    name: String,
     arguments: Vec<u8>,
     unchecked: bool,
 }
@@ -107,12 +130,16 @@ impl Answer {
         if text.has_text() {
             self.token = true;
             self.response.output = true;
+            self.say(text);
         }
     }
 
     /// Reasoning came, if `text` holds any. It is a token, but no output.
     pub fn reasoning(&mut self, text: Json<'_>) {
-        self.token |= text.has_text();
+        if text.has_text() {
+            self.token = true;
+            self.say(text);
+        }
     }
 
     /// The model declines, if `text` says anything.
@@ -121,6 +148,16 @@ impl Answer {
             self.token = true;
             self.response.output = true;
             self.response.refusal = true;
+            self.say(text);
+        }
+    }
+
+    /// What is said is sampled once: where it comes in pieces and then whole, the pieces.
+    fn say(&mut self, text: Json<'_>) {
+        if let Some(said) = &mut self.said
+            && (!self.repeats || said.is_empty())
+        {
+            said.push(text);
         }
     }
 
@@ -131,7 +168,11 @@ impl Answer {
         let id = id.text().unwrap_or_default();
         self.response.output = true;
         let slot = self.slot(group, index, &id);
-        self.token |= arguments.is_object();
+        self.last = slot;
+        if arguments.is_object() {
+            self.token = true;
+            self.whole_arguments(slot, arguments);
+        }
         self.append(slot, arguments);
     }
 
@@ -147,6 +188,14 @@ impl Answer {
         self.call(u64::MAX, Some(index), Json::ABSENT, arguments);
     }
 
+    /// The name of the tool that the call that was read last is for.
+    pub fn tool(&mut self, name: Json<'_>) {
+        let call = self.last.and_then(|last| self.calls.get_mut(last));
+        if let Some(call) = call.filter(|call| call.name.is_empty()) {
+            call.name = name.kept(MAX_NAME).unwrap_or_default();
+        }
+    }
+
     /// The provider itself says that a tool call is malformed.
     pub fn bad_call(&mut self) {
         self.malformed += 1;
@@ -158,7 +207,7 @@ impl Answer {
     }
 
     /// Nothing more will come: fills in what is only known now.
-    pub(crate) fn settle(mut self) -> (Response, Usage, Option<Batch>) {
+    pub(crate) fn settle(mut self) -> Settled {
         self.finish.sort_by_key(|(index, _)| *index);
         let mut doc = Doc::default();
         let bad = self.calls.iter().filter(|call| !call.parses(&mut doc)).count() as u64;
@@ -166,7 +215,27 @@ impl Answer {
         self.response.bad_tool_calls = bad.max(self.malformed);
         self.response.finish_reasons = self.finish.into_iter().map(|(_, reason)| reason).collect();
         let batch = Some(self.batch).filter(|batch| batch.results > 0);
-        (self.response, self.usage, batch)
+        let said = self.said.map(|said| {
+            let mut said = said.settle();
+            self.calls.iter().for_each(|call| call.count(&mut said));
+            said
+        });
+        let calls = self.calls.into_iter().filter_map(|call| call.whole(&mut doc)).collect();
+        Settled { response: self.response, usage: self.usage, batch, said, calls }
+    }
+
+    /// Arguments that are JSON as it is.
+    fn whole_arguments(&mut self, slot: Option<usize>, arguments: Json<'_>) {
+        let text = arguments.source();
+        let room = MAX_ARGUMENTS.saturating_sub(self.arguments);
+        let Some(call) = slot.and_then(|slot| self.calls.get_mut(slot)) else { return };
+        let shortened = memchr::memmem::find(text, CUT.as_bytes()).is_some();
+        if text.len() > room || shortened || !call.arguments.is_empty() {
+            call.unchecked = true;
+        } else {
+            call.arguments.extend_from_slice(text);
+            self.arguments += text.len();
+        }
     }
 
     /// How many bytes are held.
@@ -201,7 +270,14 @@ impl Answer {
             return None;
         }
         let id = clip(id, MAX_NAME).to_owned();
-        self.calls.push(Call { group, index, id, arguments: Vec::new(), unchecked: false });
+        self.calls.push(Call {
+            group,
+            index,
+            id,
+            name: String::new(),
+            arguments: Vec::new(),
+            unchecked: false,
+        });
         Some(self.calls.len() - 1)
     }
 }
@@ -211,6 +287,27 @@ impl Call {
         let same_place = index.is_none() || self.index == index;
         let same_id = id.is_empty() || self.id.is_empty() || self.id == clip(id, MAX_NAME);
         self.group == group && same_place && same_id
+    }
+
+    /// Adds it to a sample: its tokens are tokens of the answer.
+    fn count(&self, said: &mut Sample) {
+        let arguments = String::from_utf8_lossy(&self.arguments);
+        let fits = clip(&arguments, MAX_SAMPLED);
+        said.text.push_str(&self.name);
+        said.text.push('\n');
+        said.text.push_str(fits);
+        said.bytes += (self.name.len() + 1 + self.arguments.len()) as u64;
+    }
+
+    /// The call, if all of its arguments are there and are JSON.
+    fn whole(self, doc: &mut Doc) -> Option<tidegauge_core::Call> {
+        if self.unchecked || self.name.is_empty() || !self.parses(doc) {
+            return None;
+        }
+        let given = self.arguments.trim_ascii();
+        let given = if given.is_empty() { b"{}" } else { given };
+        let arguments = String::from_utf8(given.to_vec()).ok()?;
+        Some(tidegauge_core::Call { name: self.name, arguments })
     }
 
     /// Whether the arguments are JSON as far as can be told. None at all is how some say `{}`.

@@ -11,7 +11,8 @@ use memchr::memchr2;
 
 use crate::work;
 
-/// Ends a string that was shortened, and is the only name in the object that ends a shortened list
+/// Ends a string that was shortened (perhaps behind the number of bytes left out and another of these),
+/// and is the only name in the object that ends a shortened list
 /// (its value is the number of elements left out): the SUBSTITUTE control character, escaped.
 pub(crate) const CUT: &str = r"\u001a";
 
@@ -319,6 +320,27 @@ impl<'a> Json<'a> {
         all.any(|item| item.left_out().is_some())
     }
 
+    /// What stands between the quotes of a string, escaped as it came, and how many bytes more there
+    /// were before it was shortened.
+    pub(crate) fn raw(self) -> Option<(&'a [u8], u64)> {
+        let inner = self.inner()?;
+        let mark = CUT.as_bytes();
+        let shortened = inner.strip_suffix(mark).map(|rest| {
+            let counted = || {
+                let at = memchr::memmem::rfind(rest, mark)?;
+                let count = std::str::from_utf8(rest.get(at + mark.len()..)?).ok()?.parse().ok()?;
+                Some((rest.get(..at)?, count))
+            };
+            counted().unwrap_or((rest, 0))
+        });
+        Some(shortened.unwrap_or((inner, 0)))
+    }
+
+    /// The value as it stands in the text.
+    pub(crate) fn source(self) -> &'a [u8] {
+        self.span().and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
+    }
+
     /// Whether this is exactly that string.
     pub fn is(self, word: &str) -> bool {
         match self.kind() {
@@ -510,7 +532,8 @@ fn whole(digits: &str) -> Option<u64> {
     exact.then_some(float as u64)
 }
 
-fn unescape(raw: &[u8]) -> String {
+/// The text that an escaped string stands for; an escape that breaks off is left out.
+pub(crate) fn unescape(raw: &[u8]) -> String {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {

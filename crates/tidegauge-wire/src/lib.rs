@@ -18,9 +18,11 @@ mod jsonarray;
 mod observer;
 mod outcome;
 mod percent;
+mod prompt;
 mod provider;
 mod providers;
 mod results;
+mod said;
 mod session;
 mod skim;
 mod socket;
@@ -35,7 +37,7 @@ mod ws;
 
 pub use answer::Answer;
 pub use field::{Items, Json, Members};
-pub use observer::Observer;
+pub use observer::{Concluded, Observer};
 pub use provider::{
     Asked, Event, PROVIDERS, Provider, Reader, Streams, default_provider, provider,
 };

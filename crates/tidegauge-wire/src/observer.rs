@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    Batch, Content as Words, End, Exchange, Head, Observation, Operation, Request, Response,
-    Source, StreamTimes, Usage,
+    Batch, Content as Words, End, Exchange, Head, Observation, Operation, Request, Sample, Source,
+    StreamTimes, Texts,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Settled};
 use crate::content::Content;
 use crate::failure;
-use crate::field::{Doc, clip};
+use crate::field::{Doc, Json, clip};
 use crate::form::Form;
 use crate::framing::Framing;
 use crate::outcome::{self, Facts};
+use crate::prompt;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::said::Said;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
 use crate::transcript::{Ended, Prompt, Reply, Wanted};
@@ -42,6 +44,18 @@ pub struct Observer {
     reading: Reading,
     /// Only there if the words are wanted.
     words: Option<Box<Keeping>>,
+}
+
+/// What came of one exchange.
+#[derive(Debug)]
+pub struct Concluded {
+    /// What a record tells.
+    pub observation: Observation,
+    /// What was said, if that was kept ([`Observer::keep_words`]).
+    pub words: Option<Box<Words>>,
+    /// What is needed to check tool calls, and to count tokens that nobody told if samples were taken
+    /// ([`Observer::sample_texts`]).
+    pub texts: Texts,
 }
 
 impl fmt::Debug for Observer {
@@ -112,9 +126,7 @@ impl Observer {
     /// From now on also keeps what is said, as far as it is wanted: for [`Observer::conclude`]. Only
     /// what is said in words: vectors, pictures made and the like are not.
     pub fn keep_words(&mut self, wanted: Wanted) {
-        use Operation::{Chat, GenerateContent, TextCompletion};
-        let in_words = matches!(self.operation, Chat | GenerateContent | TextCompletion);
-        if wanted.any() && in_words && self.reading.reader.is_some() {
+        if wanted.any() && speaks(self.operation) && self.reading.reader.is_some() {
             let skim = || Skim::new(Limits::WORDS);
             self.words = Some(Box::new(Keeping { wanted, request: skim(), response: skim() }));
             self.reading.reply = wanted.response.then(|| Box::new(Reply::new()));
@@ -133,6 +145,14 @@ impl Observer {
     pub fn forget_words(&mut self) {
         self.words = None;
         self.reading.reply = None;
+    }
+
+    /// From now on also keeps samples of what is said, to count the tokens that nobody tells: see
+    /// [`Texts`]. They are a few KiB.
+    pub fn sample_texts(&mut self) {
+        if counted(self.operation) {
+            self.reading.answer.said = Some(Said::default());
+        }
     }
 
     /// A piece of the request body, as the client sent it.
@@ -196,13 +216,14 @@ impl Observer {
 
     /// The exchange is over: reads what was kept and concludes.
     pub fn finish(self, exchange: &Exchange) -> Observation {
-        self.conclude(exchange).0
+        self.conclude(exchange).observation
     }
 
-    /// The same, and what was said, if that was kept. It is as it was said: what must not be known
-    /// has to be taken out of it before it may go into the observation.
-    pub fn conclude(mut self, exchange: &Exchange) -> (Observation, Option<Box<Words>>) {
-        let (request, request_lossy) = self.read_request();
+    /// The same, with what was kept beside it. What was said is as it was said: what must not be
+    /// known has to be taken out of it before it may go into the observation.
+    pub fn conclude(mut self, exchange: &Exchange) -> Concluded {
+        let skimmed = self.take_request();
+        let (request, request_lossy) = self.read_request(&skimmed);
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
         let prompt = self.write_prompt();
         self.finish_answer();
@@ -218,7 +239,9 @@ impl Observer {
         };
         let partial =
             request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
-        let (mut response, usage, times, batch) = self.reading.settle(stream);
+        let (reader, mut doc) = (self.reading.reader, std::mem::take(&mut self.reading.doc));
+        let (settled, times) = self.reading.settle(stream);
+        let Settled { mut response, usage, batch, said, calls } = settled;
         let left_out = batch.as_ref().is_some_and(|batch| batch.left_out > 0);
         if let Some(batch) = &batch {
             response.model = only_model(batch);
@@ -236,7 +259,26 @@ impl Observer {
         };
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
-        (seen, joined(prompt, reply))
+        let mut texts = Texts { calls, ..Texts::default() };
+        if let Some(reader) = reader.filter(|_| success) {
+            doc.parse(&skimmed.json);
+            let asked = doc.root(&skimmed.json);
+            if !texts.calls.is_empty() {
+                reader.read_tools(asked, &mut texts.tools);
+            }
+            if let Some(said) = said.filter(|_| facts.readable && !facts.pending) {
+                add_samples(self.operation, reader, asked, said, &seen, &mut texts);
+            }
+        }
+        Concluded { observation: seen, words: joined(prompt, reply), texts }
+    }
+
+    fn take_request(&mut self) -> Skimmed {
+        let empty = RequestBody::Json(Box::new(Skim::new(Limits::REQUEST)));
+        match std::mem::replace(&mut self.request, empty) {
+            RequestBody::Json(skim) => skim.finish(),
+            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
+        }
     }
 
     /// What is asked, if that is wanted.
@@ -252,16 +294,8 @@ impl Observer {
     }
 
     /// The request, and whether parts of it could not be read.
-    fn read_request(&mut self) -> (Request, bool) {
+    fn read_request(&mut self, skimmed: &Skimmed) -> (Request, bool) {
         let mut request = Request::default();
-        let body = std::mem::replace(
-            &mut self.request,
-            RequestBody::Json(Box::new(Skim::new(Limits::REQUEST))),
-        );
-        let skimmed = match body {
-            RequestBody::Json(skim) => skim.finish(),
-            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
-        };
         let Some(reader) = self.reading.reader else { return (request, false) };
         let doc = &mut self.reading.doc;
         let read = doc.parse(&skimmed.json);
@@ -434,13 +468,13 @@ impl Reading {
         Some(reply.settle(ended, self.words_lossy))
     }
 
-    fn settle(self, stream: bool) -> (Response, Usage, StreamTimes, Option<Batch>) {
+    fn settle(self, stream: bool) -> (Settled, StreamTimes) {
         let ended = self.answer.ended;
         let marked = self.reader.is_some_and(|reader| reader.has_terminator());
-        let (mut response, usage, batch) = self.answer.settle();
-        response.terminated = (stream && marked).then_some(ended);
+        let mut settled = self.answer.settle();
+        settled.response.terminated = (stream && marked).then_some(ended);
         // What was taken for a stream may turn out to be a single value.
-        (response, usage, if stream { self.times } else { StreamTimes::default() }, batch)
+        (settled, if stream { self.times } else { StreamTimes::default() })
     }
 }
 
@@ -449,6 +483,41 @@ fn only_model(batch: &Batch) -> Option<String> {
     let mut models = batch.calls.iter().map(|calls| &calls.model);
     let first = models.next()?;
     models.all(|model| model == first).then(|| first.clone()).flatten()
+}
+
+/// Adds what is needed to count what was not told. A call that failed before a word was said is not
+/// counted.
+fn add_samples(
+    operation: Operation,
+    reader: &dyn Reader,
+    asked: Json<'_>,
+    said: Sample,
+    seen: &Observation,
+    texts: &mut Texts,
+) {
+    if seen.outcome.error.is_some() && said.bytes == 0 {
+        return;
+    }
+    let usage = &seen.usage;
+    if usage.input_tokens().is_none() && usage.audio_seconds.is_none() {
+        let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
+        texts.asked = Some(prompt::asked(asked, messages, reader.tool_frame()));
+    }
+    let untold = usage.output_tokens().is_none() || usage.source == Source::Partial;
+    texts.answered = Some(said).filter(|_| untold && speaks(operation));
+}
+
+/// Whether an operation is billed by tokens of text.
+fn counted(operation: Operation) -> bool {
+    speaks(operation) || operation == Operation::Embeddings
+}
+
+fn speaks(operation: Operation) -> bool {
+    talks(operation) || operation == Operation::TextCompletion
+}
+
+fn talks(operation: Operation) -> bool {
+    matches!(operation, Operation::Chat | Operation::GenerateContent)
 }
 
 /// Where the figures come from.

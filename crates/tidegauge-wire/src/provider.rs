@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 use tidegauge_core::{
-    Category, Dialect, Head, Operation, ProviderError, Request, Response, UsagePolicy,
+    Category, Dialect, Head, Operation, ProviderError, Request, Response, Tool, UsagePolicy,
 };
 
 use crate::answer::Answer;
@@ -89,6 +89,14 @@ pub trait Reader: Sync {
     /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
     /// fields come as members with strings.
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request);
+
+    /// The tools that a request declares with a JSON schema for their arguments.
+    fn read_tools(&self, _body: Json<'_>, _into: &mut Vec<Tool>) {}
+
+    /// How many tokens the provider says it adds to a prompt with tools, beside the tools themselves.
+    fn tool_frame(&self) -> u64 {
+        0
+    }
 
     /// Reads one event of a stream, or the whole body of a unary answer.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);

@@ -45,6 +45,9 @@ pub(crate) struct Limits {
     /// From how many bytes on a string that looks like base64 is taken for data, of which only the
     /// beginning is kept.
     pub(crate) data: usize,
+    /// How much more of long strings, over all of them: a sample to count tokens in. Then the mark of a
+    /// shortened string also says how many bytes are left out.
+    pub(crate) sample: Option<usize>,
 }
 
 impl Limits {
@@ -57,9 +60,13 @@ impl Limits {
         scalars: 8,
         strings: 64,
         data: usize::MAX,
+        sample: None,
     };
-    /// For requests, of which neither long strings nor the schemas of tools are read.
-    pub(crate) const REQUEST: Self = Self { string: 512, depth: 7, ..Self::ANSWER };
+    /// For requests, of which no long strings are read. The depth is for the schemas of tools.
+    pub(crate) const REQUEST: Self =
+        Self { string: 512, depth: 32, sample: Some(8 << 10), ..Self::ANSWER };
+    /// For messages of a client in a session, of which neither long strings nor schemas are read.
+    pub(crate) const MESSAGE: Self = Self { string: 512, depth: 7, ..Self::ANSWER };
     /// For bodies whose words are to be kept: texts stay whole, pictures and the like do not.
     pub(crate) const WORDS: Self = Self {
         string: 256 << 10,
@@ -69,6 +76,7 @@ impl Limits {
         scalars: 256,
         strings: 4096,
         data: 16 << 10,
+        sample: None,
     };
 }
 
@@ -155,6 +163,8 @@ struct Text {
     cut: bool,
     /// It was looked at whether this is data.
     looked_at: bool,
+    /// How many bytes of it are left out.
+    left_out: u64,
     /// Ends with the first half of a surrogate pair.
     half_pair: bool,
     keep_escape: bool,
@@ -286,7 +296,8 @@ impl Skim {
     fn begin_string(&mut self) {
         self.begin_element(self.limits.strings);
         let spent = self.out.len() >= self.limits.soft;
-        self.begin_text(false, if spent { MAX_LATE_STRING } else { self.limits.string });
+        let limit = self.limits.string + self.limits.sample.unwrap_or(0);
+        self.begin_text(false, if spent { MAX_LATE_STRING } else { limit });
     }
 
     fn begin_text(&mut self, key: bool, limit: usize) {
@@ -391,6 +402,7 @@ impl Skim {
     /// Plain bytes of a string.
     fn keep(&mut self, run: &[u8]) {
         if self.muted || self.string.cut || run.is_empty() {
+            self.string.left_out += run.len() as u64;
             return;
         }
         self.string.half_pair = false;
@@ -398,6 +410,7 @@ impl Skim {
         match run.get(..room).filter(|fits| fits.len() < run.len()) {
             Some(fits) => {
                 self.out.extend_from_slice(fits);
+                self.string.left_out = (run.len() - fits.len()) as u64;
                 self.cut_text();
             }
             None => self.out.extend_from_slice(run),
@@ -473,8 +486,10 @@ impl Skim {
 
     fn end_text(&mut self) {
         if !self.muted {
+            let over = (self.out.len() - self.string.from).saturating_sub(self.limits.string);
+            self.limits.sample = self.limits.sample.map(|room| room.saturating_sub(over));
             if self.string.cut {
-                self.out.extend_from_slice(CUT.as_bytes());
+                self.write_cut();
             }
             self.out.push(b'"');
         }
@@ -482,6 +497,14 @@ impl Skim {
             self.state = State::Colon;
         } else {
             self.end_value();
+        }
+    }
+
+    fn write_cut(&mut self) {
+        self.out.extend_from_slice(CUT.as_bytes());
+        if self.limits.sample.is_some() {
+            let count = format!("{}{CUT}", self.string.left_out);
+            self.out.extend_from_slice(count.as_bytes());
         }
     }
 

@@ -70,7 +70,7 @@ impl Socket {
         Some(Self {
             provider,
             reader,
-            client: Frames::new(Coding::Unknown, Limits::REQUEST),
+            client: Frames::new(Coding::Unknown, Limits::MESSAGE),
             server: Frames::new(Coding::Unknown, Limits::ANSWER),
             session: Session::new(provider, reader.operation(), asked, request),
             doc: Doc::default(),
@@ -83,7 +83,7 @@ impl Socket {
     /// The head of the `101`.
     pub fn agreed(&mut self, headers: &HeaderMap) {
         let Agreed { client, server } = Agreed::of(headers);
-        self.client = Frames::new(client, Limits::REQUEST);
+        self.client = Frames::new(client, Limits::MESSAGE);
         self.server = Frames::new(server, Limits::ANSWER);
         self.lossy |= client == Coding::Unknown;
         self.session.answer.response.status = Some(StatusCode::SWITCHING_PROTOCOLS);
@@ -127,7 +127,7 @@ impl Socket {
         let (end, failure) = self.closed.cuts(exchange);
         turns.extend(open.into_iter().map(|turn| turn.cut(exchange.times.ended, end, failure)));
         let session = self.session;
-        let (response, ..) = session.answer.settle();
+        let response = session.answer.settle().response;
         let seen = Observation {
             request: session.request,
             response,

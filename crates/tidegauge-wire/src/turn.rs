@@ -10,7 +10,7 @@ use tidegauge_core::{
     End, Exchange, Failure, Observation, Operation, Request, Source, StreamTimes,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Settled};
 use crate::outcome;
 use crate::provider::Provider;
 
@@ -116,7 +116,7 @@ impl Turn {
     pub fn finish(self, exchange: &Exchange) -> Observation {
         let Self { provider, request, answer, asked, quiet, lossy, times, began, .. } = self;
         let (ended, facts) = (answer.ended, (answer.truncated, answer.pending || quiet));
-        let (mut response, usage, _) = answer.settle();
+        let Settled { mut response, usage, .. } = answer.settle();
         response.terminated = Some(ended);
         let mut seen = Observation {
             stream: true,

@@ -234,6 +234,7 @@ impl Console {
             "unclassified": health.unclassified(),
             "splices_refused": health.splices_refused(),
             "holds_exceeded": health.holds_exceeded(),
+            "schemas_unusable": health.schemas_unusable(),
             "reloads": { "count": reloads, "last_was_good": reloaded_well },
             "prices": {
                 "catalogue": &**prices.catalogue(),

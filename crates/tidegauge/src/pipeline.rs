@@ -15,11 +15,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, Capture, CostStatus, Dropped, Exchange, Health, Observation, Observe, Observers, Record,
-    Sink, Task, Withheld,
+    Begin, Capture, Category, CostStatus, Dropped, Exchange, Health, Observation, Observe,
+    Observers, Record, Sink, Task, Texts, Withheld,
 };
-use tidegauge_measure::{Prices, measure};
-use tidegauge_wire::{Observer, Provider, Socket, Turn, provider};
+use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
+use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
 
 use crate::capture::{Permit, Room, Rules, Waiting};
 use crate::turn;
@@ -35,6 +35,9 @@ pub struct Pipeline {
     entry: ArcSwapOption<SyncSender<Finished>>,
     late: Arc<AtomicBool>,
     done: std::sync::Mutex<Option<Receiver<()>>>,
+    /// Whether tokens that nobody tells are counted here.
+    estimates: bool,
+    hurried: Arc<AtomicBool>,
     rules: Arc<ArcSwap<Rules>>,
     waiting: Waiting,
     journal: Option<Arc<Journal>>,
@@ -52,10 +55,20 @@ struct Finished {
     _room: Option<Room>,
     /// Closed when this is a record, or lost. A turn has none: its session has.
     ticket: Option<Ticket>,
+    /// The process is about to end.
+    hurried: bool,
 }
 
 /// Makes the records of what is over.
-type Make = fn(Finished, &Prices, &Rules, &Health) -> Vec<Record>;
+type Make = fn(Finished, &Tools<'_>) -> Vec<Record>;
+
+/// What records are made with.
+struct Tools<'a> {
+    prices: &'a Prices,
+    rules: &'a Rules,
+    schemas: &'a Schemas,
+    health: &'a Health,
+}
 
 /// Who watched an exchange.
 enum Watched {
@@ -75,30 +88,34 @@ struct Worker {
     make: Make,
     rules: Arc<ArcSwap<Rules>>,
     prices: Arc<ArcSwap<Prices>>,
+    schemas: Schemas,
     sinks: Vec<Arc<dyn Sink>>,
     late: Arc<AtomicBool>,
     health: Arc<Health>,
 }
 
 impl Pipeline {
-    /// Starts the thread. `capacity` finished exchanges may wait for it.
+    /// Starts the thread. `capacity` finished exchanges may wait for it. With `estimates`, tokens that
+    /// the provider does not tell are counted here.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         capacity: usize,
+        estimates: bool,
         prices: Arc<ArcSwap<Prices>>,
         rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
         journal: Option<Arc<Journal>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(records, capacity, prices, rules, sinks, journal, health)
+        Self::start_with(records, capacity, estimates, prices, rules, sinks, journal, health)
     }
 
     fn start_with(
         make: Make,
         capacity: usize,
+        estimates: bool,
         prices: Arc<ArcSwap<Prices>>,
         rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
@@ -112,6 +129,7 @@ impl Pipeline {
             make,
             rules: Arc::clone(&rules),
             prices,
+            schemas: Schemas::default(),
             sinks,
             late: Arc::clone(&late),
             health: counted,
@@ -125,11 +143,18 @@ impl Pipeline {
             entry: ArcSwapOption::from_pointee(entry),
             late,
             done: std::sync::Mutex::new(Some(done)),
+            estimates,
+            hurried: Arc::default(),
             rules,
             waiting: Waiting::default(),
             journal,
             health,
         }))
+    }
+
+    /// The process is about to end: from now on nothing is begun that takes long.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
     }
 
     /// Takes no more and makes records of what waits. What is not made within `deadline` is counted
@@ -153,8 +178,13 @@ impl Observers for Pipeline {
         let mut observer = observer.map(Box::new);
         let permit = Permit::of(begin.upstream.capture, begin.head.headers);
         let words = permit.level != Capture::Off;
-        if let Some(observer) = observer.as_mut().filter(|_| words) {
-            observer.keep_words(permit.wanted(&self.rules.load()));
+        if let Some(observer) = &mut observer {
+            if words {
+                observer.keep_words(permit.wanted(&self.rules.load()));
+            }
+            if self.estimates {
+                observer.sample_texts();
+            }
         }
         Box::new(Watching {
             observer,
@@ -165,6 +195,7 @@ impl Observers for Pipeline {
             waiting: words.then(|| self.waiting.clone()),
             entry: self.entry.load_full(),
             ticket: self.journal.as_ref().and_then(|journal| journal.open(begin.exchange)),
+            hurried: Arc::clone(&self.hurried),
             health: Arc::clone(&self.health),
         })
     }
@@ -184,6 +215,7 @@ struct Watching {
     waiting: Option<Waiting>,
     entry: Option<Arc<SyncSender<Finished>>>,
     ticket: Option<Ticket>,
+    hurried: Arc<AtomicBool>,
     health: Arc<Health>,
 }
 
@@ -221,6 +253,7 @@ impl Watching {
                 capture: Capture::Off,
                 _room: None,
                 ticket: None,
+                hurried: self.hurried.load(Ordering::Relaxed),
             };
             if let Err(why) = send(self.entry.as_deref(), finished) {
                 self.health.turn_lost(why, 1);
@@ -265,6 +298,7 @@ impl Observe for Watching {
     fn end(mut self: Box<Self>, exchange: Exchange) {
         self.pass_on();
         let room = self.room();
+        let hurried = self.hurried.load(Ordering::Relaxed);
         let Self { observer, socket, session, provider, capture, entry, ticket, health, .. } =
             *self;
         let socket = socket.filter(|_| session.is_some());
@@ -275,7 +309,8 @@ impl Observe for Watching {
             (None, Some(observer)) => Watched::Exchange(observer),
             (None, None) => Watched::Nobody,
         };
-        let finished = Finished { watched, provider, exchange, capture, _room: room, ticket };
+        let finished =
+            Finished { watched, provider, exchange, capture, _room: room, ticket, hurried };
         if let Err(why) = send(entry.as_deref(), finished) {
             health.turn_lost(why, unfinished);
             health.record_lost(why, 1);
@@ -323,7 +358,9 @@ impl Worker {
         let _ticket = finished.ticket.take();
         let (prices, rules) = (self.prices.load(), self.rules.load());
         let counted = Counted::of(&finished);
-        let make = || (self.make)(finished, &prices, &rules, &self.health);
+        let (schemas, health) = (&self.schemas, &*self.health);
+        let tools = Tools { prices: &prices, rules: &rules, schemas, health };
+        let make = || (self.make)(finished, &tools);
         let Ok(records) = catch_unwind(AssertUnwindSafe(make)) else {
             self.health.panicked(Task::Pipeline, 1);
             return counted.lost(&self.health, Dropped::Panic);
@@ -383,15 +420,20 @@ impl Counted {
 }
 
 /// The records of what is over: one, but for a session that ends with turns.
-fn records(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) -> Vec<Record> {
-    let Finished { watched, provider, mut exchange, capture, _room, ticket: _ } = finished;
-    let of = |exchange, observation| record(exchange, observation, provider, prices);
+fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
+    let Finished { watched, provider, mut exchange, capture, _room, ticket: _, hurried } = finished;
+    let of = |exchange, observation| record(exchange, observation, provider, tools.prices);
     match watched {
         Watched::Nobody => vec![of(exchange, Observation::default())],
         Watched::Exchange(observer) => {
-            let (seen, said) = observer.conclude(&exchange);
-            let content = rules.admit(said, capture, health);
-            vec![of(exchange, Observation { content, ..seen })]
+            let Concluded { mut observation, words, texts } = observer.conclude(&exchange);
+            // Loading the tables of a tokenizer could cost a process that must end the record.
+            if !hurried || can_estimate_at_once() {
+                estimate(&mut observation, &texts);
+            }
+            check_calls(&mut observation, &texts, tools);
+            observation.content = tools.rules.admit(words, capture, tools.health);
+            vec![of(exchange, observation)]
         }
         Watched::Turn(turn) => {
             let (exchange, observation) = turn::finish(*turn, &exchange);
@@ -405,6 +447,16 @@ fn records(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) 
             records.push(of(exchange, session));
             records
         }
+    }
+}
+
+/// Calls whose arguments do not match what their tool declares are bad calls too. They are what the
+/// exchange comes to unless it comes to something else already.
+fn check_calls(seen: &mut Observation, texts: &Texts, tools: &Tools<'_>) {
+    let wrong = tools.schemas.mismatches(texts, tools.health);
+    if wrong > 0 {
+        seen.response.bad_tool_calls += wrong;
+        seen.outcome.category.get_or_insert(Category::ToolFailure);
     }
 }
 
@@ -427,5 +479,7 @@ pub(crate) fn price_id(provider: &dyn Provider) -> Option<&'static str> {
     provider.price_id().or((!provider.public()).then_some(""))
 }
 
+#[cfg(test)]
+mod accuracy;
 #[cfg(test)]
 mod tests;

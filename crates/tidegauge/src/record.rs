@@ -128,6 +128,18 @@ struct UsageJson<'a> {
     audio_input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_output_tokens: Option<u64>,
+    /// What was counted here; never among the figures above, which are the provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated: Option<EstimateJson>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct EstimateJson {
+    by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -355,8 +367,8 @@ fn usage(record: &Record) -> UsageJson<'_> {
     let usage = &record.observation.usage;
     UsageJson {
         source: usage.source.name(),
-        input_tokens: usage.input_tokens(),
-        output_tokens: usage.output_tokens(),
+        input_tokens: usage.told_input(),
+        output_tokens: usage.told_output(),
         cache_read_tokens: usage.cache_read_tokens(),
         cache_write_tokens: usage.cache_write_tokens(),
         reasoning_tokens: usage.reasoning,
@@ -365,6 +377,11 @@ fn usage(record: &Record) -> UsageJson<'_> {
         buckets: usage,
         audio_seconds: usage.audio_seconds,
         searches: usage.searches,
+        estimated: usage.estimate.map(|estimate| EstimateJson {
+            by: estimate.by.name(),
+            input_tokens: estimate.input,
+            output_tokens: estimate.output,
+        }),
     }
 }
 

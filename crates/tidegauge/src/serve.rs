@@ -153,9 +153,11 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
     let journal = journal(config, &health, &sinks)?;
     let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
+    let (estimates, counted) = (config.telemetry.estimate_usage, Arc::clone(&health));
     let (prices_read, rules_read) = (Arc::clone(&prices), Arc::clone(&rules));
-    let (noted, counted) = (journal.clone(), Arc::clone(&health));
-    let pipeline = Pipeline::start(capacity, prices_read, rules_read, sinks, noted, counted)?;
+    let noted = journal.clone();
+    let pipeline =
+        Pipeline::start(capacity, estimates, prices_read, rules_read, sinks, noted, counted)?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
     let server =
@@ -169,6 +171,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     };
     let console_addr = listener.as_ref().map(|(_, addr)| *addr);
 
+    let records = Arc::clone(&pipeline);
     let parts = Parts { health, pipeline, recorder, journal, telemetry, live };
     let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
     if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
@@ -195,6 +198,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
             ready,
             asked: Default::default(),
             aborted: Default::default(),
+            records,
         },
         server,
         console,
@@ -318,12 +322,14 @@ pub struct Stopper {
     asked: CancellationToken,
     aborted: CancellationToken,
     ready: Arc<AtomicBool>,
+    records: Arc<Pipeline>,
 }
 
 impl Stopper {
     /// Lets exchanges end, as long as the drain time allows.
     pub fn graceful(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.records.hurry();
         self.asked.cancel();
         self.shutdown.graceful();
     }
@@ -331,6 +337,7 @@ impl Stopper {
     /// Cuts what is still open, and waits for no collector.
     pub fn abort(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.records.hurry();
         self.asked.cancel();
         self.aborted.cancel();
         self.shutdown.abort();

@@ -363,6 +363,25 @@ fn a_providers_own_figure_is_read_exactly_and_kept_beside_ours() {
     }
 }
 
+/// What a provider states is better than a guess of ours.
+#[test]
+fn a_reported_cost_stands_before_that_of_an_estimate() {
+    let mut call = call("in 100 out 10");
+    let by = tidegauge_core::Estimator::O200k;
+    let estimate =
+        tidegauge_core::Estimate { by, input: Some(100), output: None, output_told: None };
+    call.usage.estimate = Some(estimate);
+    for (reported, status, nanos) in [
+        (None, CostStatus::Priced, 21_000),
+        (Some("free"), CostStatus::Priced, 21_000),
+        (Some("0.001"), CostStatus::Reported, 1_000_000),
+    ] {
+        call.usage.reported_usd = reported.map(str::to_owned);
+        let cost = Prices::bundled().cost(&asked(Some("openai"), "gpt-4o-mini", &call));
+        assert_eq!((cost.status, cost.amount), (status, Some(Money::from_nanos(nanos))));
+    }
+}
+
 fn own(upstream: Option<&str>, model: &str, usd: &[(Bucket, &str)]) -> OwnPrice {
     OwnPrice {
         upstream: upstream.map(str::to_owned),

@@ -33,6 +33,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::JOURNAL_OPENED, Health::journal_opened),
     (name::JOURNAL_CLOSED, Health::journal_closed),
     (name::KILLED, Health::killed),
+    (name::SCHEMAS_UNUSABLE, Health::schemas_unusable),
     (name::RELOADS, |health| health.reloads().0),
     (name::PRICES_READS, |health| health.price_list_reads().0),
 ];

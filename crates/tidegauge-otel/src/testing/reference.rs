@@ -237,6 +237,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("tidegauge.task", &[METRIC]),
     ("tidegauge.token.bucket", &[METRIC]),
     ("tidegauge.upstream", &[SERVER, CALL, ATTEMPT, EVENT, METRIC]),
+    ("tidegauge.usage.estimator", &[CALL]),
     ("tidegauge.usage.source", &[CALL, METRIC]),
 ];
 

@@ -4,11 +4,12 @@ mod words;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Head, Operation, OutputType, Request, Source, Usage};
+use tidegauge_core::{Head, Operation, OutputType, Request, Source, Tool, Usage};
 
 use super::plain::{self, Found, Plain};
 use super::results::Results;
 use super::routes::{Route, any, post};
+use super::tools;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
@@ -91,6 +92,18 @@ impl Reader for Messages {
         into.tool_errors = body.get("messages").items().map(failed_tools).sum();
     }
 
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        for tool in body.get("tools").items() {
+            tools::keep(tool.get("name"), tool.get("input_schema"), into);
+        }
+    }
+
+    /// "Tool use system prompt token count" of the provider's pricing page, for models of the fourth
+    /// generation where the model may choose.
+    fn tool_frame(&self) -> u64 {
+        346
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         if !event.stream {
@@ -101,7 +114,7 @@ impl Reader for Messages {
             "message_start" => read_message(body.get("message"), into),
             "content_block_start" => {
                 let index = body.get("index").size();
-                read_block(body.get("content_block"), index, into);
+                read_block(body.get("content_block"), index, Json::ABSENT, into);
             }
             "content_block_delta" => read_delta(body, into),
             "message_delta" => {
@@ -148,21 +161,23 @@ fn read_message(message: Json<'_>, into: &mut Answer) {
     into.id(message.get("id"));
     into.model(message.get("model"));
     for (place, block) in message.get("content").items().enumerate() {
-        read_block(block, Some(place as u64), into);
+        read_block(block, Some(place as u64), block.get("input"), into);
     }
     read_stop(message, into);
     read_usage(message.get("usage"), &mut into.usage);
     into.service_tier(message.get("usage").get("service_tier"));
 }
 
-/// A content block: whole in a message, its empty beginning in a stream.
-fn read_block(block: Json<'_>, index: Option<u64>, into: &mut Answer) {
+/// A content block: whole in a message, with the input of a tool call; its empty beginning in a
+/// stream, where that comes in pieces.
+fn read_block(block: Json<'_>, index: Option<u64>, input: Json<'_>, into: &mut Answer) {
     let kind = block.get("type").text().unwrap_or_default();
     match kind.as_ref() {
         "text" => into.text(block.get("text")),
         "thinking" => into.reasoning(block.get("thinking")),
         "tool_use" => {
-            into.call(0, index, block.get("id"), Json::ABSENT);
+            into.call(0, index, block.get("id"), input);
+            into.tool(block.get("name"));
             into.token |= block.get("input").members().next().is_some();
         }
         "" | "redacted_thinking" | "fallback" => {}

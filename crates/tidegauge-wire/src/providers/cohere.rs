@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
-    Response,
+    Response, Tool,
 };
 
 use super::headers;
@@ -140,6 +140,11 @@ impl Reader for Chat {
         }
     }
 
+    /// Tools of the first generation have no schema.
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        openai::chat::Chat.read_tools(body, into);
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         let word = |name: &str| body.get(name).text().unwrap_or_default();
@@ -198,6 +203,7 @@ fn read_second(kind: &str, body: Json<'_>, into: &mut Answer) {
             let call = message.get("tool_calls");
             let arguments = call.get("function").get("arguments");
             into.call(0, body.get("index").size(), call.get("id"), arguments);
+            into.tool(call.get("function").get("name"));
         }
         "tool-call-delta" => {
             let piece = message.get("tool_calls").get("function").get("arguments");
@@ -220,7 +226,9 @@ fn read_first(kind: &str, body: Json<'_>, into: &mut Answer) {
         "text-generation" => into.text(body.get("text")),
         "tool-calls-chunk" => into.token |= body.get("tool_call_delta").is_object(),
         "stream-end" => {
+            into.repeats = true;
             read_answer(body.get("response"), into);
+            into.repeats = false;
             into.ended = true;
         }
         _ => {}
@@ -247,6 +255,7 @@ fn read_message(message: Json<'_>, into: &mut Answer) {
     for (place, call) in message.get("tool_calls").items().enumerate() {
         let arguments = call.get("function").get("arguments");
         into.call(0, Some(place as u64), call.get("id"), arguments);
+        into.tool(call.get("function").get("name"));
     }
 }
 
@@ -310,6 +319,7 @@ impl Reader for Generate {
         into.text(event.data.get("text"));
         into.ended |= event.data.get("event_type").is("stream-end");
         let inner = event.data.get("response");
+        into.repeats = inner.is_object();
         let answer = if inner.is_object() { inner } else { event.data };
         into.id(answer.get("id"));
         for generation in answer.get("generations").items() {

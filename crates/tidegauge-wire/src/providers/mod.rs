@@ -15,6 +15,7 @@ mod plain;
 mod reset;
 mod results;
 mod routes;
+mod tools;
 mod vertex;
 
 pub use lists::price_id_of;

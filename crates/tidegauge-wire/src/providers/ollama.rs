@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, UsagePolicy,
+    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, Tool,
+    UsagePolicy,
 };
 
 use super::anthropic;
@@ -138,6 +139,10 @@ impl Reader for Generate {
         }
     }
 
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        openai::chat::Chat.read_tools(body, into);
+    }
+
     /// Tool calls come whole and are not repeated; the counts come with the last line.
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
@@ -149,6 +154,7 @@ impl Reader for Generate {
         into.reasoning(body.get("thinking"));
         for call in message.get("tool_calls").items() {
             into.whole_call(call.get("function").get("arguments"));
+            into.tool(call.get("function").get("name"));
         }
         if body.get("done").bool() == Some(true) {
             into.ended = true;

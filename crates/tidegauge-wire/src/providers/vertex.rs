@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Category, Dialect, Head, Matched, Operation, ProviderError, Request, Response,
+    Category, Dialect, Head, Matched, Operation, ProviderError, Request, Response, Tool,
 };
 
 use super::anthropic;
@@ -104,6 +104,14 @@ impl Reader for Messages {
         let path = Path::of(&head.path);
         into.model = path::model(&path).or(into.model.take());
         into.stream |= path.method == "streamRawPredict";
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        anthropic::Messages.read_tools(body, into);
+    }
+
+    fn tool_frame(&self) -> u64 {
+        anthropic::Messages.tool_frame()
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

@@ -116,10 +116,34 @@ fn what_is_not_json_keeps_its_head() {
 
 #[test]
 fn requests_are_not_read_deeper_than_needed() {
-    let text = r#"{"a":[{"b":[{"c":{"d":{"e":[1]}}}]}],"model":"m"}"#;
-    let skimmed = skim(Limits::REQUEST, &[text.as_bytes()]);
-    assert_eq!(value(&skimmed), json!({"a":[{"b":[{"c":{"d":{"e":null}}}]}],"model":"m"}));
+    let nested = |inside: &str| {
+        let depth = Limits::REQUEST.depth - 1;
+        format!(r#"{{"a":{}{inside}{},"model":"m"}}"#, "[".repeat(depth), "]".repeat(depth))
+    };
+    let skimmed = skim(Limits::REQUEST, &[nested(r#"{"e":[1]}"#).as_bytes()]);
+    assert_eq!(String::from_utf8_lossy(&skimmed.json), nested("null"));
     assert!(!skimmed.lossy);
+}
+
+/// Long texts share a sample; of what is left out the length is kept.
+#[test]
+fn requests_keep_a_sample_and_the_length_of_the_rest() {
+    let (first, second) = ("one ".repeat(5_000), "zwei ".repeat(1_000));
+    let text = format!(r#"{{"a":"{first}","b":"{second}","c":"{second}"}}"#);
+    for size in [1, 7, 1000, 100_000] {
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        let skimmed = skim(Limits::REQUEST, &pieces);
+        let mut doc = crate::field::Doc::default();
+        assert!(doc.parse(&skimmed.json));
+        let root = doc.root(&skimmed.json);
+        for (name, whole, kept) in
+            [("a", &first, 512 + 8192), ("b", &second, 512), ("c", &second, 512)]
+        {
+            let (raw, left_out) = root.get(name).raw().expect("a string");
+            assert_eq!((raw.len(), left_out), (kept, (whole.len() - kept) as u64), "{name} {size}");
+            assert!(whole.as_bytes().starts_with(raw) && root.get(name).is_cut());
+        }
+    }
 }
 
 #[test]

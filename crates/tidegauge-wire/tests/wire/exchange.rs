@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, testing};
-use tidegauge_wire::{Observer, Provider, Wanted, provider};
+use tidegauge_core::{Content, Dialect, Exchange, Head, Observation, Texts, testing};
+use tidegauge_wire::{Concluded, Observer, Provider, Wanted, provider};
 
 /// What was sent and answered.
 #[derive(Clone, Debug)]
@@ -33,8 +33,9 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> (Observation, Option<Box<Content>>) {
-        let (observer, exchange) = self.watch(self.provider(), wanted, cut, change);
-        observer.conclude(&exchange)
+        let provider = self.provider();
+        let Concluded { observation, words, .. } = self.watch(provider, wanted, cut, change);
+        (observation, words)
     }
 
     /// The same for an exchange that went another way.
@@ -46,7 +47,7 @@ impl Case {
         self.observe_by(self.provider(), cut, change)
     }
 
-    fn provider(&self) -> &'static dyn Provider {
+    pub(crate) fn provider(&self) -> &'static dyn Provider {
         provider(&self.kind).expect("a provider of that kind")
     }
 
@@ -57,21 +58,33 @@ impl Case {
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
     ) -> Observation {
-        let (observer, exchange) = self.watch(provider, Wanted::default(), cut, change);
-        observer.finish(&exchange)
+        self.watch(provider, Wanted::default(), cut, change).observation
     }
 
-    fn watch(
+    /// The same, with what counting and checking need.
+    pub(crate) fn observe_with_texts(
+        &self,
+        cut: &mut dyn FnMut(usize) -> usize,
+        change: impl FnOnce(&mut Exchange),
+    ) -> (Observation, Texts) {
+        let Concluded { observation, texts, .. } =
+            self.watch(self.provider(), Wanted::default(), cut, change);
+        (observation, texts)
+    }
+
+    /// Everything that comes of it.
+    pub(crate) fn watch(
         &self,
         provider: &'static dyn Provider,
         wanted: Wanted,
         cut: &mut dyn FnMut(usize) -> usize,
         change: impl FnOnce(&mut Exchange),
-    ) -> (Observer, Exchange) {
+    ) -> Concluded {
         let head = self.head();
         let operation = provider.matched(head).operation;
         let mut observer = Observer::new(provider, operation, head);
         observer.keep_words(wanted);
+        observer.sample_texts();
         let mut clock = 0;
         let mut tick = || {
             clock += 1;
@@ -83,7 +96,7 @@ impl Case {
         let mut exchange = exchange(provider, self);
         exchange.operation = operation;
         change(&mut exchange);
-        (observer, exchange)
+        observer.conclude(&exchange)
     }
 
     pub(crate) fn head(&self) -> Head<'_> {

@@ -26,5 +26,6 @@ mod speed;
 #[expect(unreachable_pub, reason = "a library of its own elsewhere")]
 #[path = "../../../../tests/fuzz/src/wire.rs"]
 mod targets;
+mod texts;
 #[cfg(test)]
 mod words;

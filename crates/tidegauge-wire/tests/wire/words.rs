@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tidegauge_core::{Content, End, Field, Fields, Part, StreamTimes};
-use tidegauge_wire::Wanted;
+use tidegauge_wire::{Concluded, Wanted};
 
 use crate::cassettes::{folders, load};
 use crate::exchange::{Case, headers};
@@ -51,12 +51,15 @@ fn check(rows: &[Row]) {
             seen.times = StreamTimes::default();
             seen
         };
-        let plain = timeless(case.observe(|left| left));
+        let (plain, texts) = case.observe_with_texts(&mut |left| left, |_| {});
+        let plain = timeless(plain);
         for size in [usize::MAX, 1, 7, 100] {
-            let (seen, words) = case.overhear(ALL, &mut |_| size, |_| {});
+            let Concluded { observation, words, texts: again } =
+                case.watch(case.provider(), ALL, &mut |_| size, |_| {});
             let words = written(&words.expect(row.name));
             assert_eq!(words, row.want, "{} in pieces of {size}: {words:#}", row.name);
-            assert_eq!(timeless(seen), plain, "{}", row.name);
+            assert_eq!(timeless(observation), plain, "{}", row.name);
+            assert!(again == texts, "{}: samples are the same with and without words", row.name);
         }
         let asked = |wanted| case.overhear(wanted, &mut |left| left, |_| {}).1;
         assert_eq!(asked(Wanted::default()), None, "{}: unasked", row.name);

@@ -289,6 +289,10 @@ pub(crate) struct Telemetry {
     /// more series. Default: `team` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_tags: Option<Vec<String>>,
+    /// Whether tokens that a provider does not tell are counted here, with a tokenizer that takes some
+    /// 46 MiB once it is needed. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_usage: Option<bool>,
     /// Attributes outside the semantic conventions, for backends that look for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,

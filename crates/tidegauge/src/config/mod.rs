@@ -161,6 +161,8 @@ pub struct Telemetry {
     pub trace_header: bool,
     /// Tags that become attributes of metrics.
     pub metric_tags: Vec<String>,
+    /// Whether tokens that the provider does not tell are counted here.
+    pub estimate_usage: bool,
     /// Whether spans carry `gen_ai.usage.cost`.
     pub usage_cost: bool,
     /// Whether spans carry OpenInference's names.

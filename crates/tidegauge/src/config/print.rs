@@ -154,6 +154,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         }),
         trace_header: Some(telemetry.trace_header),
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
+        estimate_usage: Some(telemetry.estimate_usage),
         compat: Some(Compat {
             usage_cost: Some(telemetry.usage_cost),
             openinference: Some(telemetry.openinference),

@@ -305,6 +305,7 @@ impl Resolver<'_> {
             },
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
+            estimate_usage: word.estimate_usage.unwrap_or(true),
             usage_cost: compat.usage_cost.unwrap_or(true),
             openinference: compat.openinference.unwrap_or(false),
             names: semconv.genai.unwrap_or_default(),

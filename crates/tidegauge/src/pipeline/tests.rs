@@ -44,8 +44,8 @@ fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<H
     let health = Arc::new(Health::default());
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
-    let pipeline =
-        Pipeline::start(capacity, prices, rules, sinks, None, Arc::clone(&health)).unwrap();
+    let counted = Arc::clone(&health);
+    let pipeline = Pipeline::start(capacity, true, prices, rules, sinks, None, counted).unwrap();
     (pipeline, health)
 }
 
@@ -103,15 +103,16 @@ fn a_full_channel_loses_records_and_counts_them() {
 fn a_panic_costs_one_record_and_is_counted() {
     let notes = Arc::new(Notes::default());
     let health = Arc::new(Health::default());
-    let make = |finished: Finished, prices: &Prices, rules: &Rules, health: &Health| {
+    let make = |finished: Finished, tools: &Tools<'_>| {
         assert!(finished.exchange.request_bytes != 13, "the reader breaks");
-        records(finished, prices, rules, health)
+        records(finished, tools)
     };
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
     let pipeline =
-        Pipeline::start_with(make, 16, prices, rules, sinks, None, Arc::clone(&health)).unwrap();
+        Pipeline::start_with(make, 16, true, prices, rules, sinks, None, Arc::clone(&health))
+            .unwrap();
     for bytes in [1, 13, 2] {
         begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
     }

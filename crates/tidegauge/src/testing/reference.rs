@@ -70,7 +70,7 @@ const CAUSES: &[(Category, &str)] = &[
     (Category::Truncated, "`max_tokens` or the like reached"),
     (
         Category::ToolFailure,
-        "Arguments that are no JSON, or a malformed call by the provider's own word",
+        "Arguments that are no JSON or do not match their schema, or a malformed call by the provider's own word",
     ),
     (Category::Empty, "200 without text, tool call, picture, audio or vector"),
     (Category::ClientCancelled, "The client closed the connection before the end"),

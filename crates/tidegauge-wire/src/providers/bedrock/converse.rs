@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tidegauge_core::{Request, Response};
+use tidegauge_core::{Request, Response, Tool};
 
 use super::{errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::providers::tools;
 use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences and tags are kept.
@@ -20,6 +21,13 @@ impl Reader for Converse {
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
         path::read(&head.path, into);
         read_body(body, into);
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        for tool in body.get("toolConfig").get("tools").items() {
+            let told = tool.get("toolSpec");
+            tools::keep(told.get("name"), told.get("inputSchema").get("json"), into);
+        }
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -84,6 +92,7 @@ fn read_block(block: Json<'_>, place: u64, into: &mut Answer) {
     let tool = block.get("toolUse");
     if tool.is_object() {
         into.call(0, Some(place), tool.get("toolUseId"), tool.get("input"));
+        into.tool(tool.get("name"));
     }
     let made = ["image", "video", "audio", "citationsContent"];
     into.response.output |= made.iter().any(|name| block.get(name).is_object());
@@ -108,6 +117,7 @@ fn read_start(data: Json<'_>, into: &mut Answer) {
     let tool = data.get("start").get("toolUse");
     if tool.is_object() {
         into.call(0, data.get("contentBlockIndex").size(), tool.get("toolUseId"), Json::ABSENT);
+        into.tool(tool.get("name"));
     }
 }
 

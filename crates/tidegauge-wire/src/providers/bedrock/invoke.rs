@@ -2,7 +2,7 @@
 //!
 //! Whose format it is shows in the body; the model's name may be an ARN that does not tell.
 
-use tidegauge_core::{Request, Source};
+use tidegauge_core::{Request, Source, Tool};
 
 use super::{converse, errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
@@ -28,6 +28,12 @@ impl Reader for Invoke {
             read_sampling(body, into);
         }
         path::read(&head.path, into);
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        let readers: [&dyn Reader; 3] =
+            [&anthropic::Messages, &converse::Converse, &openai::chat::Chat];
+        readers.iter().for_each(|reader| reader.read_tools(body, into));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -170,14 +176,17 @@ fn read_outputs(body: Json<'_>, into: &mut Answer) {
 fn read_cohere(body: Json<'_>, into: &mut Answer) {
     let whole = body.get("response");
     let last = if whole.is_object() { whole } else { body };
+    into.repeats = whole.is_object();
     into.text(body.get("text"));
     into.finish(0, last.get("finish_reason"));
     for (place, generation) in last.get("generations").items().enumerate() {
         into.text(generation.get("text"));
         into.finish(place as u64, generation.get("finish_reason"));
     }
+    into.repeats = false;
     for call in last.get("tool_calls").items() {
         into.whole_call(call.get("parameters"));
+        into.tool(call.get("name"));
     }
     let told = last.get("meta").get("tokens");
     count(told.get("input_tokens").size(), told.get("output_tokens").size(), into);

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use tidegauge_core::{OutputType, Request};
+use tidegauge_core::{OutputType, Request, Tool};
 
 use super::path::Path;
 use super::{either, usage, words};
 use crate::answer::{Answer, MAX_NAME};
-use crate::field::Json;
+use crate::field::{Doc, Json};
 use crate::provider::{Asked, Event, Reader, Streams};
+use crate::providers::tools as declared;
 use crate::transcript::{Prompt, Reply};
 
 /// How many stop sequences and labels are kept.
@@ -115,6 +116,20 @@ impl Reader for Generate {
         }
     }
 
+    /// `parameters` are in a dialect of their own (`"type": "STRING"`), which says no less.
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        let declared = |tool| either(tool, "functionDeclarations", "function_declarations").items();
+        for function in body.get("tools").items().flat_map(declared) {
+            let plain = either(function, "parametersJsonSchema", "parameters_json_schema");
+            declared::keep(function.get("name"), plain, into);
+            if !plain.is_object() {
+                let known = into.len();
+                declared::keep(function.get("name"), function.get("parameters"), into);
+                into.iter_mut().skip(known).for_each(|tool| tool.schema = standard(&tool.schema));
+            }
+        }
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         // A list of events that was not told apart from other JSON.
@@ -217,6 +232,36 @@ pub(super) fn tools(tool: Json<'_>) -> u64 {
     either(tool, "functionDeclarations", "function_declarations").len().unwrap_or(1)
 }
 
+/// A schema of the API's own dialect as a plain one: types in capitals, and `nullable`, which a plain
+/// schema says in the type. Where that is used, nothing is demanded.
+fn standard(schema: &str) -> String {
+    if schema.contains("\"nullable\"") {
+        return "{}".to_owned();
+    }
+    let mut doc = Doc::default();
+    doc.parse(schema.as_bytes());
+    let mut types = Vec::new();
+    find_types(doc.root(schema.as_bytes()), &mut types);
+    let mut plain = schema.to_owned();
+    for (start, end) in types {
+        if let Some(word) = plain.get_mut(start..end) {
+            word.make_ascii_lowercase();
+        }
+    }
+    plain
+}
+
+/// Where types are named.
+fn find_types(value: Json<'_>, into: &mut Vec<(usize, usize)>) {
+    value.items().for_each(|item| find_types(item, into));
+    for (name, member) in value.members() {
+        match member.span().filter(|_| name.is("type") && member.has_text()) {
+            Some(span) => into.push(span),
+            None => find_types(member, into),
+        }
+    }
+}
+
 /// Results whose content is an error.
 fn failed_tools(content: Json<'_>) -> u64 {
     let failed = |part: &Json<'_>| {
@@ -235,6 +280,7 @@ pub(super) fn read_part(part: Json<'_>, into: &mut Answer) {
     let call = part.get("functionCall");
     if call.get("name").has_text() {
         into.whole_call(call.get("args"));
+        into.tool(call.get("name"));
     }
     // Later pieces of a call that is streamed have no name.
     into.token |= call.is_object();

@@ -1,12 +1,13 @@
 //! Chat completions, whole and streamed.
 
-use tidegauge_core::{OutputType, ProviderError, Request};
+use tidegauge_core::{OutputType, ProviderError, Request, Tool};
 
 use super::{request, usage, words};
 use crate::answer::Answer;
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::providers::tools;
 use crate::transcript::{Prompt, Reply};
 
 /// `POST .../chat/completions`
@@ -33,6 +34,13 @@ impl Reader for Chat {
         } else {
             request::output_type(body.get("response_format"))
         };
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        let functions = body.get("tools").items().map(|tool| tool.get("function"));
+        for function in functions.chain(body.get("functions").items()) {
+            tools::keep(function.get("name"), function.get("parameters"), into);
+        }
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -99,10 +107,12 @@ fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer)
         let function = call.get("function");
         let arguments = function.get("arguments");
         into.call(choice, index, call.get("id"), arguments);
+        into.tool(function.get("name"));
     }
     let legacy = message.get("function_call");
     if legacy.is_object() {
         into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("arguments"));
+        into.tool(legacy.get("name"));
     }
 }
 

@@ -1,12 +1,13 @@
 //! The Responses API, whole and streamed.
 
-use tidegauge_core::Request;
+use tidegauge_core::{Request, Tool};
 
 use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::providers::tools;
 use crate::transcript::{Prompt, Reply};
 
 /// `POST .../responses`
@@ -34,6 +35,12 @@ impl Reader for Responses {
         into.tool_errors = body.get("input").items().filter(failed).count() as u64;
     }
 
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        for tool in body.get("tools").items().filter(|tool| tool.get("type").is("function")) {
+            tools::keep(tool.get("name"), tool.get("parameters"), into);
+        }
+    }
+
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         if !event.stream {
@@ -52,7 +59,7 @@ impl Reader for Responses {
             | "response.code_interpreter_call_code.delta" => {
                 into.token |= body.get("delta").has_text();
             }
-            "response.output_item.done" => read_item(body.get("item"), into),
+            "response.output_item.done" => repeated(into, |into| read_item(body.get("item"), into)),
             "response.image_generation_call.partial_image"
             | "response.audio.delta"
             | "response.output_audio.delta" => {
@@ -63,7 +70,7 @@ impl Reader for Responses {
                 // The items were read one by one as they were done.
                 let unseen = into.calls() == 0;
                 into.ended = true;
-                read_object(body.get("response"), unseen, into);
+                repeated(into, |into| read_object(body.get("response"), unseen, into));
                 into.token = false;
             }
             "error" => into.fail(failure::read(body)),
@@ -122,6 +129,13 @@ fn write_object(object: Json<'_>, into: &mut Reply) {
     }
 }
 
+/// Reads what was said before in pieces.
+fn repeated(into: &mut Answer, read: impl FnOnce(&mut Answer)) {
+    into.repeats = true;
+    read(into);
+    into.repeats = false;
+}
+
 /// The response object: the body, or inside an event.
 fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
     into.id(object.get("id"));
@@ -162,7 +176,10 @@ fn read_item(item: Json<'_>, into: &mut Answer) {
                 into.refusal(part.get("refusal"));
             }
         }
-        "function_call" => into.whole_call(item.get("arguments")),
+        "function_call" => {
+            into.whole_call(item.get("arguments"));
+            into.tool(item.get("name"));
+        }
         // Its input is free text.
         "custom_tool_call" => into.whole_call(Json::ABSENT),
         "mcp_call" if item.get("error").is_some() => into.bad_call(),

@@ -1,7 +1,7 @@
 //! From a record through its written form to the reasons of its price.
 
 use proptest::prelude::*;
-use tidegauge_core::{CostStatus, Record};
+use tidegauge_core::{CostStatus, Estimate, Estimator, Record, Source};
 use tidegauge_measure::measure;
 
 use super::*;
@@ -57,6 +57,23 @@ fn a_long_prompt_at_a_price_of_ones_own() {
     let (same, text) = told(&priced(usage, None, &prices), &config, &prices);
     assert!(same, "{text}");
     insta::assert_snapshot!(text);
+}
+
+/// A record names what was counted here apart from what was told, and its buckets hold both.
+#[test]
+fn estimated_tokens_are_explained_like_told_ones() {
+    let (by, output_told) = (Estimator::O200k, Some(2));
+    let estimate = Estimate { by, input: Some(1000), output: Some(50), output_told };
+    let prices = Prices::bundled();
+    let usage = Usage {
+        source: Source::Estimated,
+        input: Some(1000),
+        output: Some(50),
+        estimate: Some(estimate),
+        ..Usage::default()
+    };
+    let (same, text) = told(&priced(usage, None, &prices), &config(""), &prices);
+    assert!(same && text.contains("The record says 0.00018: the same."), "{text}");
 }
 
 #[test]
