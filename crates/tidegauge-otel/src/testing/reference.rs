@@ -14,8 +14,8 @@ use tidegauge_core::Health;
 
 use super::conformance::Registry;
 use super::{events, meter, metrics, records, spans};
+use crate::exposition::{family_name, suffix};
 use crate::metric::Histograms;
-use crate::openmetrics::family_name;
 use crate::semconv::{self, ATTRIBUTES, Kind, METRICS, Metric, TAG_PREFIX};
 use crate::span::SpanOptions;
 
@@ -342,13 +342,13 @@ fn metric_table(registry: &Registry) -> String {
                      |---|---|---|---|---|---|\n"
         .to_owned();
     for metric in METRICS {
-        let (instrument, prometheus, suffix) = match metric.kind {
-            Kind::Counter => ("counter", "counter", "_total"),
-            Kind::UpDownCounter => ("updowncounter", "gauge", ""),
-            Kind::Gauge => ("gauge", "gauge", ""),
-            Kind::Histogram => ("histogram", "histogram", ""),
+        let instrument = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::UpDownCounter => "updowncounter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
-        let name = family_name(metric.name, metric.unit, prometheus);
+        let (name, suffix) = (family_name(metric), suffix(metric));
         let attributes = attributes_of(metric, registry);
         let is_call = CALL_SET.iter().all(|name| attributes.iter().any(|known| known == name));
         let call = is_call.then(|| "*call set*".to_owned());
