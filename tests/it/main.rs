@@ -16,6 +16,7 @@ mod cli;
 mod failure;
 mod foreign;
 mod forward;
+mod hostile;
 mod money;
 mod probes;
 mod replay;
