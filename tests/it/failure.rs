@@ -346,6 +346,7 @@ async fn works(program: &Program) {
     assert_eq!((answer.status, answer.ended), (200, Ended::Clean));
 }
 
+/// F-33.
 #[tokio::test]
 async fn a_collector_that_comes_late_gets_everything() {
     for protocol in ["grpc", "http/protobuf"] {
@@ -428,6 +429,7 @@ async fn a_disk_queue_that_another_process_uses_is_told_at_the_start() {
     assert!(told.contains("the queue directory is in use by another process"), "{told}");
 }
 
+/// F-34.
 #[tokio::test]
 async fn a_collector_that_never_answers_delays_nobody_and_not_the_end() {
     let collector = Collector::start().await;
@@ -450,6 +452,7 @@ async fn a_collector_that_never_answers_delays_nobody_and_not_the_end() {
     .await;
 }
 
+/// F-35.
 #[tokio::test]
 async fn what_a_collector_refuses_for_good_is_counted_and_not_sent_again() {
     for protocol in ["grpc", "http/protobuf"] {
@@ -475,6 +478,7 @@ async fn what_a_collector_refuses_for_good_is_counted_and_not_sent_again() {
     }
 }
 
+/// F-35.
 #[tokio::test]
 async fn what_a_collector_refuses_for_now_is_sent_again() {
     for protocol in ["grpc", "http/protobuf"] {
@@ -494,6 +498,7 @@ async fn what_a_collector_refuses_for_now_is_sent_again() {
     }
 }
 
+/// F-36.
 #[tokio::test]
 async fn what_a_collector_takes_in_part_is_counted() {
     let collector = Collector::start().await;

@@ -13,6 +13,7 @@
 mod accounting;
 mod capture;
 mod cli;
+mod durable;
 mod failure;
 mod foreign;
 mod forward;

@@ -129,6 +129,10 @@ pub struct Health {
     splices_refused: AtomicU64,
     holds_exceeded: AtomicU64,
     schemas_unusable: AtomicU64,
+    journal_opened: AtomicU64,
+    journal_closed: AtomicU64,
+    journal_lost: [AtomicU64; Dropped::ALL.len()],
+    killed: AtomicU64,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
     price_reads: AtomicU64,
@@ -204,6 +208,12 @@ counters! {
     hold_exceeded, holds_exceeded => holds_exceeded;
     /// The schema of a tool that was called could not be used, so its arguments were not checked.
     schema_unusable, schemas_unusable => schemas_unusable;
+    /// The journal noted that an exchange began.
+    journal_open, journal_opened => journal_opened;
+    /// The journal noted that an exchange is over.
+    journal_close, journal_closed => journal_closed;
+    /// An exchange was found in the journal that a killed process had left open.
+    exchange_killed, killed => killed;
 }
 
 counters_by! {
@@ -213,6 +223,8 @@ counters_by! {
     record_lost, records_lost => records_lost by Dropped;
     /// Records of turns were lost before the sinks saw them.
     turn_lost, turns_lost => turns_lost by Dropped;
+    /// Lines of the journal were not written, or could not be read.
+    journal_line_lost, journal_lost => journal_lost by Dropped;
     /// Lines of the record file were dropped.
     line_dropped, lines_dropped => lines_dropped by Dropped;
     /// A panic was caught.

@@ -11,6 +11,8 @@ use crate::{Exchange, Head, Operation, Upstream};
 /// What is known when an exchange begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Begin<'a> {
+    /// What is known of it so far: ids, time, way; everything that comes later is still empty.
+    pub exchange: &'a Exchange,
     /// Where it goes.
     pub upstream: &'a Arc<Upstream>,
     /// What is asked.

@@ -14,7 +14,9 @@ use tidegauge_core::{Books, Dropped};
 use tokio::time::Instant;
 
 use crate::queue::{Piece, Settled, Signal};
-use crate::spool::{Batch, Counters, Most, PushError, Recovery, Settings, Spool, SpoolError};
+use crate::spool::{
+    Batch, Counters, Most, PushError, Recovery, Settings, Spool, SpoolError, Tally,
+};
 
 mod record;
 
@@ -49,6 +51,52 @@ struct State {
     booked: Counters,
     writing: Rest,
     reading: Rest,
+    lanes: Lanes,
+}
+
+/// Spans have two lanes: while a backlog is being worked off, what is new goes to the one beside it,
+/// and reading takes turns, so that neither the oldest nor the newest starves (F-37). The other
+/// signals are few.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lanes {
+    /// What is new goes to the second.
+    second: bool,
+    /// The kind that was read last.
+    read: u8,
+}
+
+impl State {
+    /// Where what is new is written.
+    fn kind_for(&self, signal: Signal) -> u8 {
+        let (first, last) = (signal.kinds().first(), signal.kinds().last());
+        let kind = if self.lanes.second { last } else { first };
+        kind.copied().unwrap_or_default()
+    }
+
+    /// The kind to read, if there is anything: another one than last time, where it has something.
+    fn next_kind(&self, signal: Signal) -> Option<u8> {
+        let queued = self.spool.as_ref()?.counters().queued;
+        let waiting = signal.kinds().iter().filter(|kind| queued.of(**kind).records > 0);
+        waiting.copied().max_by_key(|kind| *kind != self.lanes.read)
+    }
+
+    /// A batch of so many records was delivered: where more than that is left in the lane that is
+    /// written to, what comes from now on goes to the other one, once that is empty.
+    fn turn_off(&mut self, signal: Signal, records: u64) {
+        let Some(spool) = &self.spool else { return };
+        let queued = spool.counters().queued;
+        let here = self.kind_for(signal);
+        let there = signal.kinds().iter().find(|kind| **kind != here);
+        let empty = there.is_some_and(|there| queued.of(*there).records == 0);
+        if empty && queued.of(here).records > records {
+            self.lanes.second = !self.lanes.second;
+        }
+    }
+}
+
+/// Units in all lanes.
+fn units_of(tally: &Tally, signal: Signal) -> u64 {
+    signal.kinds().iter().map(|kind| tally.of(*kind).units).sum()
 }
 
 /// Until when the disk is left alone, and since what.
@@ -122,8 +170,9 @@ impl Backlog {
         }
         let units = u32::try_from(piece.units).map_err(|_| Dropped::TooLarge)?;
         let record = record::encode(&self.resource, piece);
+        let kind = state.kind_for(signal);
         let Some(spool) = &mut state.spool else { return Err(Dropped::DiskIo) };
-        let pushed = spool.push(signal.kind(), units, &record);
+        let pushed = spool.push(kind, units, &record);
         self.book(&mut state, signal);
         let (reason, error) = match pushed {
             Ok(_) => {
@@ -143,11 +192,20 @@ impl Backlog {
         Err(reason)
     }
 
+    /// Records of a signal that are on disk, as far as it can be told now.
+    pub(crate) fn waiting(&self, signal: Signal, now: Instant) -> u64 {
+        let mut state = self.lock();
+        self.reopen(&mut state, now);
+        let counters = state.spool.as_ref().map(Spool::counters).unwrap_or_default();
+        signal.kinds().iter().map(|kind| counters.queued.of(*kind).records).sum()
+    }
+
     /// The oldest pieces of a signal; `None` if there are none, or none can be read now.
     pub(crate) fn take(&self, signal: Signal, most: Most, now: Instant) -> Option<Taken> {
         let mut state = self.lock();
         while state.reading.at(now).is_none() {
-            let batch = match state.spool.as_mut()?.peek_some(signal.kind(), most) {
+            let kind = state.next_kind(signal)?;
+            let batch = match state.spool.as_mut()?.peek_some(kind, most) {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::warn!(error = %error.kind(), "the disk queue cannot be read");
@@ -158,7 +216,11 @@ impl Backlog {
             // Reading is how damage is found.
             self.book(&mut state, signal);
             if batch.is_empty() {
-                return None;
+                // What should have been there is booked as lost now.
+                continue;
+            }
+            if signal == Signal::Traces {
+                state.lanes.read = kind;
             }
             let (groups, garbled) = group(&batch, now);
             let taken = Taken { groups, batch, garbled };
@@ -241,7 +303,7 @@ impl Backlog {
             tracing::warn!(files, torn, "a part of the disk queue could not be read");
         }
         state.spool = Some(spool);
-        self.found(Signal::Traces, recovery.queued.of(Signal::Traces.kind()).units);
+        self.found(Signal::Traces, units_of(&recovery.queued, Signal::Traces));
         self.book(state, Signal::Traces);
     }
 
@@ -261,6 +323,7 @@ impl Backlog {
 
     /// Acknowledges a batch in the spool, and tells why.
     fn done(&self, state: &mut State, signal: Signal, taken: Taken, settled: Settled) {
+        let records = taken.len() as u64;
         let Some(spool) = &mut state.spool else { return };
         // An error only says that a crash now would bring the batch again.
         let _ = spool.ack(taken.batch);
@@ -271,6 +334,7 @@ impl Backlog {
         let units = units - garbled;
         match settled {
             Settled::Delivered { rejected } => {
+                state.turn_off(signal, records);
                 let rejected = rejected.min(units);
                 signal.acked(&self.books, units - rejected);
                 signal.dropped(&self.books, Dropped::RejectedByCollector, rejected);
@@ -288,18 +352,15 @@ impl Backlog {
         let Some(spool) = &state.spool else { return 0 };
         let (was, now) = (state.booked, spool.counters());
         for signal in Signal::ALL {
-            let more = |is: &crate::spool::Tally, was: &crate::spool::Tally| {
-                is.of(signal.kind()).minus(was.of(signal.kind())).units
-            };
+            let more = |is: &Tally, was: &Tally| units_of(is, signal) - units_of(was, signal);
             signal.dropped(&self.books, Dropped::DiskFull, more(&now.dropped, &was.dropped));
             signal.dropped(&self.books, Dropped::DiskIo, more(&now.lost, &was.lost));
         }
-        let spans = |counters: &Counters| counters.queued.of(Signal::Traces.kind()).units;
+        let spans = |counters: &Counters| units_of(&counters.queued, Signal::Traces);
         let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
         self.books.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
         state.booked = now;
-        let acked = |counters: &Counters| counters.acked.of(signal.kind());
-        acked(&now).minus(acked(&was)).units
+        units_of(&now.acked, signal) - units_of(&was.acked, signal)
     }
 
     /// A panic under this lock leaves books that are at most one call behind.

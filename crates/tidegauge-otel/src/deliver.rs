@@ -1,9 +1,10 @@
 //! The one sender of a queue: batches out, answers back into the books.
 //!
 //! Retries with growing, jittered pauses until the queue gives a piece up. Where there is a backlog on
-//! disk, nothing is given up: while the collector does not take it, what comes goes there, and once
-//! it does, memory and disk take turns. At shutdown everything in memory is due and pauses are cut
-//! short once; the deadline is the caller's. Knows no span.
+//! disk, nothing is given up: what comes is written there at once and sent from there, and gone from
+//! there when the collector took it. Memory is sent from where there is no disk, or one that fails.
+//! At shutdown everything is due and pauses are cut short once; the deadline is the caller's. Knows no
+//! span.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidegauge_core::Dropped;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::backlog::{Backlog, Taken};
 use crate::envelope::Envelope;
@@ -21,8 +22,6 @@ use crate::transport::{Answer, Transport, Why};
 
 /// First pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long what waits behind an export stays in memory, where there is a disk.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest pause we choose ourselves.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -50,13 +49,15 @@ pub(crate) struct Sender {
     /// Bounds of one export out of the backlog.
     pub(crate) most: Most,
     /// Where to.
-    pub(crate) transport: Transport,
+    pub(crate) transport: Arc<Transport>,
     /// In what.
     pub(crate) envelope: Envelope,
     /// Which signal it is.
     pub(crate) signal: Signal,
     /// How the end is near.
     pub(crate) stop: watch::Receiver<Stop>,
+    /// How long what is fresh on disk waits for more.
+    pub(crate) delay: Duration,
     /// First pause after a failure.
     pub(crate) pause: Duration,
     /// How things go.
@@ -76,6 +77,8 @@ pub(crate) struct Course {
     records: Option<usize>,
     /// The last export came out of memory.
     live_last: bool,
+    /// What was written to disk since the last export out of it: when the first, and how many.
+    fresh: Option<(Instant, u64)>,
 }
 
 /// What to do next.
@@ -102,7 +105,7 @@ impl Sender {
                 break;
             }
             let may_spill = self.spills || stop != Stop::Running;
-            if may_spill && (self.course.resume.is_some() || self.queue.crowded()) {
+            if may_spill {
                 self.keep();
             }
             match self.turn(stop != Stop::Running, Instant::now()) {
@@ -119,28 +122,57 @@ impl Sender {
     }
 
     /// Memory and disk take turns, so that neither the newest nor the oldest starves (F-37). At the
-    /// end only memory is emptied: what is on disk is safe.
-    fn turn(&self, flushing: bool, now: Instant) -> Turn {
+    /// end what is on disk is safe: no collector that fails is waited for to take it.
+    fn turn(&mut self, flushing: bool, now: Instant) -> Turn {
         let live = self.queue.due(now, flushing);
-        if flushing && live == Due::Never {
+        let stored = self.stored(now, flushing);
+        let safe = stored == Due::Never || self.course.resume.is_some();
+        if flushing && live == Due::Never && safe {
             return Turn::Over;
         }
         if let Some(resume) = self.course.resume.filter(|resume| *resume > now) {
             return Turn::Wait(self.earlier(Some(resume), now));
         }
-        if !flushing && (live != Due::Now || self.course.live_last) {
-            let records = self.course.records.unwrap_or(self.most.records);
-            let most = Most { records, ..self.most };
-            let taken = self.backlog.as_ref().map(|disk| disk.take(self.signal, most, now));
-            if let Some(taken) = taken.flatten() {
+        if stored == Due::Now && (live != Due::Now || self.course.live_last) {
+            if let Some(taken) = self.take_stored(now) {
                 return Turn::Disk(taken);
             }
+            if flushing && live == Due::Never {
+                return Turn::Over;
+            }
         }
-        match live {
-            Due::Now => Turn::Memory,
-            Due::At(time) => Turn::Wait(self.earlier(Some(time), now)),
-            Due::Never => Turn::Wait(self.earlier(None, now)),
+        match (live, stored) {
+            (Due::Now, _) => Turn::Memory,
+            (Due::At(one), Due::At(other)) => Turn::Wait(self.earlier(Some(one.min(other)), now)),
+            (Due::At(time), _) | (_, Due::At(time)) => Turn::Wait(self.earlier(Some(time), now)),
+            (Due::Never, _) => Turn::Wait(self.earlier(None, now)),
         }
+    }
+
+    /// When the next batch on disk is due: what is fresh waits for more as it would in memory, what
+    /// was there before does not.
+    fn stored(&self, now: Instant, flushing: bool) -> Due {
+        // What only comes to disk at the end is not brought back for it.
+        let Some(backlog) = self.backlog.as_ref().filter(|_| self.spills || !flushing) else {
+            return Due::Never;
+        };
+        let waiting = backlog.waiting(self.signal, now);
+        let (first, fresh) = self.course.fresh.unwrap_or((now, 0));
+        let time = first.checked_add(self.delay).filter(|time| *time > now);
+        match time {
+            _ if waiting == 0 => Due::Never,
+            Some(time) if waiting <= fresh && fresh < self.most.records as u64 && !flushing => {
+                Due::At(time)
+            }
+            _ => Due::Now,
+        }
+    }
+
+    fn take_stored(&mut self, now: Instant) -> Option<Taken> {
+        let records = self.course.records.unwrap_or(self.most.records);
+        let most = Most { records, ..self.most };
+        self.course.fresh = None;
+        self.backlog.as_ref()?.take(self.signal, most, now)
     }
 
     /// That time, or when the disk is to be tried again.
@@ -184,41 +216,44 @@ impl Sender {
         self.learn(answer);
     }
 
-    /// Sends one request; `None` if it was given up at the end. Meanwhile what waits is kept from
-    /// filling the memory, and from waiting there for an answer that does not come.
-    async fn send(&self, request: Bytes) -> Option<Answer> {
+    /// Sends one request; `None` if it was given up at the end. Meanwhile what comes is written down.
+    async fn send(&mut self, request: Bytes) -> Option<Answer> {
+        let (transport, queue) = (Arc::clone(&self.transport), Arc::clone(&self.queue));
         let mut stop = self.stop.clone();
         let ended = async {
             if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        let (sending, patience) = (self.transport.send(request), sleep(PATIENCE));
-        tokio::pin!(sending, ended, patience);
-        let mut hangs = false;
+        let sending = transport.send(request);
+        tokio::pin!(sending, ended);
         loop {
             tokio::select! {
                 answer = &mut sending => return Some(answer),
                 () = &mut ended => return None,
-                () = &mut patience, if !hangs => hangs = true,
-                () = self.queue.came.notified() => {}
+                () = queue.came.notified() => {}
             }
-            if self.spills && (hangs || self.queue.crowded()) {
+            if self.spills {
                 self.keep();
             }
         }
     }
 
     /// Moves what waits in memory to the disk, if there is one that works.
-    fn keep(&self) {
+    fn keep(&mut self) {
         let Some(backlog) = &self.backlog else { return };
         let now = Instant::now();
         // Those that are there now: more may come all the time.
         for _ in 0..self.queue.len() {
             let Some(piece) = self.queue.begin_move() else { return };
             match backlog.write(self.signal, &piece, now) {
-                Ok(()) if self.queue.moved() => {}
-                Ok(()) => backlog.found(self.signal, piece.units),
+                Ok(()) => {
+                    let (first, records) = self.course.fresh.unwrap_or((now, 0));
+                    self.course.fresh = Some((first, records + 1));
+                    if !self.queue.moved() {
+                        backlog.found(self.signal, piece.units);
+                    }
+                }
                 Err(Dropped::TooLarge) => self.queue.drop_moving(Dropped::TooLarge),
                 Err(reason) => return self.queue.not_moved(reason),
             }

@@ -163,10 +163,11 @@ impl Outlet {
                 backlog: backlog.cloned(),
                 spills: spills(config, common.sums, signal),
                 most: Most { records: options.batch_pieces, bytes: options.batch_bytes },
-                transport,
+                transport: Arc::new(transport),
                 envelope: common.envelope.clone(),
                 signal,
                 stop: stop.clone(),
+                delay: options.delay,
                 pause: common.pause,
                 course: Course::default(),
             });

@@ -30,12 +30,12 @@ impl Signal {
     /// Every signal.
     pub(crate) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
-    /// Its number in files; never to be changed.
-    pub(crate) fn kind(self) -> u8 {
+    /// Its numbers in files, one for each lane; never to be changed.
+    pub(crate) fn kinds(self) -> &'static [u8] {
         match self {
-            Self::Traces => 0,
-            Self::Metrics => 1,
-            Self::Logs => 2,
+            Self::Traces => &[0, 3],
+            Self::Metrics => &[1],
+            Self::Logs => &[2],
         }
     }
 
@@ -264,11 +264,6 @@ impl Queue {
     /// Pieces that wait, without those on their way.
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()
-    }
-
-    /// Whether half of the room is taken.
-    pub(crate) fn crowded(&self) -> bool {
-        self.is_crowded(&self.lock())
     }
 
     /// The oldest piece, to be kept elsewhere. It counts as queued here until one of the next three

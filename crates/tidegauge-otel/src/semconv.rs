@@ -346,6 +346,14 @@ metrics! {
         "Upstreams that refused to be asked for usage.";
     HOLDS_EXCEEDED = Counter "tidegauge.usage.holds_exceeded" "{request}" &[],
         "Request bodies that were too large to ask for usage.";
+    JOURNAL_OPENED = Counter "tidegauge.journal.opened" "{request}" &[],
+        "Requests whose beginning the journal noted.";
+    JOURNAL_CLOSED = Counter "tidegauge.journal.closed" "{request}" &[],
+        "Requests whose end the journal noted.";
+    JOURNAL_LOST = Counter "tidegauge.journal.lost" "{line}" &[],
+        "Lines that the journal could not note or read.";
+    KILLED = Counter "tidegauge.requests.killed" "{request}" &[],
+        "Requests that a killed process left open, found in its journal.";
     STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
         "Response streams that are being passed on.";
     CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],

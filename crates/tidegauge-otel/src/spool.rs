@@ -348,6 +348,23 @@ impl Spool {
         saved
     }
 
+    /// How much of a kind was pushed so far, in all its history.
+    #[must_use]
+    pub fn pushed(&self, kind: u8) -> Count {
+        self.pushed.of(kind)
+    }
+
+    /// All of a kind up to there is done with, read or not; counts as acknowledged.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub fn done_to(&mut self, kind: u8, upto: Count) -> io::Result<()> {
+        self.retire(kind, upto, upto.minus(self.retired.of(kind)));
+        let saved = self.save();
+        self.discard_retired();
+        saved
+    }
+
     /// Brings what was pushed to the medium, if it is time. To be called at least every
     /// [`Settings::fsync_every`] with a clock that never goes back.
     pub fn sync(&mut self, now: Duration) -> io::Result<()> {

@@ -43,12 +43,12 @@ impl Open {
         shared: &Arc<Shared>,
         began: Duration,
         exchange: Exchange,
-        begin: impl FnOnce() -> Box<dyn Observe>,
+        begin: impl FnOnce(&Exchange) -> Box<dyn Observe>,
     ) -> Guard {
         shared.health.request_accepted();
         shared.health.active_changed(1);
         shared.open.fetch_add(1, Relaxed);
-        let observer = catch_unwind(AssertUnwindSafe(begin)).ok();
+        let observer = catch_unwind(AssertUnwindSafe(|| begin(&exchange))).ok();
         let lost = observer.is_none();
         let state = State { exchange: Some(exchange), observer, upload: Uploading::default() };
         let open = Self { shared: Arc::clone(shared), began, state: Mutex::new(state) };

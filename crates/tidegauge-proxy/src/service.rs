@@ -91,8 +91,9 @@ async fn answer(
         route: route.matched.route.clone(),
         ..exchange(&began, &parts, &caller, route.upstream, route.matched.operation, &placed)
     };
-    let open = Open::begin(&shared, began.since, exchange, || {
+    let open = Open::begin(&shared, began.since, exchange, |exchange| {
         let begin = Begin {
+            exchange,
             upstream: route.upstream,
             operation: route.matched.operation,
             head: asked.head(route.path),

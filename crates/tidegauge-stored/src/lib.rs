@@ -22,10 +22,9 @@ mod tests;
 
 /// Made from `proto/tidegauge/v1/record.proto`; a test compares them.
 #[expect(
-
     unreachable_pub,
     clippy::large_enum_variant,
-    reason = "made by prost-build, which documents messages and fields, not everything"
+    reason = "made by prost-build"
 )]
 #[rustfmt::skip]
 mod proto;

@@ -70,6 +70,9 @@ pub(crate) struct CheckArgs {
     /// Configuration file
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Ask a running proxy whether its books balance [default: at the configured console]
+    #[arg(long, value_name = "CONSOLE_URL", num_args = 0..=1, default_missing_value = "")]
+    live: Option<String>,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -157,6 +160,11 @@ impl ServeArgs {
 }
 
 impl CheckArgs {
+    /// Where to ask a running proxy, if that is asked for; empty: where the configuration says.
+    pub(crate) fn live(&self) -> Option<&str> {
+        self.live.as_deref()
+    }
+
     /// Where the configuration comes from.
     pub(crate) fn source(self) -> Source {
         let file = self.file;
@@ -184,7 +192,10 @@ impl Cli {
     fn run(self, out: &mut dyn Write) -> Exit {
         let done = match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(args) => cmd::serve::run(args.source(), out),
-            Command::Check(args) => cmd::check::run(&args.source(), out),
+            Command::Check(args) => match args.live().map(ToOwned::to_owned) {
+                Some(url) => cmd::live::run(&url, &args.source(), out),
+                None => cmd::check::run(&args.source(), out),
+            },
             Command::Healthcheck(args) => cmd::healthcheck::run(&args, out),
             Command::Prices(args) => cmd::prices::run(&args, out),
             Command::Demo(args) => cmd::demo::run(&args, out),

@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Secret;
+use crate::identities;
 use crate::serve::{StartError, listen_error};
 
 /// Connections at once; one more waits.
@@ -239,6 +240,13 @@ impl Console {
                 "age_days": age_days(&prices),
                 "reads": { "count": reads, "last_was_good": read_well },
             },
+            "journal": {
+                "opened": health.journal_opened(),
+                "closed": health.journal_closed(),
+                "killed": health.killed(),
+                "lost": dropped(Health::journal_lost),
+            },
+            "identities": identities::page(health),
         })
     }
 }

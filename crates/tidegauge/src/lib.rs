@@ -10,6 +10,8 @@ mod cmd;
 pub mod config;
 mod console;
 pub mod demo;
+mod identities;
+mod journal;
 mod log;
 mod pipeline;
 mod pricelist;

@@ -24,6 +24,8 @@ use tidegauge_wire::{Observer, Provider, Socket, Turn, provider};
 use crate::capture::{Permit, Room, Rules, Waiting};
 use crate::turn;
 
+use crate::journal::{Journal, Ticket};
+
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -35,6 +37,7 @@ pub struct Pipeline {
     done: std::sync::Mutex<Option<Receiver<()>>>,
     rules: Arc<ArcSwap<Rules>>,
     waiting: Waiting,
+    journal: Option<Arc<Journal>>,
     health: Arc<Health>,
 }
 
@@ -47,6 +50,8 @@ struct Finished {
     capture: Capture,
     /// Where its words wait, if it has some.
     _room: Option<Room>,
+    /// Closed when this is a record, or lost. A turn has none: its session has.
+    ticket: Option<Ticket>,
 }
 
 /// Makes the records of what is over.
@@ -85,9 +90,10 @@ impl Pipeline {
         prices: Arc<ArcSwap<Prices>>,
         rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
+        journal: Option<Arc<Journal>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(records, capacity, prices, rules, sinks, health)
+        Self::start_with(records, capacity, prices, rules, sinks, journal, health)
     }
 
     fn start_with(
@@ -96,6 +102,7 @@ impl Pipeline {
         prices: Arc<ArcSwap<Prices>>,
         rules: Arc<ArcSwap<Rules>>,
         sinks: Vec<Arc<dyn Sink>>,
+        journal: Option<Arc<Journal>>,
         health: Arc<Health>,
     ) -> std::io::Result<Arc<Self>> {
         let (entry, exit) = sync_channel(capacity);
@@ -120,6 +127,7 @@ impl Pipeline {
             done: std::sync::Mutex::new(Some(done)),
             rules,
             waiting: Waiting::default(),
+            journal,
             health,
         }))
     }
@@ -156,6 +164,7 @@ impl Observers for Pipeline {
             capture: permit.level,
             waiting: words.then(|| self.waiting.clone()),
             entry: self.entry.load_full(),
+            ticket: self.journal.as_ref().and_then(|journal| journal.open(begin.exchange)),
             health: Arc::clone(&self.health),
         })
     }
@@ -174,6 +183,7 @@ struct Watching {
     /// Where its words are to wait, if it has some.
     waiting: Option<Waiting>,
     entry: Option<Arc<SyncSender<Finished>>>,
+    ticket: Option<Ticket>,
     health: Arc<Health>,
 }
 
@@ -210,6 +220,7 @@ impl Watching {
                 // The words of a session are not kept.
                 capture: Capture::Off,
                 _room: None,
+                ticket: None,
             };
             if let Err(why) = send(self.entry.as_deref(), finished) {
                 self.health.turn_lost(why, 1);
@@ -254,7 +265,8 @@ impl Observe for Watching {
     fn end(mut self: Box<Self>, exchange: Exchange) {
         self.pass_on();
         let room = self.room();
-        let Self { observer, socket, session, provider, capture, entry, health, .. } = *self;
+        let Self { observer, socket, session, provider, capture, entry, ticket, health, .. } =
+            *self;
         let socket = socket.filter(|_| session.is_some());
         let unfinished = socket.as_deref().map_or(0, Socket::unfinished);
         health.turns_over(unfinished);
@@ -263,7 +275,7 @@ impl Observe for Watching {
             (None, Some(observer)) => Watched::Exchange(observer),
             (None, None) => Watched::Nobody,
         };
-        let finished = Finished { watched, provider, exchange, capture, _room: room };
+        let finished = Finished { watched, provider, exchange, capture, _room: room, ticket };
         if let Err(why) = send(entry.as_deref(), finished) {
             health.turn_lost(why, unfinished);
             health.record_lost(why, 1);
@@ -306,7 +318,9 @@ impl Worker {
     }
 
     /// One exchange into its records, or into a counted loss.
-    fn settle(&self, finished: Finished) {
+    fn settle(&self, mut finished: Finished) {
+        // Closed when everybody has seen the record.
+        let _ticket = finished.ticket.take();
         let (prices, rules) = (self.prices.load(), self.rules.load());
         let counted = Counted::of(&finished);
         let make = || (self.make)(finished, &prices, &rules, &self.health);
@@ -370,7 +384,7 @@ impl Counted {
 
 /// The records of what is over: one, but for a session that ends with turns.
 fn records(finished: Finished, prices: &Prices, rules: &Rules, health: &Health) -> Vec<Record> {
-    let Finished { watched, provider, mut exchange, capture, _room } = finished;
+    let Finished { watched, provider, mut exchange, capture, _room, ticket: _ } = finished;
     let of = |exchange, observation| record(exchange, observation, provider, prices);
     match watched {
         Watched::Nobody => vec![of(exchange, Observation::default())],

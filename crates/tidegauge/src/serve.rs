@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::capture::Rules;
 use crate::config::{Config, Resolved};
 use crate::console;
+use crate::journal::{Journal, JournalError};
 use crate::pipeline::Pipeline;
 use crate::pricelist;
 use crate::sinks::{Live, Recorder};
@@ -70,6 +71,14 @@ pub enum StartError {
     /// The telemetry settings.
     #[error("telemetry cannot be set up: {0}")]
     Telemetry(#[from] tidegauge_otel::StartError),
+    /// The journal.
+    #[error("telemetry.journal {}: {error}", .path.display())]
+    Journal {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong.
+        error: JournalError,
+    },
     /// The price list.
     #[error("pricing: an entry of `models` cannot be used")]
     Prices,
@@ -101,6 +110,7 @@ struct Parts {
     health: Arc<Health>,
     pipeline: Arc<Pipeline>,
     recorder: Option<Arc<Recorder>>,
+    journal: Option<Arc<Journal>>,
     telemetry: Arc<Telemetry>,
     live: Arc<Live>,
 }
@@ -141,9 +151,11 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let recorder = recorder(config, &health)?;
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
+    let journal = journal(config, &health, &sinks)?;
     let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
     let (prices_read, rules_read) = (Arc::clone(&prices), Arc::clone(&rules));
-    let pipeline = Pipeline::start(capacity, prices_read, rules_read, sinks, Arc::clone(&health))?;
+    let (noted, counted) = (journal.clone(), Arc::clone(&health));
+    let pipeline = Pipeline::start(capacity, prices_read, rules_read, sinks, noted, counted)?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
     let server =
@@ -157,7 +169,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     };
     let console_addr = listener.as_ref().map(|(_, addr)| *addr);
 
-    let parts = Parts { health, pipeline, recorder, telemetry, live };
+    let parts = Parts { health, pipeline, recorder, journal, telemetry, live };
     let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
     if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
         let page = console::Console {
@@ -277,6 +289,10 @@ impl Parts {
                 recorder.shutdown(SETTLE);
             }
             self.telemetry.shutdown(SETTLE);
+            // Last: what is closed in it is delivered, or on disk, or counted as dropped.
+            if let Some(journal) = &self.journal {
+                journal.shutdown(SETTLE);
+            }
             // Whoever asked may have given up.
             let _ = done.send(());
         };
@@ -379,6 +395,24 @@ pub(crate) fn over(list: Prices, config: &Config) -> Result<Prices, StartError> 
 fn rules(config: &Config) -> Result<Rules, StartError> {
     let capture = &config.capture;
     Rules::new(&capture.patterns, capture.tool_schemas).map_err(|_| StartError::Patterns)
+}
+
+/// Opens the journal and shows the sinks what a killed process had left open.
+fn journal(
+    config: &Config,
+    health: &Arc<Health>,
+    sinks: &[Arc<dyn Sink>],
+) -> Result<Option<Arc<Journal>>, StartError> {
+    let Some(path) = &config.telemetry.journal else { return Ok(None) };
+    let (journal, killed) = Journal::start(path, Arc::clone(health))
+        .map_err(|error| StartError::Journal { path: path.clone(), error })?;
+    for (record, ticket) in killed {
+        for sink in sinks {
+            sink.record(&record);
+        }
+        drop(ticket);
+    }
+    Ok(Some(journal))
 }
 
 fn recorder(config: &Config, health: &Arc<Health>) -> Result<Option<Arc<Recorder>>, StartError> {

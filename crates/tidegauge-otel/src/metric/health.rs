@@ -30,6 +30,9 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::UNCLASSIFIED, Health::unclassified),
     (name::SPLICES_REFUSED, Health::splices_refused),
     (name::HOLDS_EXCEEDED, Health::holds_exceeded),
+    (name::JOURNAL_OPENED, Health::journal_opened),
+    (name::JOURNAL_CLOSED, Health::journal_closed),
+    (name::KILLED, Health::killed),
     (name::RELOADS, |health| health.reloads().0),
     (name::PRICES_READS, |health| health.price_list_reads().0),
 ];
@@ -95,6 +98,8 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     families.push(counted(&name::RECORDS_LOST, name::REASON, lost));
     let lost = Dropped::ALL.iter().map(|reason| (reason.name(), health.turns_lost(*reason)));
     families.push(counted(&name::TURNS_LOST, name::REASON, lost));
+    let lines = Dropped::ALL.iter().map(|reason| (reason.name(), health.journal_lost(*reason)));
+    families.push(counted(&name::JOURNAL_LOST, name::REASON, lines));
     let rejected = Rejected::ALL.iter().map(|reason| (reason.name(), health.rejected(*reason)));
     families.push(counted(&name::REQUESTS_REJECTED, name::REASON, rejected));
     let panics = Task::ALL.iter().map(|task| (task.name(), health.panics(*task)));

@@ -3,7 +3,7 @@
 //! The same numbers are totals since the spool was made (how far is written, how far is read) and
 //! differences between two such totals (how much is queued, how much was lost).
 
-/// Kinds that a spool tells apart: `0..KINDS`. OpenTelemetry has four signals.
+/// Kinds that a spool tells apart: `0..KINDS`.
 pub const KINDS: usize = 4;
 
 /// Records and what they carry.

@@ -39,6 +39,17 @@ fn configured() -> anyhow::Result<String> {
 
 /// The status of a GET.
 fn ask(url: &str) -> anyhow::Result<u16> {
+    status(&get(url, None, 64)?)
+}
+
+/// The status an answer begins with.
+pub(super) fn status(answer: &str) -> anyhow::Result<u16> {
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+    status.context("the answer is not HTTP")
+}
+
+/// The answer to a GET, at most so many bytes of it.
+pub(super) fn get(url: &str, token: Option<&str>, most: u64) -> anyhow::Result<String> {
     let uri: Uri = url.parse().context("not a URL")?;
     let Some(host) = uri.host().filter(|_| uri.scheme_str() == Some("http")) else {
         bail!("not an http URL");
@@ -50,12 +61,15 @@ fn ask(url: &str) -> anyhow::Result<u16> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n")?;
-    let mut head = String::new();
-    stream.take(64).read_to_string(&mut head).or_else(|error| match head.is_empty() {
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n")?;
+    if let Some(token) = token {
+        write!(stream, "authorization: Bearer {token}\r\n")?;
+    }
+    write!(stream, "\r\n")?;
+    let mut answer = String::new();
+    stream.take(most).read_to_string(&mut answer).or_else(|error| match answer.is_empty() {
         true => Err(error),
-        false => Ok(head.len()),
+        false => Ok(answer.len()),
     })?;
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
-    status.context("the answer is not HTTP")
+    Ok(answer)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod healthcheck;
+pub(crate) mod live;
 pub(crate) mod prices;
 pub(crate) mod serve;
 

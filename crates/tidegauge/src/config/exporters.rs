@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tidegauge_otel::{Exporter as Exported, SpoolSettings};
 
-use super::file::{DiskQueueWord, ExporterWord, Otlp as OtlpWord};
+use super::file::{DiskQueueWord, ExporterWord, JournalWord, Otlp as OtlpWord};
 use super::resolve::Resolver;
 use super::value::Size;
 use super::{DiskQueue, Exporter, Otlp};
@@ -97,6 +97,16 @@ impl Resolver<'_> {
                 self.disk_queue(&[path, &["disk_queue"]].concat(), word, data_dir, &dir)
             }),
         }
+    }
+
+    /// The directory of the journal.
+    pub(super) fn journal(&mut self, word: JournalWord, data_dir: Option<&Path>) -> PathBuf {
+        let path = word.path.filter(|path| !path.as_os_str().is_empty());
+        path.or_else(|| Some(data_dir?.join("journal"))).unwrap_or_else(|| {
+            let message = "it has no directory: set its `path`, or `data_dir`";
+            self.wrong(&["telemetry", "journal"], message.to_owned(), None);
+            PathBuf::new()
+        })
     }
 
     /// A disk queue at `path`, which is in `data_dir` under the name `usual` unless it is said where.

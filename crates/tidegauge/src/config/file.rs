@@ -302,10 +302,23 @@ pub(crate) struct Telemetry {
     /// enough where `data_dir` is set. Default: nothing is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_queue: Option<DiskQueueWord>,
+    /// Note on disk which requests are open, so that those that a killed process leaves are told by
+    /// the next one; `{}` is enough where `data_dir` is set. Default: nothing is noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalWord>,
     /// Further receivers beside `otlp`, each with queues of its own, so that none waits for another.
     /// The `OTEL_*` variables say nothing about where these are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exporters: Option<Vec<ExporterWord>>,
+}
+
+/// The journal of open requests.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JournalWord {
+    /// Its directory, for one process at a time. Default: `journal` in `data_dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
 }
 
 /// One further OTLP receiver.

@@ -173,6 +173,8 @@ pub struct Telemetry {
     pub call_span: CallSpanWord,
     /// Where what a receiver does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
+    /// Directory of the journal of open requests; `None`: there is none.
+    pub journal: Option<PathBuf>,
     /// Further receivers.
     pub exporters: Vec<Exporter>,
 }

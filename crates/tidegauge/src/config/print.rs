@@ -9,10 +9,10 @@ use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
     Capture as CaptureFile, CaptureSetting, CaptureWord, Compat, Console as ConsoleFile,
-    ConsoleWord, DiskQueueWord, ExporterWord, File, Limits as LimitsFile, ListenTls as TlsFile,
-    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord, Sampling, SecretFile,
-    SecretWord, Semconv, Spans, Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord,
-    Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
+    ConsoleWord, DiskQueueWord, ExporterWord, File, JournalWord, Limits as LimitsFile,
+    ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord,
+    Sampling, SecretFile, SecretWord, Semconv, Spans, Telemetry as TelemetryFile, TimeOrOff,
+    TimeoutsWord, TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
@@ -164,6 +164,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         }),
         spans: Some(Spans { genai: Some(telemetry.call_span) }),
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
+        journal: telemetry.journal.as_deref().map(|dir| JournalWord { path: Some(path(dir)) }),
         exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())
             .filter(|exporters| !exporters.is_empty()),
     }

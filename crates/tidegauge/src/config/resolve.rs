@@ -282,7 +282,9 @@ impl Resolver<'_> {
         });
         let compat = word.compat.unwrap_or_default();
         let semconv = word.semconv.unwrap_or_default();
+        let journal = word.journal.map(|word| self.journal(word, data_dir));
         Telemetry {
+            journal,
             otlp: self.otlp(&["telemetry", "otlp"], word.otlp.unwrap_or_default()),
             exporters: self.exporters(
                 word.exporters.unwrap_or_default(),

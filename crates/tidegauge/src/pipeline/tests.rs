@@ -44,7 +44,8 @@ fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<H
     let health = Arc::new(Health::default());
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
-    let pipeline = Pipeline::start(capacity, prices, rules, sinks, Arc::clone(&health)).unwrap();
+    let pipeline =
+        Pipeline::start(capacity, prices, rules, sinks, None, Arc::clone(&health)).unwrap();
     (pipeline, health)
 }
 
@@ -57,7 +58,9 @@ fn begin(pipeline: &Pipeline) -> Box<dyn Observe> {
         query: None,
         headers: &headers,
     };
-    pipeline.begin(Begin { upstream: &upstream, operation: Operation::Chat, head })
+    let exchange = exchange();
+    let operation = Operation::Chat;
+    pipeline.begin(Begin { exchange: &exchange, upstream: &upstream, operation, head })
 }
 
 fn lost(health: &Health) -> Vec<(&'static str, u64)> {
@@ -108,7 +111,7 @@ fn a_panic_costs_one_record_and_is_counted() {
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
     let pipeline =
-        Pipeline::start_with(make, 16, prices, rules, sinks, Arc::clone(&health)).unwrap();
+        Pipeline::start_with(make, 16, prices, rules, sinks, None, Arc::clone(&health)).unwrap();
     for bytes in [1, 13, 2] {
         begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
     }
@@ -176,9 +179,11 @@ fn session(pipeline: &Pipeline) -> Box<dyn Observe> {
         headers: &headers,
     };
     let operation = Operation::Realtime;
-    let mut observe = pipeline.begin(Begin { upstream: &upstream, operation, head });
+    let exchange = Exchange { operation, ..exchange() };
+    let begin = Begin { exchange: &exchange, upstream: &upstream, operation, head };
+    let mut observe = pipeline.begin(begin);
     observe.response_head(Duration::ZERO, StatusCode::SWITCHING_PROTOCOLS, &headers);
-    assert!(observe.switched(&Exchange { operation, ..exchange() }));
+    assert!(observe.switched(&exchange));
     let say = |observe: &mut Box<dyn Observe>, text: &str| {
         let frame = [&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
         observe.response(Duration::from_millis(5), &Bytes::from(frame));

@@ -295,3 +295,50 @@ fn every_signal_is_kept() {
     });
     telemetry.shutdown(LONG);
 }
+
+/// P5: a process that is killed while a collector is well, or hangs, leaves everything behind.
+#[test]
+fn p5_what_is_sent_is_on_disk_until_it_is_taken() {
+    let (collector, dir) = (Collector::start(), scratch());
+    collector.always(Some(Reply::Hang));
+    let (telemetry, health) = start(with_disk(&collector, dir.path()));
+    record(&telemetry, 0..10);
+    collector.wait(|seen| !seen.requests.is_empty());
+    record(&telemetry, 10..20);
+    wait_for(|| health.spans_queued_disk() == 60);
+    assert_eq!((health.spans_queued(), health.spans_acked(), dropped(&health)), (0, 0, 0));
+
+    // What a kill would leave: the files as they are now.
+    let left = scratch();
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), left.path().join(file.file_name())).unwrap();
+    }
+    let (other, next) = (Collector::start(), with_disk(&collector, left.path()));
+    let mut next = next;
+    next.exporters[0].traces = with_disk(&other, left.path()).exporters.remove(0).traces;
+    let (second, after) = start(next);
+    other.wait(|seen| arrived(seen) == all(0..20));
+    second.shutdown(LONG);
+    assert_eq!((after.spans_recovered(), after.spans_acked()), (60, 60));
+    assert_books(&after);
+    telemetry.shutdown(Duration::from_millis(200));
+    assert_books(&health);
+}
+
+/// While all is well an export out of the disk waits for more as one out of memory does.
+#[test]
+fn what_is_fresh_on_disk_gathers_into_batches() {
+    let (collector, dir) = (Collector::start(), scratch());
+    let mut config = with_disk(&collector, dir.path());
+    config.exporters[0].trace_queue.delay = LONG;
+    let (telemetry, health) = start(config);
+    for id in 0..20 {
+        record(&telemetry, id..id + 1);
+        wait_for(|| health.spans_queued_disk() == 3 * i64::from(id + 1));
+    }
+    assert_eq!(collector.seen().requests.len(), 0);
+    telemetry.shutdown(LONG);
+    assert_eq!((collector.seen().requests.len(), health.spans_acked()), (1, 60));
+    assert_books(&health);
+}

@@ -1,0 +1,221 @@
+//! What outlives the program: kills, outages and several receivers, judged by what the collector has
+//! in the end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::answers::{self, HELLO};
+use crate::support::client::{Client, Ended, call, request};
+use crate::support::collector::{Collector, Mood};
+use crate::support::metrics::Page;
+use crate::support::program::{Program, Start, run, stdout};
+use crate::support::upstream::{Seen, Step, Upstream};
+use crate::support::wait::{until, until_async};
+
+/// Runs that take minutes are asked for.
+fn long() -> bool {
+    std::env::var_os("TIDEGAUGE_LONG_TESTS").is_some()
+}
+
+/// A call in a trace of its own, so that its span is found again; `hang`: it is never answered.
+fn asking(trace: u32, hang: bool) -> Vec<u8> {
+    let body: Value = json!({
+        "model": if hang { "hang" } else { "gpt-4o-mini" },
+        "messages": [{"role": "user", "content": "Hi"}],
+    });
+    let parent = format!("00-{}-00000000000000aa-01", id(trace));
+    let headers = [("content-type", "application/json"), ("traceparent", parent.as_str())];
+    request("POST", "/openai/v1/chat/completions", &headers, body.to_string().as_bytes())
+}
+
+fn id(trace: u32) -> String {
+    format!("{:032x}", u128::from(trace) + (1 << 64))
+}
+
+/// Answers, but for calls that are to hang.
+async fn upstream() -> Upstream {
+    Upstream::start(|seen: &Seen| match seen.json()["model"] == "hang" {
+        true => vec![Step::Hang],
+        false => answers::value(200, &HELLO.chat()),
+    })
+    .await
+}
+
+/// Traces of which the span of the whole exchange arrived, and those it says were killed.
+fn arrived(collector: &Collector) -> (BTreeSet<String>, BTreeSet<String>) {
+    let spans = collector.spans();
+    let servers = spans.iter().filter(|span| span.kind == 2);
+    let killed = servers.clone().filter(|span| span.text("error.type") == Some("proxy_killed"));
+    let killed = killed.map(|span| span.trace.clone()).collect();
+    (servers.map(|span| span.trace.clone()).collect(), killed)
+}
+
+fn number(page: &Page, name: &str) -> u64 {
+    page.total(name) as u64
+}
+
+/// Waits until everything that was accepted is noted, and everything that was made is delivered or on
+/// disk.
+async fn is_safe(program: &Program, accepted: u64) {
+    until_async("everything to be on disk", || async {
+        let page = program.metrics().await;
+        let spans = |name: &str| number(&page, &format!("tidegauge_spans_{name}"));
+        let made = spans("created_total") + spans("recovered_total");
+        let safe = made == spans("acked_total") + spans("queued_disk");
+        let noted = number(&page, "tidegauge_journal_opened_total") == accepted;
+        Some(()).filter(|()| safe && noted)
+    })
+    .await;
+}
+
+async fn balances(program: &Program) {
+    let url = format!("http://{}", program.console);
+    let told = run("", &["check", "--live", &url], &[]).await;
+    let said = stdout(&told);
+    assert!(told.status.success() && said.contains("the books balance"), "{said}");
+}
+
+/// F-45, I6, P5: whatever was on disk when the program was killed is at the collector in the end, as
+/// its own span or as killed; nothing is reported that never was.
+#[tokio::test]
+async fn f45_kills_lose_nothing_that_was_written() {
+    let kills = if long() { 200 } else { 20 };
+    let (upstream, collector) = (upstream().await, Collector::start().await);
+    let dir = tempfile::tempdir().expect("a folder");
+    let start = || {
+        Start::upstreams(&[("openai", &upstream.origin())])
+            .and(&format!("data_dir: {}\n", dir.path().display()))
+            .and("telemetry: { disk_queue: {}, journal: {} }\n")
+            .export(&collector.origin(), "http/protobuf")
+    };
+    let (mut answered, mut open, mut sent) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut trace = 0;
+    for round in 0..kills {
+        // The collector comes and goes.
+        collector.set(if round % 3 == 1 { Mood::Refuse(503) } else { Mood::Take });
+        let mut program = start().run().await;
+        let mut hanging = Vec::new();
+        for _ in 0..3 {
+            trace += 1;
+            let answer = call(program.listen, &asking(trace, false)).await;
+            assert_eq!((answer.status, answer.ended), (200, Ended::Clean));
+            answered.insert(id(trace));
+        }
+        for _ in 0..2 {
+            trace += 1;
+            let mut client = Client::connect(program.listen).await;
+            client.write(&asking(trace, true)).await;
+            hanging.push(client);
+            open.insert(id(trace));
+        }
+        is_safe(&program, 5).await;
+        // These may be anywhere when it ends.
+        for _ in 0..3 {
+            trace += 1;
+            let mut client = Client::connect(program.listen).await;
+            client.write(&asking(trace, false)).await;
+            hanging.push(client);
+            sent.insert(id(trace));
+        }
+        tokio::time::sleep(Duration::from_millis((round * 7) % 40)).await;
+        program.signal("KILL").await;
+        assert!(!program.ended().await.success());
+    }
+    collector.set(Mood::Take);
+    let mut program = start().run().await;
+    let expected: BTreeSet<_> = answered.union(&open).cloned().collect();
+    until("everything to arrive", || {
+        Some(()).filter(|()| expected.is_subset(&arrived(&collector).0))
+    })
+    .await;
+    balances(&program).await;
+    assert!(program.stop().await.success());
+    let (all, killed) = arrived(&collector);
+    assert!(open.is_subset(&killed), "{:?}", open.difference(&killed));
+    let known: BTreeSet<_> = expected.union(&sent).cloned().collect();
+    assert!(all.is_subset(&known), "{:?}", all.difference(&known));
+    let late = sent.intersection(&all).count();
+    println!("of {} requests within 40 ms of a kill {late} are known", sent.len());
+}
+
+/// F-37: an outage under load, with a disk queue, loses nothing, and the newest arrive before the
+/// oldest are all through.
+#[tokio::test]
+async fn f37_an_outage_under_load_loses_nothing() {
+    let outage = Duration::from_secs(if long() { 300 } else { 30 });
+    let (upstream, collector) = (upstream().await, Collector::start().await);
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut program = Start::upstreams(&[("openai", &upstream.origin())])
+        .and(&format!("data_dir: {}\n", dir.path().display()))
+        .and("telemetry: { disk_queue: {}, journal: {} }\n")
+        .export(&collector.origin(), "http/protobuf")
+        .run()
+        .await;
+    collector.set(Mood::Refuse(503));
+    let begin = std::time::Instant::now();
+    let mut trace = 0;
+    while begin.elapsed() < outage {
+        trace += 1;
+        assert_eq!(call(program.listen, &asking(trace, false)).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    collector.set(Mood::Take);
+    let expected: BTreeSet<_> = (1..=trace).map(id).collect();
+    // The next try may be half a minute away, and then there is much to be sent (L-08).
+    let back = std::time::Instant::now();
+    while arrived(&collector).0 != expected {
+        assert!(back.elapsed() < Duration::from_secs(120), "it does not catch up");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    balances(&program).await;
+    let page = program.metrics().await;
+    assert_eq!(number(&page, "tidegauge_spans_dropped_total"), 0);
+    assert_eq!(number(&page, "tidegauge_spans_acked_total"), 3 * u64::from(trace));
+    assert!(program.stop().await.success());
+}
+
+/// F-42: one receiver that hangs costs the other one nothing, in the program as it is configured.
+#[tokio::test]
+async fn f42_a_receiver_that_hangs_does_not_delay_another() {
+    let (upstream, good, bad) =
+        (upstream().await, Collector::start().await, Collector::start().await);
+    bad.set(Mood::Hang);
+    let program = Start::upstreams(&[("openai", &upstream.origin())])
+        .and(&format!(
+            "telemetry:\n  exporters:\n    - {{ name: good, endpoint: '{}', preset: jaeger }}\n    \
+             - {{ name: bad, endpoint: '{}', protocol: grpc, signals: [traces] }}\n",
+            good.origin(),
+            bad.origin()
+        ))
+        .run()
+        .await;
+    for trace in 1..=50 {
+        assert_eq!(call(program.listen, &asking(trace, false)).await.status, 200);
+    }
+    let expected: BTreeSet<_> = (1..=50).map(id).collect();
+    until("everything to arrive", || Some(()).filter(|()| arrived(&good).0 == expected)).await;
+    let books = |page: &Page, metric: &str, name: &str| {
+        page.sum(metric, |sample| sample.label("tidegauge_exporter") == name) as u64
+    };
+    until_async("the acknowledgement", || async {
+        let page = program.metrics().await;
+        assert_eq!(books(&page, "tidegauge_spans_created_total", "bad"), 150);
+        assert_eq!(books(&page, "tidegauge_spans_acked_total", "bad"), 0);
+        let acked = books(&page, "tidegauge_spans_acked_total", "good");
+        Some(()).filter(|()| acked == 150)
+    })
+    .await;
+    let verbose = program.page("/readyz?verbose").await.json();
+    assert_eq!(verbose["exporters"]["bad"]["spans"]["made"], 150);
+    assert_eq!(verbose["exporters"]["good"]["spans"]["delivered"], 150);
+    balances(&program).await;
+}
+
+/// What is no proxy of ours, or none at all, does not balance.
+#[tokio::test]
+async fn a_proxy_that_does_not_answer_does_not_balance() {
+    let told = run("", &["check", "--live", "http://127.0.0.1:1"], &[]).await;
+    assert_eq!(told.status.code(), Some(1));
+}
