@@ -19,6 +19,7 @@ mod failure;
 mod foreign;
 mod forward;
 mod fuzz;
+mod hostile;
 mod money;
 #[expect(dead_code, unreachable_pub, reason = "a library of its own elsewhere")]
 #[path = "../fuzz/src/pieces.rs"]
@@ -32,3 +33,4 @@ mod support;
 mod telemetry;
 mod tidy;
 mod tls;
+mod vitals;

@@ -19,7 +19,9 @@ pub struct Books {
     spans_queued: AtomicI64,
     spans_queued_disk: AtomicI64,
     spans_dropped: ByReason,
+    points_queued: AtomicI64,
     points_dropped: ByReason,
+    logs_queued: AtomicI64,
     logs_dropped: ByReason,
 }
 
@@ -34,7 +36,9 @@ impl Books {
             spans_queued: AtomicI64::default(),
             spans_queued_disk: AtomicI64::default(),
             spans_dropped: ByReason::default(),
+            points_queued: AtomicI64::default(),
             points_dropped: ByReason::default(),
+            logs_queued: AtomicI64::default(),
             logs_dropped: ByReason::default(),
         }
     }
@@ -105,6 +109,16 @@ impl Books {
         get(&self.spans_dropped, reason)
     }
 
+    /// Metric points entered or left the memory queue.
+    pub fn points_queued_changed(&self, change: i64) {
+        self.points_queued.fetch_add(change, Relaxed);
+    }
+
+    /// Metric points in the memory queue now.
+    pub fn points_queued(&self) -> i64 {
+        self.points_queued.load(Relaxed)
+    }
+
     /// Metric points were dropped.
     pub fn point_dropped(&self, reason: Dropped, count: u64) {
         add(&self.points_dropped, reason, count);
@@ -113,6 +127,16 @@ impl Books {
     /// Metric points dropped so far.
     pub fn points_dropped(&self, reason: Dropped) -> u64 {
         get(&self.points_dropped, reason)
+    }
+
+    /// Log records (events) entered or left the memory queue.
+    pub fn logs_queued_changed(&self, change: i64) {
+        self.logs_queued.fetch_add(change, Relaxed);
+    }
+
+    /// Log records in the memory queue now.
+    pub fn logs_queued(&self) -> i64 {
+        self.logs_queued.load(Relaxed)
     }
 
     /// Log records (events) were dropped.

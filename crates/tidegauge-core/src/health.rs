@@ -111,6 +111,7 @@ pub struct Health {
     rejected: [AtomicU64; Rejected::ALL.len()],
     active: AtomicI64,
     streams: AtomicI64,
+    records_queued: AtomicI64,
     connections: AtomicI64,
     records: AtomicU64,
     records_lost: [AtomicU64; Dropped::ALL.len()],
@@ -238,6 +239,8 @@ gauges! {
     active_changed, active => active;
     /// Live response streams began or ended.
     streams_changed, streams => streams;
+    /// Exchanges that are over began to wait to become records, or no longer do.
+    records_queued_changed, records_queued => records_queued;
     /// Client connections opened or closed.
     connections_changed, connections => connections;
 }

@@ -20,12 +20,14 @@ use crate::deliver::{Sender, Stop};
 use crate::encoded::Encoded;
 use crate::envelope::Envelope;
 use crate::exemplar::ExemplarFilter;
+use crate::exposition::Format;
 use crate::metric::{Histograms, Meter, View};
 use crate::names::Names;
+use crate::openmetrics::Text;
 use crate::outlet::{Common, Outlet, StartError};
 use crate::queue::{Piece, Queue, share};
 use crate::span::{Scope, SpanOptions};
-use crate::{event, openmetrics, points, span};
+use crate::{event, openmetrics, points, prometheus, span};
 
 /// How long a dropped exporter may take to write to its disk queue.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -35,6 +37,8 @@ pub struct Telemetry {
     config: Config,
     health: Arc<Health>,
     meter: Meter,
+    /// The place of the page's exponential distributions among the views.
+    native: usize,
     /// Where messages are written.
     scratch: Mutex<Encoded>,
     outlets: Vec<Outlet>,
@@ -96,7 +100,9 @@ impl Telemetry {
                 None => metrics.push((names, vec![queue])),
             }
         }
-        let meter = Meter::new(views(&config, !metrics.is_empty()), &config.metric, &health);
+        let views = views(&config, !metrics.is_empty());
+        let native = views.len() - 1;
+        let meter = Meter::new(views, &config.metric, &health);
         let (mut spans, mut events) = (Vec::new(), Vec::new());
         for (exporter, outlet) in config.exporters.iter().zip(&outlets) {
             subscribe(&mut spans, exporter.rendering.spans, outlet.traces.as_ref());
@@ -106,6 +112,7 @@ impl Telemetry {
             config,
             health,
             meter,
+            native,
             scratch: Mutex::default(),
             outlets,
             spans,
@@ -119,10 +126,21 @@ impl Telemetry {
         Ok(telemetry)
     }
 
-    /// All metrics as they are now, in the OpenMetrics text format ([`openmetrics::CONTENT_TYPE`]).
-    pub fn openmetrics(&self) -> String {
-        let families = self.config.names.of(self.meter.collect(PAGE));
-        openmetrics::render(&families, &self.config.resource)
+    /// All metrics as they are now, in that format.
+    pub fn page(&self, format: Format) -> Vec<u8> {
+        let resource = &self.config.resource;
+        let named = |families| self.config.names.of(families);
+        let text = |text| {
+            openmetrics::render(&named(self.meter.collect(PAGE)), resource, text).into_bytes()
+        };
+        match format {
+            Format::Text => text(Text::Plain),
+            Format::OpenMetrics => text(Text::OpenMetrics),
+            Format::Protobuf => {
+                let [fixed, native] = self.meter.collect_all([PAGE, self.native]);
+                prometheus::render(&named(fixed), &named(native), resource)
+            }
+        }
     }
 
     /// Delivers what waits, for at most `deadline`. What is left then is written to the disk queue,
@@ -285,21 +303,21 @@ pub(crate) fn piece(scope: Scope, message: &impl Message, now: Instant) -> Piece
     Piece { scope, bytes: message.encode_to_vec().into(), units: 1, born: now }
 }
 
-/// The place of the text page among the views.
+/// The place of the page among the views.
 const PAGE: usize = 0;
 /// The place of what is pushed.
 const PUSHED: usize = 1;
 
 /// Who reads the metrics.
 fn views(config: &Config, pushes: bool) -> Vec<View> {
-    let page = View {
-        histograms: Histograms::Explicit,
-        sums: Sums::Cumulative,
-        exemplars: ExemplarFilter::Off,
-    };
     let Config { histograms, sums, exemplars, .. } = *config;
-    let pushed = pushes.then_some(View { histograms, sums, exemplars });
-    [page].into_iter().chain(pushed).collect()
+    let page =
+        View { histograms: Histograms::Explicit, sums: Sums::Cumulative, exemplars, lasting: true };
+    let pushed = pushes.then_some(View { histograms, sums, exemplars, lasting: false });
+    // The last, so that it reads what is kept for the others.
+    let exemplars = ExemplarFilter::Off;
+    let native = View { histograms: Histograms::Exponential, exemplars, ..page };
+    [page].into_iter().chain(pushed).chain([native]).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Records into OpenTelemetry: OTLP spans, metrics and events, delivered, and a metrics page.
 //!
 //! In: finished [`Record`](tidegauge_core::Record)s, through [`Telemetry`]'s
-//! [`Sink`](tidegauge_core::Sink), and a [`Config`]. Out: OTLP over gRPC or HTTP, and OpenMetrics text.
+//! [`Sink`](tidegauge_core::Sink), and a [`Config`]. Out: OTLP over gRPC or HTTP, and the page that Prometheus scrapes.
 //! The only crate that names OpenTelemetry; it must not know the proxy, a provider or a price list.
 //! Everything that waits does so on a thread of its own.
 
@@ -17,12 +17,14 @@ mod envelope;
 mod event;
 mod exemplar;
 mod export;
+mod exposition;
 mod metric;
 mod names;
 mod openmetrics;
 mod outlet;
 mod percent;
 mod points;
+mod prometheus;
 mod protobuf;
 mod queue;
 mod redact;
@@ -45,9 +47,9 @@ pub use config::{
 pub use diagnostics::layer;
 pub use exemplar::ExemplarFilter;
 pub use export::Telemetry;
+pub use exposition::Format;
 pub use metric::{Histograms, MetricOptions};
 pub use names::Names;
-pub use openmetrics::CONTENT_TYPE;
 pub use outlet::StartError;
 pub use rendering::Rendering;
 pub use resource::ResourceAttributes;

@@ -76,6 +76,19 @@ pub(crate) struct View {
     pub(crate) sums: Sums,
     /// Which exchanges become examples.
     pub(crate) exemplars: ExemplarFilter,
+    /// Whether examples are told again and again, to several who ask, or once.
+    pub(crate) lasting: bool,
+}
+
+impl View {
+    /// Whether it can be told what is kept for `other`: then nothing is kept twice.
+    fn can_read(&self, other: &Self) -> bool {
+        let whole = |view: &Self| view.sums == Sums::Cumulative;
+        whole(self)
+            && whole(other)
+            && self.histograms == other.histograms
+            && self.exemplars == ExemplarFilter::Off
+    }
 }
 
 /// A metric with its points.
@@ -141,6 +154,29 @@ struct State {
     told: Vec<(u64, Vec<u64>)>,
 }
 
+/// What a view is to be told, before it is put in order.
+struct Reading {
+    sums: Sums,
+    told: Vec<registry::Told>,
+    /// What is read when asked.
+    known: Vec<Family>,
+    began: u64,
+    last: u64,
+    now: u64,
+}
+
+impl Reading {
+    fn families(self) -> Vec<Family> {
+        let mut families = self.known;
+        families.extend(registry::families(self.told, self.sums));
+        for family in &mut families {
+            family.now = self.now;
+            family.since = if family.delta { self.last } else { self.began };
+        }
+        families
+    }
+}
+
 impl Meter {
     /// Nothing counted yet. `health` is read whenever the sums are.
     pub(crate) fn new(views: Vec<View>, options: &MetricOptions, health: &Arc<Health>) -> Self {
@@ -164,25 +200,31 @@ impl Meter {
 
     /// The sums as they are now, for the view of that position.
     pub(crate) fn collect(&self, view: usize) -> Vec<Family> {
-        let mut state = self.lock();
-        let State { registry, limits, folded, began, told, .. } = &mut *state;
-        let Some(sums) = registry.views().get(view).map(|view| view.sums) else {
-            return Vec::new();
-        };
-        let Some((last, counts)) = told.get_mut(view) else { return Vec::new() };
-        let now = unix_nanos();
-        let mut families = health::read(&self.health, *folded, self.options.secure);
-        if sums == Sums::Delta {
-            health::since(&mut families, counts);
-        }
-        families.extend(limits.read());
-        families.extend(registry.collect(view));
-        for family in &mut families {
-            family.now = now;
-            family.since = if family.delta { *last } else { *began };
-        }
-        *last = now;
+        let [families] = self.collect_all([view]);
         families
+    }
+
+    /// The same for several views, all of the same instant.
+    pub(crate) fn collect_all<const N: usize>(&self, views: [usize; N]) -> [Vec<Family>; N] {
+        let read = {
+            let mut state = self.lock();
+            let now = unix_nanos();
+            views.map(|view| self.read(&mut state, view, now))
+        };
+        read.map(|read| read.map(Reading::families).unwrap_or_default())
+    }
+
+    fn read(&self, state: &mut State, view: usize, now: u64) -> Option<Reading> {
+        let State { registry, limits, folded, began, told, .. } = state;
+        let sums = registry.views().get(view)?.sums;
+        let (last, counts) = told.get_mut(view)?;
+        let mut known = health::read(&self.health, *folded, self.options.secure);
+        if sums == Sums::Delta {
+            health::since(&mut known, counts);
+        }
+        known.extend(limits.read());
+        let last = std::mem::replace(last, now);
+        Some(Reading { sums, told: registry.read(view), known, began: *began, last, now })
     }
 
     /// Adds one record.
@@ -362,5 +404,7 @@ fn unix_nanos() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+#[cfg(test)]
+mod percentiles;
 #[cfg(test)]
 mod tests;

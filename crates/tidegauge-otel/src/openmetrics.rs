@@ -1,89 +1,90 @@
-//! Sums and distributions into the OpenMetrics text format.
+//! Sums and distributions into the text formats of Prometheus and OpenMetrics.
 //!
-//! Names are translated as Prometheus does for OTLP (`UnderscoreEscapingWithSuffixes`), so that a
-//! query works on scraped and on pushed data. Expects fixed buckets: exponential ones have no text
-//! form. Sources: OpenMetrics 1.0, prometheus/otlptranslator.
+//! Expects fixed buckets: exponential ones have no text form. Sources: OpenMetrics 1.0; Prometheus'
+//! "Exposition formats", text format 0.0.4.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-
+use crate::exemplar::Exemplar;
+use crate::exposition::{Labels, family_name, suffix};
 use crate::metric::{Buckets, Family, Histogram, Value};
 use crate::resource::ResourceAttributes;
 use crate::semconv::{Kind, Metric};
 
-/// The content type of the text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Text {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' own, 0.0.4: no units, no exemplars, and a counter is called what its samples are.
+    Plain,
+}
 
 /// The whole page.
-pub(crate) fn render(families: &[Family], resource: &ResourceAttributes) -> String {
+pub(crate) fn render(families: &[Family], resource: &ResourceAttributes, text: Text) -> String {
     let mut page = String::with_capacity(16 << 10);
-    target(&mut page, resource);
+    target(&mut page, resource, text);
     for family in families {
-        write_family(&mut page, family);
+        write_family(&mut page, family, text);
     }
-    page.push_str("# EOF\n");
+    if text == Text::OpenMetrics {
+        page.push_str("# EOF\n");
+    }
     page
 }
 
-fn target(page: &mut String, resource: &ResourceAttributes) {
-    page.push_str("# TYPE target info\n# HELP target Who emits these metrics.\n");
+fn target(page: &mut String, resource: &ResourceAttributes, text: Text) {
+    let head = match text {
+        Text::OpenMetrics => "# TYPE target info\n# HELP target",
+        Text::Plain => "# TYPE target_info gauge\n# HELP target_info",
+    };
+    let _ = writeln!(page, "{head} Who emits these metrics.");
     let labels = Labels::new(resource.iter().map(|(key, value)| (key, value.to_owned())));
     line(page, "target_info", &labels, None, 1);
 }
 
-fn write_family(page: &mut String, family: &Family) {
-    let metric = family.metric;
-    let (name, suffix) = match metric.kind {
-        Kind::Counter => (head(page, metric, "counter"), "_total"),
-        Kind::UpDownCounter | Kind::Gauge => (head(page, metric, "gauge"), ""),
-        Kind::Histogram => (head(page, metric, "histogram"), ""),
-    };
-    let sample = format!("{name}{suffix}");
+fn write_family(page: &mut String, family: &Family, text: Text) {
+    let name = head(page, family.metric, text);
+    let sample = format!("{name}{}", suffix(family.metric));
     for point in &family.points {
         let labels = Labels::of(&point.attributes);
         match &point.value {
             Value::Count(count) => line(page, &sample, &labels, None, count),
             Value::Money(amount) => line(page, &sample, &labels, None, amount),
             Value::Level(level) => line(page, &sample, &labels, None, level),
-            Value::Distribution(histogram) => distribution(page, &name, &labels, histogram),
+            Value::Distribution(histogram) => distribution(page, &name, &labels, histogram, text),
         }
     }
 }
 
-fn distribution(page: &mut String, name: &str, labels: &Labels, histogram: &Histogram) {
+fn distribution(page: &mut String, name: &str, labels: &Labels, histogram: &Histogram, text: Text) {
     let Buckets::Explicit { bounds, counts } = &histogram.buckets else { return };
     let bucket = format!("{name}_bucket");
+    let bounds = bounds.iter().copied().chain([f64::INFINITY]);
     let mut total = 0;
-    for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {
+    for (place, (bound, count)) in bounds.zip(counts).enumerate() {
         total += count;
-        line(page, &bucket, labels, Some(bound), total);
+        let example = histogram.examples.of(place).filter(|_| text == Text::OpenMetrics);
+        line(page, &bucket, labels, Some(bound), Exemplified(total, example));
     }
     line(page, &format!("{name}_count"), labels, None, histogram.count);
     line(page, &format!("{name}_sum"), labels, None, Real(histogram.sum));
 }
 
 /// Type, unit and help; returns the name without the suffixes of samples.
-fn head(page: &mut String, metric: &Metric, kind: &str) -> String {
-    let name = family_name(metric.name, metric.unit, kind);
-    let _ = writeln!(page, "# TYPE {name} {kind}");
-    if metric.unit == "s" {
+fn head(page: &mut String, metric: &Metric, text: Text) -> String {
+    let name = family_name(metric);
+    let suffix = if text == Text::Plain { suffix(metric) } else { "" };
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::UpDownCounter | Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    };
+    let _ = writeln!(page, "# TYPE {name}{suffix} {kind}");
+    if metric.unit == "s" && text == Text::OpenMetrics {
         let _ = writeln!(page, "# UNIT {name} seconds");
     }
-    let _ = writeln!(page, "# HELP {name} {}", Escaped(metric.about));
-    name
-}
-
-/// The name of a metric in PromQL, without `_total`, `_bucket` and the like.
-pub(crate) fn family_name(name: &str, unit: &str, kind: &str) -> String {
-    let mut name = sanitised(name);
-    match unit {
-        "s" => name.push_str("_seconds"),
-        "1" if kind == "gauge" => name.push_str("_ratio"),
-        // Text in braces says what is counted and adds nothing.
-        _ => {}
-    }
+    let _ = writeln!(page, "# HELP {name}{suffix} {}", Escaped(metric.about));
     name
 }
 
@@ -112,41 +113,19 @@ fn line(
     let _ = writeln!(page, " {value}");
 }
 
-/// Labels by their translated names. Where two names become one, the values are joined.
-struct Labels(BTreeMap<String, String>);
+/// A count, and one of those counted.
+struct Exemplified<'a>(u64, Option<&'a Exemplar>);
 
-impl Labels {
-    fn of(attributes: &[KeyValue]) -> Self {
-        Self::new(attributes.iter().map(|pair| (pair.key.as_str(), shown(pair))))
+impl fmt::Display for Exemplified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, example) = self;
+        write!(f, "{count}")?;
+        let Some(exemplar) = example else { return Ok(()) };
+        let [(trace, trace_id), (span, span_id)] = exemplar.labels();
+        let (time, value) = (exemplar.example.time, Real(exemplar.value));
+        let (seconds, nanos) = (time / 1_000_000_000, time % 1_000_000_000);
+        write!(f, " # {{{trace}=\"{trace_id}\",{span}=\"{span_id}\"}} {value} {seconds}.{nanos:09}")
     }
-
-    fn new<'a>(attributes: impl Iterator<Item = (&'a str, String)>) -> Self {
-        let mut labels = BTreeMap::<String, String>::new();
-        for (key, value) in attributes {
-            labels
-                .entry(sanitised(key))
-                .and_modify(|known| *known = format!("{known};{value}"))
-                .or_insert(value);
-        }
-        Self(labels)
-    }
-}
-
-/// The kinds of value that sets have.
-fn shown(pair: &KeyValue) -> String {
-    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Any::StringValue(text)) => text.clone(),
-        Some(Any::IntValue(number)) => number.to_string(),
-        Some(Any::BoolValue(flag)) => flag.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// What is not a letter, digit or underscore becomes an underscore.
-fn sanitised(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let name: String = name.chars().map(plain).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("key_{name}") } else { name }
 }
 
 /// A real number as OpenMetrics writes it: `1.0`, `0.005`, `+Inf`.

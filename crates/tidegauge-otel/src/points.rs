@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 
+use crate::exemplar::Exemplar;
 use crate::metric::{Buckets, Family, Histogram, Point, Value};
 use crate::semconv::Kind;
 use crate::span::{Scope, dollars};
@@ -139,8 +140,5 @@ fn exponential(family: &Family, point: Point) -> Option<ExponentialHistogramData
 }
 
 fn exemplars(told: &Histogram) -> Vec<opentelemetry_proto::tonic::metrics::v1::Exemplar> {
-    let Some(kept) = &told.exemplars else { return Vec::new() };
-    let [largest, latest] = &**kept;
-    let same = largest == latest;
-    [largest, latest].into_iter().skip(usize::from(same)).map(|one| one.proto()).collect()
+    told.examples.iter().map(Exemplar::proto).collect()
 }

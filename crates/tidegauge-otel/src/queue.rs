@@ -49,8 +49,10 @@ impl Signal {
     }
 
     fn queued(self, books: &Books, change: i64) {
-        if self == Self::Traces {
-            books.spans_queued_changed(change);
+        match self {
+            Self::Traces => books.spans_queued_changed(change),
+            Self::Metrics => books.points_queued_changed(change),
+            Self::Logs => books.logs_queued_changed(change),
         }
     }
 

@@ -88,7 +88,8 @@ fn host() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-fn arch() -> &'static str {
+/// `host.arch`.
+pub(crate) fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -97,7 +98,8 @@ fn arch() -> &'static str {
     }
 }
 
-fn os() -> &'static str {
+/// `os.type`.
+pub(crate) fn os() -> &'static str {
     match std::env::consts::OS {
         "macos" => "darwin",
         other => other,

@@ -309,6 +309,10 @@ metrics! {
         "Records that were made.";
     RECORDS_LOST = Counter "tidegauge.records.lost" "{record}" &[],
         "Records that were lost before anything saw them.";
+    RECORDS_QUEUED = UpDownCounter "tidegauge.records.queued" "{record}" &[],
+        "Exchanges that are over and wait to become records.";
+    LINES_DROPPED = Counter "tidegauge.lines.dropped" "{line}" &[],
+        "Lines of the record file that were dropped.";
     TURNS_OVER = Counter "tidegauge.turns.over" "{turn}" &[],
         "Turns of sessions that are over and will become records beside their session's.";
     TURN_RECORDS = Counter "tidegauge.turns.records" "{record}" &[],
@@ -331,6 +335,10 @@ metrics! {
         "Spans that were found on disk, made before this process began.";
     POINTS_DROPPED = Counter "tidegauge.points.dropped" "{data_point}" &[],
         "Metric points that were dropped or replaced by newer ones.";
+    POINTS_QUEUED = UpDownCounter "tidegauge.points.queued" "{data_point}" &[],
+        "Metric points that wait in memory to be delivered.";
+    LOGS_QUEUED = UpDownCounter "tidegauge.logs.queued" "{log_record}" &[],
+        "Events and log records that wait in memory to be delivered.";
     LOGS_DROPPED = Counter "tidegauge.logs.dropped" "{log_record}" &[],
         "Events and log records that were dropped.";
     PANICS = Counter "tidegauge.panics" "{panic}" &[],
@@ -361,6 +369,8 @@ metrics! {
         "Response streams that are being passed on.";
     CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],
         "Client connections that are open.";
+    BUILD_INFO = Gauge "tidegauge.build.info" "" &[],
+        "1, with what runs.";
     RELOADS = Counter "tidegauge.config.reloads" "{reload}" &[],
         "Times the configuration was read again.";
     RELOAD_OK = Gauge "tidegauge.config.reload_ok" "" &[],

@@ -63,7 +63,8 @@ fn decoded<M: Message + Default>(write: impl FnOnce(&mut Encoded)) -> Vec<(Scope
 
 /// A meter with one view: cumulative sums, and examples of what is sampled.
 pub(crate) fn meter(histograms: Histograms, health: &Arc<Health>) -> Meter {
-    let view = View { histograms, sums: Sums::Cumulative, exemplars: ExemplarFilter::Sampled };
+    let sums = Sums::Cumulative;
+    let view = View { histograms, sums, exemplars: ExemplarFilter::Sampled, lasting: false };
     Meter::new(vec![view], &MetricOptions::default(), health)
 }
 

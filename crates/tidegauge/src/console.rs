@@ -17,7 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::uri::Authority;
@@ -28,7 +28,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use tidegauge_core::{Books, Dropped, Health, Rejected, Task};
 use tidegauge_measure::Prices;
-use tidegauge_otel::Telemetry;
+use tidegauge_otel::{Format, Telemetry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -299,16 +299,18 @@ async fn readyz(State(console): State<Arc<Console>>, uri: Uri) -> Response {
 
 /// Made on a thread of its own, one page at a time: with thousands of series it takes so long that
 /// the streams which share our threads would stand still.
-async fn metrics(State(console): State<Arc<Console>>) -> Response {
+async fn metrics(State(console): State<Arc<Console>>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
     let telemetry = Arc::clone(&console.telemetry);
     let alone = Arc::clone(&console.page).lock_owned().await;
     let page = tokio::task::spawn_blocking(move || {
-        let page = telemetry.openmetrics();
+        let page = telemetry.page(format);
         drop(alone);
         page
     });
     match page.await {
-        Ok(page) => ([(CONTENT_TYPE, tidegauge_otel::CONTENT_TYPE)], page).into_response(),
+        Ok(page) => ([(CONTENT_TYPE, format.content_type())], page).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -318,7 +320,7 @@ async fn page(State(console): State<Arc<Console>>) -> impl IntoResponse {
         "Tidegauge {version}\n\n\
          There is no console yet in this version. What there is:\n\n\
          proxy      http://{proxy}/UPSTREAM/...\n\
-         metrics    http://{addr}/metrics (OpenMetrics)\n\
+         metrics    http://{addr}/metrics (Prometheus, OpenMetrics)\n\
          health     http://{addr}/healthz, http://{addr}/readyz, and the books: http://{addr}/readyz?verbose\n",
         version = env!("CARGO_PKG_VERSION"),
         proxy = console.proxy,

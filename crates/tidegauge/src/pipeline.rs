@@ -255,7 +255,7 @@ impl Watching {
                 ticket: None,
                 hurried: self.hurried.load(Ordering::Relaxed),
             };
-            if let Err(why) = send(self.entry.as_deref(), finished) {
+            if let Err(why) = send(self.entry.as_deref(), finished, &self.health) {
                 self.health.turn_lost(why, 1);
             }
         }
@@ -311,18 +311,27 @@ impl Observe for Watching {
         };
         let finished =
             Finished { watched, provider, exchange, capture, _room: room, ticket, hurried };
-        if let Err(why) = send(entry.as_deref(), finished) {
+        if let Err(why) = send(entry.as_deref(), finished, &health) {
             health.turn_lost(why, unfinished);
             health.record_lost(why, 1);
         }
     }
 }
 
-fn send(entry: Option<&SyncSender<Finished>>, finished: Finished) -> Result<(), Dropped> {
+fn send(
+    entry: Option<&SyncSender<Finished>>,
+    finished: Finished,
+    health: &Health,
+) -> Result<(), Dropped> {
     let entry = entry.ok_or(Dropped::ShutdownDeadline)?;
-    entry.try_send(finished).map_err(|error| match error {
-        TrySendError::Full(_) => Dropped::QueueFull,
-        TrySendError::Disconnected(_) => Dropped::ShutdownDeadline,
+    // Counted first, so that the thread never takes what is not there.
+    health.records_queued_changed(1);
+    entry.try_send(finished).map_err(|error| {
+        health.records_queued_changed(-1);
+        match error {
+            TrySendError::Full(_) => Dropped::QueueFull,
+            TrySendError::Disconnected(_) => Dropped::ShutdownDeadline,
+        }
     })
 }
 
@@ -345,6 +354,7 @@ impl Worker {
     }
 
     fn take(&self, finished: Finished) {
+        self.health.records_queued_changed(-1);
         if self.late.load(Ordering::Relaxed) {
             self.lose(&finished, Dropped::ShutdownDeadline);
         } else {

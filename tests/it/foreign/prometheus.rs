@@ -1,18 +1,21 @@
-//! Prometheus scrapes the real page of the real program: it must take every sample, type and help
-//! text as they stand there, and compute percentiles from them.
+//! Prometheus scrapes the real page of the real program, as text and as messages: it must take every
+//! sample, type and help text as they stand there, lead from them to traces, and compute percentiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use super::{escaped, free_address, get, installed, said, spawn};
 use crate::support::answers;
 use crate::support::client::{call, post};
 use crate::support::metrics::{Page, Sample};
 use crate::support::program::{Program, Start};
-use crate::support::upstream::Upstream;
+use crate::support::say;
+use crate::support::upstream::{Script, Seen, Step, Upstream};
 use crate::support::wait::until_async;
 
 /// A series: its name and its labels.
@@ -28,7 +31,7 @@ struct Prometheus {
 impl Prometheus {
     /// Scrapes `target` every few seconds: a machine may be busy, and a scrape that is late makes
     /// all series stale.
-    fn start(program: &str, target: SocketAddr) -> Self {
+    fn start(program: &str, target: SocketAddr, features: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let addr = free_address();
         let config = format!(
@@ -41,7 +44,7 @@ impl Prometheus {
         command
             .current_dir(folder.path())
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-            .arg("--enable-feature=native-histograms,exemplar-storage")
+            .arg(format!("--enable-feature={features}"))
             .arg(format!("--web.listen-address={addr}"));
         let child = spawn(&mut command, folder.path());
         Self { addr, folder, _child: child }
@@ -52,16 +55,16 @@ impl Prometheus {
         (answer["status"] == "success").then(|| answer["data"].clone())
     }
 
-    /// The result of an instant query: series and value.
+    /// The result of an instant query: series and value. Native histograms have none.
     async fn query(&self, query: &str) -> Vec<(Series, f64)> {
         let found = self.api(&format!("query?query={}", escaped(query))).await;
         let found = found.unwrap_or_default();
-        let series = found["result"].as_array().into_iter().flatten().map(|series| {
+        let series = found["result"].as_array().into_iter().flatten().filter_map(|series| {
             let mut labels: BTreeMap<String, String> =
                 serde_json::from_value(series["metric"].clone()).expect("labels");
             let name = labels.remove("__name__").unwrap_or_default();
-            let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
-            ((name, labels), value.expect("a number"))
+            let value = series["value"][1].as_str()?.parse().expect("a number");
+            Some(((name, labels), value))
         });
         series.collect()
     }
@@ -114,7 +117,7 @@ async fn prometheus_takes_the_whole_page() {
     let upstream = Upstream::start(answers::provider).await;
     let tidegauge = Start::upstreams(&[("openai", &upstream.origin())]).run().await;
     let traces = traffic(&tidegauge).await;
-    let prometheus = Prometheus::start(&program, tidegauge.console);
+    let prometheus = Prometheus::start(&program, tidegauge.console, "exemplar-storage");
     let made = |records: &f64| (*records - 4.0).abs() < f64::EPSILON;
     let scraped = until_async("a scrape with every record", || async {
         let scraped = prometheus.scraped().await;
@@ -127,7 +130,7 @@ async fn prometheus_takes_the_whole_page() {
     let target = &targets["activeTargets"][0];
     assert_eq!((&target["health"], &target["lastError"]), (&json!("up"), &json!("")), "{targets}");
 
-    let page = tidegauge.page("/metrics").await.text();
+    let page = tidegauge.page_as("/metrics", "application/openmetrics-text").await.text();
     every_sample_is_there(&page, &scraped);
     every_family_is_described(&page, &prometheus).await;
     percentiles_can_be_asked(&prometheus).await;
@@ -182,21 +185,109 @@ async fn percentiles_can_be_asked(prometheus: &Prometheus) {
 
 /// As many as the page has, each with the trace of a call.
 async fn exemplars_lead_to_traces(page: &str, prometheus: &Prometheus, traces: &[String]) {
+    let stored = exemplars(prometheus, r#"{job="tidegauge"}"#, traces).await;
+    let given = page.lines().filter(|line| line.contains(" # {")).count();
+    assert!(given > 0, "the page has exemplars: {page}");
+    assert_eq!(stored, given);
+}
+
+/// How many exemplars Prometheus keeps for a query; each must be of a trace that is known.
+async fn exemplars(prometheus: &Prometheus, query: &str, traces: &[String]) -> usize {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now");
     let range = format!("start={}&end={}", now.as_secs() - 600, now.as_secs() + 600);
-    let query = escaped(r#"{job="tidegauge"}"#);
-    let found = prometheus.api(&format!("query_exemplars?query={query}&{range}")).await;
+    let found = prometheus.api(&format!("query_exemplars?query={}&{range}", escaped(query))).await;
     let found = found.expect("an answer");
-    let stored: Vec<&Value> = found
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|series| series["exemplars"].as_array().into_iter().flatten())
-        .collect();
-    let given = page.lines().filter(|line| line.contains(" # {")).count();
-    assert_eq!(stored.len(), given, "{found}");
-    for exemplar in stored {
+    let series = found.as_array().into_iter().flatten();
+    let stored = series.flat_map(|series| series["exemplars"].as_array().into_iter().flatten());
+    let known = |exemplar: &Value| {
         let trace = exemplar["labels"]["trace_id"].as_str().unwrap_or_default();
         assert!(traces.iter().any(|known| known == trace), "{exemplar}");
+    };
+    stored.inspect(|exemplar| known(exemplar)).count()
+}
+
+/// Answers after as many milliseconds as the user is called.
+fn slow(seen: &Seen) -> Script {
+    let said = seen.json();
+    let millis = said["user"].as_str().and_then(|millis| millis.parse().ok()).expect("a number");
+    let mut script = vec![Step::Sleep(Duration::from_millis(millis))];
+    script.extend(answers::provider(seen));
+    script
+}
+
+/// Calls from 40 to 140 ms, a few at once; returns their traces.
+async fn slow_calls(program: &Program, calls: u64) -> Vec<String> {
+    const LANES: u64 = 20;
+    let listen = program.listen;
+    let mut lanes = JoinSet::new();
+    for lane in 0..LANES {
+        lanes.spawn(async move {
+            let mut traces = Vec::new();
+            for number in (lane..calls).step_by(LANES as usize) {
+                let millis = (40 + 100 * number / calls).to_string();
+                let body = json!({"model": "gpt-4o-mini", "messages": [], "user": millis});
+                let answer = call(listen, &post("/openai/v1/chat/completions", &body)).await;
+                assert_eq!(answer.status, 200);
+                traces.push(answer.header("x-tidegauge-trace-id").expect("a trace").to_owned());
+            }
+            traces
+        });
+    }
+    let traces = lanes.join_all().await.concat();
+    program.first_records(traces.len()).await;
+    traces
+}
+
+#[tokio::test]
+async fn prometheus_takes_native_histograms() {
+    const CALLS: u64 = 400;
+    let Some(program) = installed("TIDEGAUGE_PROMETHEUS", "prometheus") else { return };
+    let upstream = Upstream::start(slow).await;
+    let tidegauge = Start::upstreams(&[("openai", &upstream.origin())]).run().await;
+    let traces = slow_calls(&tidegauge, CALLS).await;
+    let features = "native-histograms,exemplar-storage";
+    let prometheus = Prometheus::start(&program, tidegauge.console, features);
+    let family = "gen_ai_client_operation_duration_seconds";
+    let count = format!("histogram_count(sum({family}))");
+    until_async("a scrape with every call", || async {
+        let found = prometheus.query(&count).await;
+        matches!(found[..], [(_, count)] if count as u64 == CALLS).then_some(())
+    })
+    .await;
+
+    // The classic buckets beside it are for who does not want native ones.
+    assert_eq!(prometheus.query(&format!("{family}_bucket")).await, []);
+    let found = prometheus.query(&format!("histogram_quantile(0.95, sum({family}))")).await;
+    let [(_, p95)] = found[..] else { panic!("one value: {found:?}") };
+    let exact = percentile(&tidegauge, 0.95);
+    let error = p95 / exact - 1.0;
+    say(&format!("P95 {p95:.6} s in Prometheus, {exact:.6} s in the records: {error:+.4}"));
+    assert!(error.abs() < 0.02, "{p95} is not {exact}");
+    assert!(exemplars(&prometheus, family, &traces).await > 0, "there is a way to a trace");
+
+    let text = tidegauge.page("/metrics").await.text();
+    counters_are_those_of_the_text(&text, &prometheus).await;
+    assert!(!said(prometheus.folder.path()).contains("level=error"), "it complains of nothing");
+}
+
+/// The quantile of the durations in the record file, in seconds.
+fn percentile(program: &Program, quantile: f64) -> f64 {
+    let records = program.records();
+    let millis = |record: &Value| record["timing"]["duration_ms"].as_f64().expect("a duration");
+    let mut durations: Vec<f64> = records.iter().map(millis).collect();
+    durations.sort_unstable_by(f64::total_cmp);
+    durations[(quantile * durations.len() as f64).ceil() as usize - 1] / 1000.0
+}
+
+async fn counters_are_those_of_the_text(page: &str, prometheus: &Prometheus) {
+    let scraped = prometheus.scraped().await;
+    let samples = Page::parse(page).0;
+    for name in ["tidegauge_tokens_total", "tidegauge_requests_total", "target_info"] {
+        let ours: Vec<&Sample> = samples.iter().filter(|sample| sample.name == name).collect();
+        assert!(!ours.is_empty(), "{name} is on the page");
+        for sample in ours {
+            let theirs = scraped.get(&series(sample));
+            assert!(theirs.is_some_and(|value| (value - sample.value).abs() < 1e-9), "{sample:?}");
+        }
     }
 }

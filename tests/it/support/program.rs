@@ -172,9 +172,14 @@ impl Program {
 
     /// A page of the console's listener.
     pub(crate) async fn page(&self, target: &str) -> Answer {
-        let host = self.console.to_string();
-        call(self.console, format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())
-            .await
+        self.page_as(target, "*/*").await
+    }
+
+    /// A page of the console's listener in a form that is asked for.
+    pub(crate) async fn page_as(&self, target: &str, accept: &str) -> Answer {
+        let host = self.console;
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\naccept: {accept}\r\n\r\n");
+        call(self.console, head.as_bytes()).await
     }
 
     pub(crate) async fn metrics(&self) -> Page {

@@ -31,7 +31,7 @@ impl Default for Exponential {
 
 impl Exponential {
     /// Adds a finite value, zero or more.
-    pub(super) fn record(&mut self, value: f64) {
+    pub(crate) fn record(&mut self, value: f64) {
         if value <= 0.0 {
             self.zeros += 1;
             return;

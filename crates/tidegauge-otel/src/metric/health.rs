@@ -10,6 +10,7 @@ use tidegauge_core::{Books, Dropped, Health, Rejected, Task, Withheld};
 
 use super::{Family, Point, Value};
 use crate::attribute::pair;
+use crate::resource;
 use crate::semconv::{self as name, Metric};
 use crate::span::{Scope, scheme};
 
@@ -40,6 +41,7 @@ const TOTALS: &[(Metric, Total)] = &[
 
 const AMOUNTS: &[(Metric, Amount)] = &[
     (name::STREAMS_ACTIVE, Health::streams),
+    (name::RECORDS_QUEUED, Health::records_queued),
     (name::CONNECTIONS_ACTIVE, Health::connections),
     (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
     (name::PRICES_OK, |health| i64::from(health.price_list_reads().1)),
@@ -59,6 +61,8 @@ const BOOKED: &[(Metric, Booked)] = &[
 const WAITING: &[(Metric, Waiting)] = &[
     (name::SPANS_QUEUED, Books::spans_queued),
     (name::SPANS_QUEUED_DISK, Books::spans_queued_disk),
+    (name::POINTS_QUEUED, Books::points_queued),
+    (name::LOGS_QUEUED, Books::logs_queued),
 ];
 
 /// Counts of an exporter's books by the reason of a loss.
@@ -101,6 +105,8 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     families.push(counted(&name::TURNS_LOST, name::REASON, lost));
     let lines = Dropped::ALL.iter().map(|reason| (reason.name(), health.journal_lost(*reason)));
     families.push(counted(&name::JOURNAL_LOST, name::REASON, lines));
+    let lines = Dropped::ALL.iter().map(|reason| (reason.name(), health.lines_dropped(*reason)));
+    families.push(counted(&name::LINES_DROPPED, name::REASON, lines));
     let rejected = Rejected::ALL.iter().map(|reason| (reason.name(), health.rejected(*reason)));
     families.push(counted(&name::REQUESTS_REJECTED, name::REASON, rejected));
     let panics = Task::ALL.iter().map(|task| (task.name(), health.panics(*task)));
@@ -114,7 +120,18 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     let age = price_list_age(health).map(|age| point(Vec::new(), Value::Level(age)));
     families.push(family(&name::PRICES_AGE, age.into_iter().collect()));
     families.push(active(health, secure));
+    families.push(build());
     families
+}
+
+/// What runs, as attributes of a one.
+fn build() -> Family {
+    let set = vec![
+        text(name::HOST_ARCH, resource::arch()),
+        text(name::OS_TYPE, resource::os()),
+        text(name::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+    ];
+    family(&name::BUILD_INFO, vec![point(set, Value::Level(1))])
 }
 
 /// Seconds since the date of the price list in use.

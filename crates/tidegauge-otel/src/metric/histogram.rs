@@ -1,7 +1,7 @@
 //! One distribution: count, sum, extremes, buckets, and ways back to traces.
 
 use super::{Exponential, Histograms};
-use crate::exemplar::{Example, Exemplar};
+use crate::exemplar::{Example, Examples, Exemplar};
 
 /// A distribution for one reader.
 #[derive(Clone, PartialEq, Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct Histogram {
     pub(crate) max: f64,
     /// Where they lie.
     pub(crate) buckets: Buckets,
-    /// The largest and the latest value since this was last told, with their traces.
-    pub(crate) exemplars: Option<Box<[Exemplar; 2]>>,
+    /// Some of the values, with their traces.
+    pub(crate) examples: Examples,
 }
 
 /// Where the values of a distribution lie.
@@ -54,11 +54,15 @@ impl Histogram {
 
     fn of(buckets: Buckets) -> Self {
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        Self { count: 0, sum: 0.0, min, max, buckets, exemplars: None }
+        let examples = match &buckets {
+            Buckets::Explicit { .. } => Examples::Each(Vec::new()),
+            Buckets::Exponential(_) => Examples::Two(None),
+        };
+        Self { count: 0, sum: 0.0, min, max, buckets, examples }
     }
 
-    /// Adds a value, zero or more. What is no number is left out.
-    pub(super) fn record(&mut self, value: f64) {
+    /// Adds a value, zero or more, maybe with whose it was. What is no number is left out.
+    pub(super) fn record(&mut self, value: f64, example: Option<&Example>) {
         if !value.is_finite() {
             return;
         }
@@ -66,36 +70,38 @@ impl Histogram {
         self.sum += value;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
+        let mut place = 0;
         match &mut self.buckets {
             Buckets::Explicit { bounds, counts } => {
-                let place = bounds.iter().take_while(|bound| **bound < value).count();
+                place = bounds.iter().take_while(|bound| **bound < value).count();
                 if let Some(count) = counts.get_mut(place) {
                     *count += 1;
                 }
             }
             Buckets::Exponential(buckets) => buckets.record(value),
         }
-    }
-
-    /// The last value was this one's.
-    pub(super) fn exemplify(&mut self, example: Example, value: f64) {
-        let latest = Exemplar { example, value };
-        match &mut self.exemplars {
-            Some(kept) => {
-                let [largest, last] = &mut **kept;
-                *last = latest;
-                if value > largest.value {
-                    *largest = latest;
-                }
-            }
-            none => *none = Some(Box::new([latest, latest])),
+        if let Some(example) = example {
+            self.examples.add(place, Exemplar { example: *example, value });
         }
     }
 
-    /// A copy to be told, with the examples.
+    /// A copy to be told. The examples are told once.
     pub(super) fn told(&mut self) -> Self {
-        let exemplars = self.exemplars.take();
-        Self { exemplars, ..self.clone() }
+        let fresh = self.examples.fresh();
+        Self { examples: std::mem::replace(&mut self.examples, fresh), ..self.bare() }
+    }
+
+    /// A copy without the examples.
+    pub(super) fn bare(&self) -> Self {
+        let Self { count, sum, min, max, .. } = *self;
+        Self {
+            count,
+            sum,
+            min,
+            max,
+            buckets: self.buckets.clone(),
+            examples: self.examples.fresh(),
+        }
     }
 }
 

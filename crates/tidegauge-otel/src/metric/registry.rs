@@ -4,6 +4,7 @@
 //! when all are taken is folded into one that says so. Knows no record.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, KeyValueList, any_value::Value as Any};
@@ -14,7 +15,7 @@ use super::slot::Slot;
 use super::{Family, Histogram, Point, Value, View};
 use crate::attribute::pair;
 use crate::config::Sums;
-use crate::exemplar::Example;
+use crate::exemplar::{Example, ExemplarFilter};
 use crate::semconv::OVERFLOW;
 
 /// Metrics that share their attribute sets.
@@ -38,8 +39,19 @@ pub(super) enum Group {
 #[derive(Debug)]
 pub(super) struct Registry {
     views: Vec<View>,
+    /// Which of the distributions that are kept each view reads.
+    shelves: Vec<usize>,
+    /// The view that decides about the distributions of each shelf.
+    owners: Vec<View>,
     sets: usize,
     groups: [Sets; 6],
+}
+
+/// What was measured of one attribute set in one slot.
+pub(super) struct Told {
+    slot: Slot,
+    set: Arc<[KeyValue]>,
+    value: Value,
 }
 
 /// The sets of one group.
@@ -55,7 +67,7 @@ struct Sets {
 /// One attribute set and what was measured of it.
 #[derive(Debug)]
 struct Set {
-    attributes: Vec<KeyValue>,
+    attributes: Arc<[KeyValue]>,
     /// A handful: found by looking at each.
     cells: Vec<(Slot, Cell)>,
 }
@@ -67,20 +79,30 @@ enum Cell {
         /// What it was when each view was told last.
         told: Box<[u64]>,
     },
-    /// One for each view.
+    /// One for each shelf.
     Distribution(Box<[Histogram]>),
 }
 
 /// One attribute set, to be added to.
 pub(super) struct Series<'a> {
-    views: &'a [View],
+    views: usize,
+    owners: &'a [View],
     cells: &'a mut Vec<(Slot, Cell)>,
 }
 
 impl Registry {
     /// Nothing measured yet; at most `sets` sets in a group.
     pub(super) fn new(views: Vec<View>, sets: usize) -> Self {
-        Self { views, sets, groups: Default::default() }
+        let mut owners: Vec<View> = Vec::new();
+        let mut shelves = Vec::new();
+        for view in &views {
+            let known = owners.iter().position(|owner| view.can_read(owner));
+            shelves.push(known.unwrap_or(owners.len()));
+            if known.is_none() {
+                owners.push(*view);
+            }
+        }
+        Self { views, shelves, owners, sets, groups: Default::default() }
     }
 
     pub(super) fn views(&self) -> &[View] {
@@ -100,25 +122,37 @@ impl Registry {
     /// The series of a place.
     pub(super) fn series(&mut self, group: Group, place: usize) -> Option<Series<'_>> {
         let cells = &mut self.groups.get_mut(group as usize)?.kept.get_mut(place)?.cells;
-        Some(Series { views: &self.views, cells })
+        Some(Series { views: self.views.len(), owners: &self.owners, cells })
     }
 
-    /// What the view of that position is to be told. Deltas begin anew.
-    pub(super) fn collect(&mut self, view: usize) -> Vec<Family> {
-        let Some(sums) = self.views.get(view).map(|view| view.sums) else { return Vec::new() };
-        let mut families = Vec::new();
+    /// What the view of that position is to be told. Deltas begin anew. As little as can be is done
+    /// here, where nothing can be recorded: [`families`] makes the rest of it.
+    pub(super) fn read(&mut self, view: usize) -> Vec<Told> {
+        let Some((wanted, shelf)) = self.views.get(view).zip(self.shelves.get(view)) else {
+            return Vec::new();
+        };
+        let mut told = Vec::new();
         for set in self.groups.iter_mut().flat_map(|sets| &mut sets.kept) {
             for (slot, cell) in &mut set.cells {
-                let Some(value) = cell.read(*slot, view, sums) else { continue };
-                let mut attributes = set.attributes.clone();
-                let more = slot.more().into_iter();
-                attributes
-                    .extend(more.map(|(key, value)| pair(key, Any::StringValue(value.to_owned()))));
-                family(&mut families, *slot, sums).points.push(Point { attributes, value });
+                if let Some(value) = cell.read(*slot, wanted, view, *shelf) {
+                    told.push(Told { slot: *slot, set: Arc::clone(&set.attributes), value });
+                }
             }
         }
-        families
+        told
     }
+}
+
+/// What was read, as families.
+pub(super) fn families(told: Vec<Told>, sums: Sums) -> Vec<Family> {
+    let mut families = Vec::new();
+    for Told { slot, set, value } in told {
+        let more = slot.more().into_iter();
+        let more = more.map(|(key, value)| pair(key, Any::StringValue(value.to_owned())));
+        let attributes = set.iter().cloned().chain(more).collect();
+        family(&mut families, slot, sums).points.push(Point { attributes, value });
+    }
+    families
 }
 
 /// The family of a slot; made when there is none.
@@ -149,13 +183,13 @@ impl Sets {
         let next = self.kept.len();
         if self.places.len() < most {
             let list = KeyValueList::decode(set).unwrap_or_default();
-            self.kept.push(Set { attributes: list.values, cells: Vec::new() });
+            self.kept.push(Set { attributes: list.values.into(), cells: Vec::new() });
             self.places.insert(set.into(), next);
             return next;
         }
         let place = *self.overflow.get_or_insert(next);
         if place == next {
-            let attributes = vec![pair(OVERFLOW, Any::BoolValue(true))];
+            let attributes = [pair(OVERFLOW, Any::BoolValue(true))].into();
             self.kept.push(Set { attributes, cells: Vec::new() });
         }
         place
@@ -166,8 +200,7 @@ impl Series<'_> {
     /// Adds to a sum, which stays where it is rather than wrap.
     pub(super) fn add(&mut self, slot: Slot, amount: u64) {
         let views = self.views;
-        let cell =
-            self.cell(slot, || Cell::Sum { total: 0, told: views.iter().map(|_| 0).collect() });
+        let cell = self.cell(slot, || Cell::Sum { total: 0, told: vec![0; views].into() });
         if let Some(Cell::Sum { total, .. }) = cell {
             *total = total.saturating_add(amount);
         }
@@ -175,13 +208,10 @@ impl Series<'_> {
 
     /// Adds to a distribution, maybe with a way back to the trace.
     pub(super) fn record(&mut self, slot: Slot, value: f64, example: Option<&Example>) {
-        let views = self.views;
+        let owners = self.owners;
         if let Some(Cell::Distribution(kept)) = self.distribution(slot) {
-            for (histogram, view) in kept.iter_mut().zip(views) {
-                histogram.record(value);
-                if let Some(example) = example.filter(|example| example.fits(view.exemplars)) {
-                    histogram.exemplify(*example, value);
-                }
+            for (histogram, owner) in kept.iter_mut().zip(owners) {
+                histogram.record(value, example.filter(|example| example.fits(owner.exemplars)));
             }
         }
     }
@@ -193,17 +223,17 @@ impl Series<'_> {
         }
         if let Some(Cell::Distribution(kept)) = self.distribution(slot) {
             for histogram in kept {
-                times.iter().for_each(|time| histogram.record(time.as_secs_f64()));
+                times.iter().for_each(|time| histogram.record(time.as_secs_f64(), None));
             }
         }
     }
 
     fn distribution(&mut self, slot: Slot) -> Option<&mut Cell> {
-        let views = self.views;
+        let owners = self.owners;
         self.cell(slot, || {
             let bounds = slot.metric().bounds;
-            let fresh = |view: &View| Histogram::new(view.histograms, bounds);
-            Cell::Distribution(views.iter().map(fresh).collect())
+            let fresh = |owner: &View| Histogram::new(owner.histograms, bounds);
+            Cell::Distribution(owners.iter().map(fresh).collect())
         })
     }
 
@@ -219,9 +249,9 @@ impl Series<'_> {
 
 impl Cell {
     /// What a view is to be told; nothing where nothing came since a delta.
-    fn read(&mut self, slot: Slot, view: usize, sums: Sums) -> Option<Value> {
+    fn read(&mut self, slot: Slot, wanted: &View, view: usize, shelf: usize) -> Option<Value> {
         // What is read when asked is cumulative to those who want little memory used; this is not.
-        let delta = sums != Sums::Cumulative;
+        let delta = wanted.sums != Sums::Cumulative;
         match self {
             Self::Sum { total, told } => {
                 let told = told.get_mut(view)?;
@@ -235,9 +265,13 @@ impl Cell {
                 (amount > 0 || !delta).then_some(value)
             }
             Self::Distribution(kept) => {
-                let histogram = kept.get_mut(view)?;
+                let histogram = kept.get_mut(shelf)?;
                 if !delta {
-                    return Some(Value::Distribution(histogram.told()));
+                    return Some(Value::Distribution(match wanted.lasting {
+                        _ if wanted.exemplars == ExemplarFilter::Off => histogram.bare(),
+                        true => histogram.clone(),
+                        false => histogram.told(),
+                    }));
                 }
                 let fresh = histogram.fresh();
                 let told = std::mem::replace(histogram, fresh);

@@ -85,7 +85,7 @@ fn sdk(values: &[f64], kind: Histograms) -> (u64, f64, Option<f64>, Option<f64>,
 
 fn ours(values: &[f64], kind: Histograms) -> (u64, f64, Option<f64>, Option<f64>, String) {
     let mut told = Histogram::new(kind, BOUNDS);
-    values.iter().for_each(|value| told.record(*value));
+    values.iter().for_each(|value| told.record(*value, None));
     let shown = match &told.buckets {
         Buckets::Explicit { counts, .. } => format!("{counts:?}"),
         Buckets::Exponential(range) => {
@@ -124,6 +124,7 @@ fn meter(sums: &[Sums]) -> (Meter, Arc<Health>) {
         histograms: Histograms::Exponential,
         sums: *sums,
         exemplars: ExemplarFilter::All,
+        lasting: false,
     };
     let meter = Meter::new(sums.iter().map(view).collect(), &MetricOptions::default(), &health);
     (meter, health)
@@ -204,6 +205,7 @@ fn sets_without_room_are_folded_into_one() {
         histograms: Histograms::Explicit,
         sums: Sums::Cumulative,
         exemplars: ExemplarFilter::Off,
+        lasting: false,
     };
     let options = MetricOptions { sets: 3, ..MetricOptions::default() };
     let meter = Meter::new(vec![view], &options, &health);

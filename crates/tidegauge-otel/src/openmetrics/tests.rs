@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegauge_core::{Dropped, Health, Money};
 
-use super::{family_name, render};
+use super::{Text, render};
 use crate::metric::Histograms;
 use crate::resource::ResourceAttributes;
 use crate::testing::{meter, records};
@@ -13,7 +13,7 @@ use crate::testing::{meter, records};
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
 
-fn page() -> String {
+fn page(text: Text) -> String {
     let health = Arc::new(Health::default());
     let meter = meter(Histograms::Explicit, &health);
     health.books("one").spans_made(7);
@@ -25,7 +25,7 @@ fn page() -> String {
     }
     let mut resource = ResourceAttributes::default();
     resource.set("service.name", "test");
-    render(&meter.collect(0), &resource)
+    render(&meter.collect(0), &resource, text)
 }
 
 /// Reads a page as OpenMetrics 1.0 wants it, and panics at the first thing that is not so.
@@ -74,6 +74,11 @@ fn sample(line: &str) -> Line {
     let (name, rest) = line.split_at(end);
     let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
     assert!(name.chars().all(letter) && !name.starts_with(|c: char| c.is_ascii_digit()), "{name}");
+    let (rest, exemplar) = rest.split_once(" # ").map_or((rest, None), |(l, r)| (l, Some(r)));
+    if let Some(exemplar) = exemplar {
+        assert!(name.ends_with("_bucket"), "{line}");
+        assert_exemplar(exemplar);
+    }
     let (labels, value) = match rest.strip_prefix('{') {
         None => (BTreeMap::new(), rest),
         Some(rest) => labels(rest),
@@ -81,6 +86,15 @@ fn sample(line: &str) -> Line {
     let value = value.strip_prefix(' ').expect("one space");
     assert!(!value.contains(' '), "{line}");
     (name.to_owned(), labels, value.parse().expect("a number"))
+}
+
+/// `{labels} value seconds`, the labels in 128 characters.
+fn assert_exemplar(exemplar: &str) {
+    let (labels, rest) = labels(exemplar.strip_prefix('{').expect("labels"));
+    let characters: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(characters <= 128, "{exemplar}");
+    let (value, time) = rest.strip_prefix(' ').and_then(|rest| rest.split_once(' ')).expect("two");
+    assert!(value.parse::<f64>().is_ok() && time.parse::<f64>().is_ok(), "{exemplar}");
 }
 
 /// Labels up to the closing brace, and what follows it.
@@ -120,7 +134,7 @@ fn total(lines: &[Line], name: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[test]
 fn counters_equal_what_was_recorded() {
-    let lines = parse(&page());
+    let lines = parse(&page(Text::OpenMetrics));
     let records = records::all();
     let sum = |of: fn(&tidegauge_core::Record) -> u64| -> f64 {
         let sum = records.iter().map(|(_, record)| of(record)).sum::<u64>();
@@ -149,8 +163,53 @@ fn counters_equal_what_was_recorded() {
 }
 
 #[test]
+fn a_bucket_leads_to_the_latest_trace_that_it_has() {
+    let meter = meter(Histograms::Explicit, &Arc::new(Health::default()));
+    for (id, ms, sampled) in [(1, 15, true), (2, 12, true), (3, 16, false), (4, 900, true)] {
+        let mut record = records::unary();
+        record.exchange.trace.trace_id = tidegauge_core::TraceId([id; 16]);
+        record.exchange.trace.sampled = sampled;
+        record.measurement.duration = std::time::Duration::from_millis(ms);
+        meter.record(&record);
+    }
+    let resource = ResourceAttributes::default();
+    let families = meter.collect(0);
+    let page = render(&families, &resource, Text::OpenMetrics);
+    let lines = page.lines();
+    let duration = lines.filter(|line| line.starts_with("gen_ai_client_operation_duration"));
+    let examples: Vec<_> = duration.filter_map(|line| line.split_once(" # ")).collect();
+    let told: Vec<_> = examples.iter().map(|(_, example)| *example).collect();
+    let [first, second] = told[..] else { panic!("{told:?}") };
+    let example = |id: u8, value: &str| {
+        let trace = format!("{id:02x}").repeat(16);
+        format!(r#"{{trace_id="{trace}",span_id="0404040404040404"}} {value} "#)
+    };
+    assert!(first.starts_with(&example(2, "0.012")), "{first}");
+    assert!(second.starts_with(&example(4, "0.9")), "{second}");
+    assert!(examples[0].0.contains(r#"le="0.02"} 3"#) && examples[1].0.contains(r#"le="1.28"} 4"#));
+    assert!(!render(&families, &resource, Text::Plain).contains(" # "));
+}
+
+/// 0.0.4 knows no end, no unit, no info; a family is called what its samples are.
+#[test]
+fn the_plain_page_has_the_same_samples() {
+    let (page, plain) = (page(Text::OpenMetrics), page(Text::Plain));
+    let samples = |page: &str| -> Vec<String> {
+        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split(" # ").next().unwrap_or(line).to_owned()).collect()
+    };
+    assert_eq!(samples(&page), samples(&plain));
+    for line in plain.lines().filter(|line| line.starts_with('#')) {
+        assert!(line.starts_with("# TYPE ") || line.starts_with("# HELP "), "{line}");
+    }
+    for line in ["# TYPE tidegauge_cost_total counter", "# TYPE target_info gauge"] {
+        assert!(plain.lines().any(|known| known == line), "{line}");
+    }
+}
+
+#[test]
 fn buckets_are_the_advised_ones_cumulative_and_end_with_all() {
-    let lines = parse(&page());
+    let lines = parse(&page(Text::OpenMetrics));
     let name = "gen_ai_client_operation_duration_seconds";
     let bounds = |labels: &BTreeMap<String, String>| labels["le"].clone();
     let bucket = format!("{name}_bucket");
@@ -172,25 +231,6 @@ fn buckets_are_the_advised_ones_cumulative_and_end_with_all() {
     }
 }
 
-#[test]
-fn names_are_prometheus_own() {
-    for (name, unit, kind, expected) in [
-        (
-            "gen_ai.client.operation.duration",
-            "s",
-            "histogram",
-            "gen_ai_client_operation_duration_seconds",
-        ),
-        ("gen_ai.client.token.usage", "{token}", "histogram", "gen_ai_client_token_usage"),
-        ("tidegauge.cost", "{USD}", "counter", "tidegauge_cost"),
-        ("some.share", "1", "gauge", "some_share_ratio"),
-        ("some.count", "1", "counter", "some_count"),
-        ("9lives", "", "gauge", "key_9lives"),
-    ] {
-        assert_eq!(family_name(name, unit, kind), expected);
-    }
-}
-
 /// A-40: no figure of an upstream makes a sum wrap.
 #[test]
 fn claimed_figures_cannot_turn_sums_back() {
@@ -203,7 +243,8 @@ fn claimed_figures_cannot_turn_sums_back() {
     for _ in 0..3 {
         meter.record(&record);
     }
-    let lines = parse(&render(&meter.collect(0), &ResourceAttributes::default()));
+    let lines =
+        parse(&render(&meter.collect(0), &ResourceAttributes::default(), Text::OpenMetrics));
     let largest = |name: &str| {
         let values = lines.iter().filter(|(line, ..)| line == name).map(|(.., value)| *value);
         values.fold(0.0, f64::max)

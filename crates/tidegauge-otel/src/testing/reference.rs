@@ -14,8 +14,8 @@ use tidegauge_core::Health;
 
 use super::conformance::Registry;
 use super::{events, meter, metrics, records, spans};
+use crate::exposition::{family_name, suffix};
 use crate::metric::Histograms;
-use crate::openmetrics::family_name;
 use crate::semconv::{self, ATTRIBUTES, Kind, METRICS, Metric, TAG_PREFIX};
 use crate::span::SpanOptions;
 
@@ -172,14 +172,14 @@ const THEIRS: &[Row] = &[
         &[CALL],
         "`system_fingerprint` of the answer. Only beside `openai.api.type`.",
     ),
-    ("host.arch", &[RESOURCE], "Architecture."),
+    ("host.arch", &[RESOURCE, METRIC], "Architecture."),
     ("host.name", &[RESOURCE], "Host name."),
-    ("os.type", &[RESOURCE], "Operating system."),
+    ("os.type", &[RESOURCE, METRIC], "Operating system."),
     ("process.executable.name", &[RESOURCE], "File name of the program."),
     ("process.pid", &[RESOURCE], "Process id."),
     ("service.instance.id", &[RESOURCE], "A random UUID, new at every start."),
     ("service.name", &[RESOURCE], "`tidegauge`, unless told otherwise."),
-    ("service.version", &[RESOURCE], "Version of the program."),
+    ("service.version", &[RESOURCE, METRIC], "Version of the program."),
     ("telemetry.sdk.language", &[RESOURCE], "`rust`."),
     ("telemetry.sdk.name", &[RESOURCE], "`tidegauge`."),
     ("telemetry.sdk.version", &[RESOURCE], "Version of the program."),
@@ -343,13 +343,13 @@ fn metric_table(registry: &Registry) -> String {
                      |---|---|---|---|---|---|\n"
         .to_owned();
     for metric in METRICS {
-        let (instrument, prometheus, suffix) = match metric.kind {
-            Kind::Counter => ("counter", "counter", "_total"),
-            Kind::UpDownCounter => ("updowncounter", "gauge", ""),
-            Kind::Gauge => ("gauge", "gauge", ""),
-            Kind::Histogram => ("histogram", "histogram", ""),
+        let instrument = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::UpDownCounter => "updowncounter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
-        let name = family_name(metric.name, metric.unit, prometheus);
+        let (name, suffix) = (family_name(metric), suffix(metric));
         let attributes = attributes_of(metric, registry);
         let is_call = CALL_SET.iter().all(|name| attributes.iter().any(|known| known == name));
         let call = is_call.then(|| "*call set*".to_owned());

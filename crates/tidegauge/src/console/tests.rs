@@ -87,9 +87,13 @@ async fn the_books_are_shown_and_balance() {
 }
 
 #[tokio::test]
-async fn metrics_are_openmetrics() {
-    let (_, body) = ask(&console(false), "/metrics", &[("host", "localhost")]).await;
-    assert!(body.ends_with("# EOF\n"), "{body}");
+async fn metrics_are_in_the_form_that_is_asked_for() {
+    let (routes, host) = (console(false), ("host", "localhost"));
+    let (_, plain) = ask(&routes, "/metrics", &[host]).await;
+    assert!(plain.contains("\n# TYPE tidegauge_records_total counter\n"), "{plain}");
+    let accept = ("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    let (_, open) = ask(&routes, "/metrics", &[host, accept]).await;
+    assert!(open.ends_with("# EOF\n"), "{open}");
 }
 
 /// P1: the threads that carry streams do not make the metrics page.

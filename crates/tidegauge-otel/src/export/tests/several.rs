@@ -57,7 +57,7 @@ fn every_exporter_gets_everything_it_wants() {
     assert_eq!((books(&health, "one"), books(&health, "two")), ((6, 0, 0), (6, 0, 0)));
     assert_eq!((one.seen().logs.len(), two.seen().logs.len()), (0, 2));
     assert_eq!((one.seen().metrics.len(), two.seen().metrics.is_empty()), (0, false));
-    let page = telemetry.openmetrics();
+    let page = page(&telemetry);
     for name in ["one", "two"] {
         let line = format!("tidegauge_spans_acked_total{{tidegauge_exporter=\"{name}\"}} 6");
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
