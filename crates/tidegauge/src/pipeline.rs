@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, Capture, Category, CostStatus, Dropped, Exchange, Health, Observation, Observe,
+    Begin, Capture, Category, CostStatus, Dropped, End, Exchange, Health, Observation, Observe,
     Observers, Record, Sink, Task, Texts, Withheld,
 };
 use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
@@ -437,6 +437,11 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
         Watched::Nobody => vec![of(exchange, Observation::default())],
         Watched::Exchange(observer) => {
             let Concluded { mut observation, words, texts } = observer.conclude(&exchange);
+            let left = observation.outcome.category == Some(Category::ClientCancelled);
+            if exchange.end == End::Cancelled && !left {
+                // Who closes behind the last event of a stream has had all of it.
+                exchange.end = End::Complete;
+            }
             // Loading the tables of a tokenizer could cost a process that must end the record.
             if !hurried || can_estimate_at_once() {
                 estimate(&mut observation, &texts);

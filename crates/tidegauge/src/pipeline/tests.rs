@@ -82,6 +82,32 @@ fn every_exchange_becomes_a_record_for_every_sink() {
     assert_eq!((one.seen.lock().unwrap().len(), two.seen.lock().unwrap().len()), (10, 10));
 }
 
+/// SDKs close a stream when they have read its last event, which may be before its last byte.
+#[test]
+fn who_leaves_behind_the_last_event_had_all_of_it() {
+    let notes = Arc::new(Notes::default());
+    let (pipeline, _) = pipeline(16, vec![Arc::clone(&notes) as _]);
+    let mut ends = Vec::new();
+    let chunk = r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
+    for (events, end) in [
+        (chunk.to_owned() + "\n\ndata: [DONE]\n\n", End::Complete),
+        (chunk.to_owned() + "\n\n", End::Cancelled),
+    ] {
+        let mut observe = begin(&pipeline);
+        let headers = HeaderMap::from_iter([(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("text/event-stream"),
+        )]);
+        observe.response_head(Duration::ZERO, StatusCode::OK, &headers);
+        observe.response(Duration::ZERO, &Bytes::from(events));
+        observe.end(Exchange { end: End::Cancelled, ..exchange() });
+        ends.push(end);
+    }
+    pipeline.shutdown(LONG);
+    let seen: Vec<_> = notes.seen.lock().unwrap().iter().map(|r| r.exchange.end).collect();
+    assert_eq!(seen, ends);
+}
+
 #[test]
 fn a_full_channel_loses_records_and_counts_them() {
     let (notes, open) = gated();
