@@ -28,6 +28,6 @@ pub use capture::Rules;
 pub use cli::{Cli, run};
 pub use cmd::Exit;
 pub use log::log_panics;
-pub use pipeline::Pipeline;
+pub use pipeline::{Pipeline, Plant};
 pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};

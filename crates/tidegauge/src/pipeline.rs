@@ -94,34 +94,35 @@ struct Worker {
     health: Arc<Health>,
 }
 
+/// What a pipeline works with.
+pub struct Plant {
+    /// How many finished exchanges may wait.
+    pub capacity: usize,
+    /// Whether tokens that the provider does not tell are counted here.
+    pub estimates: bool,
+    /// The price list in use.
+    pub prices: Arc<ArcSwap<Prices>>,
+    /// How words are let into records.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Who is shown the records, in this order.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// Where is noted what is open, if that is wanted.
+    pub journal: Option<Arc<Journal>>,
+    /// Where losses are counted.
+    pub health: Arc<Health>,
+}
+
 impl Pipeline {
-    /// Starts the thread. `capacity` finished exchanges may wait for it. With `estimates`, tokens that
-    /// the provider does not tell are counted here.
+    /// Starts the thread.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
-        capacity: usize,
-        estimates: bool,
-        prices: Arc<ArcSwap<Prices>>,
-        rules: Arc<ArcSwap<Rules>>,
-        sinks: Vec<Arc<dyn Sink>>,
-        journal: Option<Arc<Journal>>,
-        health: Arc<Health>,
-    ) -> std::io::Result<Arc<Self>> {
-        Self::start_with(records, capacity, estimates, prices, rules, sinks, journal, health)
+    pub fn start(plant: Plant) -> std::io::Result<Arc<Self>> {
+        Self::start_with(records, plant)
     }
 
-    fn start_with(
-        make: Make,
-        capacity: usize,
-        estimates: bool,
-        prices: Arc<ArcSwap<Prices>>,
-        rules: Arc<ArcSwap<Rules>>,
-        sinks: Vec<Arc<dyn Sink>>,
-        journal: Option<Arc<Journal>>,
-        health: Arc<Health>,
-    ) -> std::io::Result<Arc<Self>> {
+    fn start_with(make: Make, plant: Plant) -> std::io::Result<Arc<Self>> {
+        let Plant { capacity, estimates, prices, rules, sinks, journal, health } = plant;
         let (entry, exit) = sync_channel(capacity);
         let (finished, done) = sync_channel(1);
         let (late, counted) = (Arc::new(AtomicBool::new(false)), Arc::clone(&health));

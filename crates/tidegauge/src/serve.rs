@@ -26,7 +26,7 @@ use crate::capture::Rules;
 use crate::config::{Config, Resolved};
 use crate::console;
 use crate::journal::{Journal, JournalError};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
 use crate::sinks::{Live, Recorder};
 
@@ -152,12 +152,15 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
     let journal = journal(config, &health, &sinks)?;
-    let capacity = usize::try_from(config.limits.records).unwrap_or(usize::MAX);
-    let (estimates, counted) = (config.telemetry.estimate_usage, Arc::clone(&health));
-    let (prices_read, rules_read) = (Arc::clone(&prices), Arc::clone(&rules));
-    let noted = journal.clone();
-    let pipeline =
-        Pipeline::start(capacity, estimates, prices_read, rules_read, sinks, noted, counted)?;
+    let pipeline = Pipeline::start(Plant {
+        capacity: usize::try_from(config.limits.records).unwrap_or(usize::MAX),
+        estimates: config.telemetry.estimate_usage,
+        prices: Arc::clone(&prices),
+        rules: Arc::clone(&rules),
+        sinks,
+        journal: journal.clone(),
+        health: Arc::clone(&health),
+    })?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
     let server =

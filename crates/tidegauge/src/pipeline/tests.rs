@@ -45,7 +45,16 @@ fn pipeline(capacity: usize, sinks: Vec<Arc<dyn Sink>>) -> (Arc<Pipeline>, Arc<H
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
     let counted = Arc::clone(&health);
-    let pipeline = Pipeline::start(capacity, true, prices, rules, sinks, None, counted).unwrap();
+    let pipeline = Pipeline::start(Plant {
+        capacity,
+        estimates: true,
+        prices,
+        rules,
+        sinks,
+        journal: None,
+        health: counted,
+    })
+    .unwrap();
     (pipeline, health)
 }
 
@@ -136,9 +145,10 @@ fn a_panic_costs_one_record_and_is_counted() {
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(&[], false).unwrap()));
     let prices = Arc::new(ArcSwap::from_pointee(Prices::bundled()));
     let sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(Broken), Arc::clone(&notes) as _];
-    let pipeline =
-        Pipeline::start_with(make, 16, true, prices, rules, sinks, None, Arc::clone(&health))
-            .unwrap();
+    let (capacity, estimates, journal) = (16, true, None);
+    let counted = Arc::clone(&health);
+    let plant = Plant { capacity, estimates, prices, rules, sinks, journal, health: counted };
+    let pipeline = Pipeline::start_with(make, plant).unwrap();
     for bytes in [1, 13, 2] {
         begin(&pipeline).end(Exchange { request_bytes: bytes, ..exchange() });
     }
