@@ -113,6 +113,19 @@ pub struct Exchange {
     /// Usage was asked for by us.
     #[prost(bool, tag = "25")]
     pub injected: bool,
+    /// The session whose turn this is; none for a request of its own.
+    #[prost(message, optional, tag = "26")]
+    pub within: ::core::option::Option<Within>,
+}
+/// The session that a turn belongs to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Within {
+    /// 16 bytes: the session's exchange.
+    #[prost(bytes = "vec", tag = "1")]
+    pub exchange: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes: the session's inference span.
+    #[prost(bytes = "vec", tag = "2")]
+    pub span: ::prost::alloc::vec::Vec<u8>,
 }
 /// Its place in a distributed trace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -273,6 +286,44 @@ pub struct Observation {
     /// Parts were not read.
     #[prost(bool, tag = "7")]
     pub partial: bool,
+    /// How many turns a session had.
+    #[prost(uint64, optional, tag = "8")]
+    pub turns: ::core::option::Option<u64>,
+    /// The results of a batch job.
+    #[prost(message, optional, tag = "9")]
+    pub batch: ::core::option::Option<Batch>,
+}
+/// The results of a batch job.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Batch {
+    /// How many there are.
+    #[prost(uint64, tag = "1")]
+    pub results: u64,
+    /// How many of them are errors.
+    #[prost(uint64, tag = "2")]
+    pub failed: u64,
+    /// The calls with known usage, by model and length of prompt.
+    #[prost(message, repeated, tag = "3")]
+    pub calls: ::prost::alloc::vec::Vec<BatchCalls>,
+    /// Results with usage for which there was no room.
+    #[prost(uint64, tag = "4")]
+    pub left_out: u64,
+}
+/// Calls of a batch job that can be priced together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchCalls {
+    /// The model that answered.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many calls.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    /// The longest prompt among them, in tokens.
+    #[prost(uint64, tag = "3")]
+    pub prompt: u64,
+    /// What they used.
+    #[prost(message, optional, tag = "4")]
+    pub usage: ::core::option::Option<Usage>,
 }
 /// What the request asked.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -436,6 +487,22 @@ pub struct RateLimit {
     /// What is left of it.
     #[prost(uint64, optional, tag = "3")]
     pub remaining: ::core::option::Option<u64>,
+    /// When it is whole again.
+    #[prost(oneof = "rate_limit::Reset", tags = "4, 5")]
+    pub reset: ::core::option::Option<rate_limit::Reset>,
+}
+/// Nested message and enum types in `RateLimit`.
+pub mod rate_limit {
+    /// When it is whole again.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Reset {
+        /// So long after the response head came.
+        #[prost(uint64, tag = "4")]
+        ResetIn(u64),
+        /// At this time of the provider's clock, since the Unix epoch.
+        #[prost(uint64, tag = "5")]
+        ResetAt(u64),
+    }
 }
 /// What was used, in buckets that do not overlap.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -470,6 +537,25 @@ pub struct Usage {
     /// The figures are odd.
     #[prost(bool, tag = "9")]
     pub odd: bool,
+    /// What of this is no figure of the provider's.
+    #[prost(message, optional, tag = "10")]
+    pub estimate: ::core::option::Option<Estimate>,
+}
+/// Which totals of a usage were counted here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Estimate {
+    /// What counted: a word of the documentation.
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// The prompt.
+    #[prost(uint64, optional, tag = "2")]
+    pub input: ::core::option::Option<u64>,
+    /// The answer as far as it came.
+    #[prost(uint64, optional, tag = "3")]
+    pub output: ::core::option::Option<u64>,
+    /// What the provider had told of that answer up to a break.
+    #[prost(uint64, optional, tag = "4")]
+    pub output_told: ::core::option::Option<u64>,
 }
 /// When a stream said what, since the exchange began.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -529,6 +615,25 @@ pub struct Measurement {
     pub overhead: ::core::option::Option<Overhead>,
     /// What it cost.
     #[prost(message, optional, tag = "8")]
+    pub cost: ::core::option::Option<Cost>,
+    /// What each model's calls of a batch job cost.
+    #[prost(message, repeated, tag = "9")]
+    pub batch: ::prost::alloc::vec::Vec<BatchCost>,
+}
+/// What the calls to one model of a batch job cost together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchCost {
+    /// The model that answered.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many calls.
+    #[prost(uint64, tag = "2")]
+    pub calls: u64,
+    /// What they used.
+    #[prost(message, optional, tag = "3")]
+    pub usage: ::core::option::Option<Usage>,
+    /// What that cost.
+    #[prost(message, optional, tag = "4")]
     pub cost: ::core::option::Option<Cost>,
 }
 /// What an exchange cost.
