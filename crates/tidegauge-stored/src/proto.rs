@@ -292,6 +292,220 @@ pub struct Observation {
     /// The results of a batch job.
     #[prost(message, optional, tag = "9")]
     pub batch: ::core::option::Option<Batch>,
+    /// What was said, word by word, as far as its capture was permitted.
+    #[prost(message, optional, tag = "10")]
+    pub content: ::core::option::Option<Content>,
+}
+/// What was said in one exchange, as far as it may be kept.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Content {
+    /// Instructions that the request keeps apart from its messages.
+    #[prost(message, repeated, tag = "1")]
+    pub system: ::prost::alloc::vec::Vec<Part>,
+    /// The messages of the request, oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub input: ::prost::alloc::vec::Vec<Message>,
+    /// One message per choice, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub output: ::prost::alloc::vec::Vec<Message>,
+    /// The tools that the request declares.
+    #[prost(message, repeated, tag = "4")]
+    pub tools: ::prost::alloc::vec::Vec<ToolDefinition>,
+    /// Something was shortened or left out.
+    #[prost(bool, tag = "5")]
+    pub truncated: bool,
+}
+/// One message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Message {
+    /// `system`, `user`, `assistant`, `tool` or a word of the provider.
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    /// What it holds, in order.
+    #[prost(message, repeated, tag = "2")]
+    pub parts: ::prost::alloc::vec::Vec<Part>,
+    /// Who speaks.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it ended; on output messages only.
+    #[prost(string, optional, tag = "4")]
+    pub finish_reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A piece of a message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Part {
+    /// What it is.
+    #[prost(oneof = "part::Part", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    pub part: ::core::option::Option<part::Part>,
+}
+/// Nested message and enum types in `Part`.
+pub mod part {
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// Text.
+        #[prost(string, tag = "1")]
+        Text(::prost::alloc::string::String),
+        /// What a model thought.
+        #[prost(string, tag = "2")]
+        Reasoning(::prost::alloc::string::String),
+        /// The model wants a tool run.
+        #[prost(message, tag = "3")]
+        ToolCall(super::ToolCall),
+        /// What a tool gave back.
+        #[prost(message, tag = "4")]
+        ToolCallResponse(super::ToolResponse),
+        /// The provider ran a tool of its own.
+        #[prost(message, tag = "5")]
+        ServerToolCall(super::ToolCall),
+        /// What a tool of the provider gave back.
+        #[prost(message, tag = "6")]
+        ServerToolCallResponse(super::ToolResponse),
+        /// Data in the message itself, as base64; empty where it was not kept.
+        #[prost(message, tag = "7")]
+        Blob(super::Data),
+        /// Data somewhere else: its address.
+        #[prost(message, tag = "8")]
+        Uri(super::Data),
+        /// Data that was handed to the provider before: the provider's id of it.
+        #[prost(message, tag = "9")]
+        File(super::Data),
+        /// Stands for messages before it.
+        #[prost(message, tag = "10")]
+        Compaction(super::Compaction),
+        /// What the convention has no word for.
+        #[prost(message, tag = "11")]
+        Other(super::OtherPart),
+    }
+}
+/// A tool that is to run, or ran.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolCall {
+    /// The id, to which the result refers.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The tool.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is asked; always there for a tool of the provider.
+    #[prost(message, optional, tag = "3")]
+    pub input: ::core::option::Option<Value>,
+}
+/// What a tool gave back.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolResponse {
+    /// The id of the call.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The result; always there.
+    #[prost(message, optional, tag = "2")]
+    pub response: ::core::option::Option<Value>,
+}
+/// Something that is not text.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Data {
+    /// What kind of thing: a word of the convention.
+    #[prost(string, tag = "1")]
+    pub modality: ::prost::alloc::string::String,
+    /// Its media type.
+    #[prost(string, optional, tag = "2")]
+    pub mime_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// The data, or what leads to it.
+    #[prost(string, tag = "3")]
+    pub data: ::prost::alloc::string::String,
+}
+/// Stands for messages before it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Compaction {
+    /// Its id.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it says of them.
+    #[prost(string, optional, tag = "2")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A part that the convention has no word for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OtherPart {
+    /// The provider's word for it, or ours.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its text.
+    #[prost(string, optional, tag = "2")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A tool that a request declares.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolDefinition {
+    /// `function`, or the provider's word for a tool of its own.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it does.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The schema of its arguments.
+    #[prost(message, optional, tag = "4")]
+    pub parameters: ::core::option::Option<Value>,
+}
+/// A JSON value: null where nothing is set. Lists and maps nest 24 deep at most, so that decoders with
+/// the usual limit of 100 nested messages can follow.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Value {
+    /// What it is.
+    #[prost(oneof = "value::Value", tags = "1, 2, 3, 4, 5, 6")]
+    pub value: ::core::option::Option<value::Value>,
+}
+/// Nested message and enum types in `Value`.
+pub mod value {
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Value {
+        /// True or false.
+        #[prost(bool, tag = "1")]
+        Bool(bool),
+        /// A whole number that fits.
+        #[prost(sint64, tag = "2")]
+        Whole(i64),
+        /// Any other number; finite.
+        #[prost(double, tag = "3")]
+        Real(f64),
+        /// A text.
+        #[prost(string, tag = "4")]
+        Text(::prost::alloc::string::String),
+        /// Values in order.
+        #[prost(message, tag = "5")]
+        List(super::List),
+        /// Named values in order.
+        #[prost(message, tag = "6")]
+        Map(super::Map),
+    }
+}
+/// Values in order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct List {
+    /// The values.
+    #[prost(message, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<Value>,
+}
+/// Named values in order; a name may come twice.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Map {
+    /// The members.
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+}
+/// One named value.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Member {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<Value>,
 }
 /// The results of a batch job.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -15,7 +15,10 @@ use tidegauge_core::{
     StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy, Within,
 };
 
+pub(crate) use self::content::content;
 use crate::{Unreadable, Words, World, proto};
+
+mod content;
 
 pub(crate) fn record(
     stored: proto::Record,
@@ -161,7 +164,7 @@ fn observation(stored: proto::Observation, words: &Words) -> Result<Observation,
         times: stream_times(&stored.times.unwrap_or_default()),
         outcome: outcome(&stored.outcome.unwrap_or_default()),
         partial: stored.partial,
-        content: None,
+        content: stored.content.map(content).map(Box::new),
         turns: stored.turns,
         batch: stored.batch.map(batch).transpose()?,
     })

@@ -17,6 +17,8 @@ use tidegauge_core::{
 
 use super::*;
 
+mod content;
+
 #[derive(Debug)]
 struct Plain;
 
@@ -304,6 +306,7 @@ prop_compose! {
     fn observation()(
         request in request().boxed(), response in response().boxed(), flags in any::<[bool; 3]>(),
         usage in usage().boxed(), batch in of(batch().boxed()), turns in of(any::<u64>()),
+        content in of(content::content().boxed()),
         times in proptest::array::uniform3(of(time())),
         gaps in proptest::collection::vec(time(), 0..4), gaps_dropped in any::<u64>(),
         category in of(one_of(Category::ALL)), error in of("[a-z_]{1,9}"),
@@ -321,7 +324,7 @@ prop_compose! {
             partial,
             turns,
             batch,
-            content: None,
+            content: content.map(Box::new),
         }
     }
 }

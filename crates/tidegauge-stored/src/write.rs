@@ -12,7 +12,10 @@ use tidegauge_core::{
     Record, Request, Reset, Response, StreamTimes, Times, Trace, Upstream, Usage, Within,
 };
 
+use self::content::content;
 use crate::proto;
+
+mod content;
 
 pub(crate) fn record(record: &Record) -> proto::Record {
     let Record { exchange: seen, observation: said, measurement: measured } = record;
@@ -160,7 +163,7 @@ fn observation(observation: &Observation) -> proto::Observation {
     #[rustfmt::skip]
     let Observation {
         request: asked, response: answered, stream, usage: used, batch: results, times, outcome: end, partial,
-        content: _, turns,
+        content: words, turns,
     } = observation;
     proto::Observation {
         request: Some(request(asked)),
@@ -172,6 +175,7 @@ fn observation(observation: &Observation) -> proto::Observation {
         partial: *partial,
         turns: *turns,
         batch: results.as_ref().map(batch),
+        content: words.as_deref().map(content),
     }
 }
 
