@@ -68,6 +68,9 @@ pub enum Modality {
 }
 
 impl Modality {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Image, Self::Video, Self::Audio, Self::Document];
+
     /// The word of the convention.
     pub fn name(self) -> &'static str {
         match self {

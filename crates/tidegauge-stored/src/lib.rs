@@ -5,8 +5,9 @@
 //! clock, a runtime or a provider.
 //!
 //! What does not come back, because it may be secret or is of no use later: of an upstream its headers,
-//! keys, certificates, timeouts and policies; of a provider's error its text. What was said is not
-//! stored yet.
+//! keys, certificates, timeouts and policies; of a provider's error its text. What was said is stored as
+//! far as the record holds it; who captures it has taken out what must not be kept. Readers use memory
+//! in proportion to the bytes, whose number is for the caller to bound.
 
 use prost::Message as _;
 use tidegauge_core::{Dialect, Exchange, ExchangeId, Record};
@@ -30,6 +31,11 @@ mod tests;
 mod proto;
 
 pub use words::Words;
+
+/// How many lists and maps of a stored value may be inside each other. More than what is captured has;
+/// with up to three messages for each, and those around them, still below the hundred that decoders of
+/// protocol buffers follow by default.
+const DEEPEST: usize = 24;
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -113,6 +113,19 @@ pub struct Exchange {
     /// Usage was asked for by us.
     #[prost(bool, tag = "25")]
     pub injected: bool,
+    /// The session whose turn this is; none for a request of its own.
+    #[prost(message, optional, tag = "26")]
+    pub within: ::core::option::Option<Within>,
+}
+/// The session that a turn belongs to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Within {
+    /// 16 bytes: the session's exchange.
+    #[prost(bytes = "vec", tag = "1")]
+    pub exchange: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes: the session's inference span.
+    #[prost(bytes = "vec", tag = "2")]
+    pub span: ::prost::alloc::vec::Vec<u8>,
 }
 /// Its place in a distributed trace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -273,6 +286,258 @@ pub struct Observation {
     /// Parts were not read.
     #[prost(bool, tag = "7")]
     pub partial: bool,
+    /// How many turns a session had.
+    #[prost(uint64, optional, tag = "8")]
+    pub turns: ::core::option::Option<u64>,
+    /// The results of a batch job.
+    #[prost(message, optional, tag = "9")]
+    pub batch: ::core::option::Option<Batch>,
+    /// What was said, word by word, as far as its capture was permitted.
+    #[prost(message, optional, tag = "10")]
+    pub content: ::core::option::Option<Content>,
+}
+/// What was said in one exchange, as far as it may be kept.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Content {
+    /// Instructions that the request keeps apart from its messages.
+    #[prost(message, repeated, tag = "1")]
+    pub system: ::prost::alloc::vec::Vec<Part>,
+    /// The messages of the request, oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub input: ::prost::alloc::vec::Vec<Message>,
+    /// One message per choice, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub output: ::prost::alloc::vec::Vec<Message>,
+    /// The tools that the request declares.
+    #[prost(message, repeated, tag = "4")]
+    pub tools: ::prost::alloc::vec::Vec<ToolDefinition>,
+    /// Something was shortened or left out.
+    #[prost(bool, tag = "5")]
+    pub truncated: bool,
+}
+/// One message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Message {
+    /// `system`, `user`, `assistant`, `tool` or a word of the provider.
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    /// What it holds, in order.
+    #[prost(message, repeated, tag = "2")]
+    pub parts: ::prost::alloc::vec::Vec<Part>,
+    /// Who speaks.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it ended; on output messages only.
+    #[prost(string, optional, tag = "4")]
+    pub finish_reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A piece of a message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Part {
+    /// What it is.
+    #[prost(oneof = "part::Part", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    pub part: ::core::option::Option<part::Part>,
+}
+/// Nested message and enum types in `Part`.
+pub mod part {
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// Text.
+        #[prost(string, tag = "1")]
+        Text(::prost::alloc::string::String),
+        /// What a model thought.
+        #[prost(string, tag = "2")]
+        Reasoning(::prost::alloc::string::String),
+        /// The model wants a tool run.
+        #[prost(message, tag = "3")]
+        ToolCall(super::ToolCall),
+        /// What a tool gave back.
+        #[prost(message, tag = "4")]
+        ToolCallResponse(super::ToolResponse),
+        /// The provider ran a tool of its own.
+        #[prost(message, tag = "5")]
+        ServerToolCall(super::ToolCall),
+        /// What a tool of the provider gave back.
+        #[prost(message, tag = "6")]
+        ServerToolCallResponse(super::ToolResponse),
+        /// Data in the message itself, as base64; empty where it was not kept.
+        #[prost(message, tag = "7")]
+        Blob(super::Data),
+        /// Data somewhere else: its address.
+        #[prost(message, tag = "8")]
+        Uri(super::Data),
+        /// Data that was handed to the provider before: the provider's id of it.
+        #[prost(message, tag = "9")]
+        File(super::Data),
+        /// Stands for messages before it.
+        #[prost(message, tag = "10")]
+        Compaction(super::Compaction),
+        /// What the convention has no word for.
+        #[prost(message, tag = "11")]
+        Other(super::OtherPart),
+    }
+}
+/// A tool that is to run, or ran.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolCall {
+    /// The id, to which the result refers.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The tool.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is asked; always there for a tool of the provider.
+    #[prost(message, optional, tag = "3")]
+    pub input: ::core::option::Option<Value>,
+}
+/// What a tool gave back.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolResponse {
+    /// The id of the call.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The result; always there.
+    #[prost(message, optional, tag = "2")]
+    pub response: ::core::option::Option<Value>,
+}
+/// Something that is not text.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Data {
+    /// What kind of thing: a word of the convention.
+    #[prost(string, tag = "1")]
+    pub modality: ::prost::alloc::string::String,
+    /// Its media type.
+    #[prost(string, optional, tag = "2")]
+    pub mime_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// The data, or what leads to it.
+    #[prost(string, tag = "3")]
+    pub data: ::prost::alloc::string::String,
+}
+/// Stands for messages before it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Compaction {
+    /// Its id.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it says of them.
+    #[prost(string, optional, tag = "2")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A part that the convention has no word for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OtherPart {
+    /// The provider's word for it, or ours.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its text.
+    #[prost(string, optional, tag = "2")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A tool that a request declares.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolDefinition {
+    /// `function`, or the provider's word for a tool of its own.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it does.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The schema of its arguments.
+    #[prost(message, optional, tag = "4")]
+    pub parameters: ::core::option::Option<Value>,
+}
+/// A JSON value: null where nothing is set. Lists and maps nest 24 deep at most, so that decoders with
+/// the usual limit of 100 nested messages can follow.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Value {
+    /// What it is.
+    #[prost(oneof = "value::Value", tags = "1, 2, 3, 4, 5, 6")]
+    pub value: ::core::option::Option<value::Value>,
+}
+/// Nested message and enum types in `Value`.
+pub mod value {
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Value {
+        /// True or false.
+        #[prost(bool, tag = "1")]
+        Bool(bool),
+        /// A whole number that fits.
+        #[prost(sint64, tag = "2")]
+        Whole(i64),
+        /// Any other number; finite.
+        #[prost(double, tag = "3")]
+        Real(f64),
+        /// A text.
+        #[prost(string, tag = "4")]
+        Text(::prost::alloc::string::String),
+        /// Values in order.
+        #[prost(message, tag = "5")]
+        List(super::List),
+        /// Named values in order.
+        #[prost(message, tag = "6")]
+        Map(super::Map),
+    }
+}
+/// Values in order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct List {
+    /// The values.
+    #[prost(message, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<Value>,
+}
+/// Named values in order; a name may come twice.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Map {
+    /// The members.
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+}
+/// One named value.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Member {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<Value>,
+}
+/// The results of a batch job.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Batch {
+    /// How many there are.
+    #[prost(uint64, tag = "1")]
+    pub results: u64,
+    /// How many of them are errors.
+    #[prost(uint64, tag = "2")]
+    pub failed: u64,
+    /// The calls with known usage, by model and length of prompt.
+    #[prost(message, repeated, tag = "3")]
+    pub calls: ::prost::alloc::vec::Vec<BatchCalls>,
+    /// Results with usage for which there was no room.
+    #[prost(uint64, tag = "4")]
+    pub left_out: u64,
+}
+/// Calls of a batch job that can be priced together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchCalls {
+    /// The model that answered.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many calls.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    /// The longest prompt among them, in tokens.
+    #[prost(uint64, tag = "3")]
+    pub prompt: u64,
+    /// What they used.
+    #[prost(message, optional, tag = "4")]
+    pub usage: ::core::option::Option<Usage>,
 }
 /// What the request asked.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -436,6 +701,22 @@ pub struct RateLimit {
     /// What is left of it.
     #[prost(uint64, optional, tag = "3")]
     pub remaining: ::core::option::Option<u64>,
+    /// When it is whole again.
+    #[prost(oneof = "rate_limit::Reset", tags = "4, 5")]
+    pub reset: ::core::option::Option<rate_limit::Reset>,
+}
+/// Nested message and enum types in `RateLimit`.
+pub mod rate_limit {
+    /// When it is whole again.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Reset {
+        /// So long after the response head came.
+        #[prost(uint64, tag = "4")]
+        ResetIn(u64),
+        /// At this time of the provider's clock, since the Unix epoch.
+        #[prost(uint64, tag = "5")]
+        ResetAt(u64),
+    }
 }
 /// What was used, in buckets that do not overlap.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -470,6 +751,25 @@ pub struct Usage {
     /// The figures are odd.
     #[prost(bool, tag = "9")]
     pub odd: bool,
+    /// What of this is no figure of the provider's.
+    #[prost(message, optional, tag = "10")]
+    pub estimate: ::core::option::Option<Estimate>,
+}
+/// Which totals of a usage were counted here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Estimate {
+    /// What counted: a word of the documentation.
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// The prompt.
+    #[prost(uint64, optional, tag = "2")]
+    pub input: ::core::option::Option<u64>,
+    /// The answer as far as it came.
+    #[prost(uint64, optional, tag = "3")]
+    pub output: ::core::option::Option<u64>,
+    /// What the provider had told of that answer up to a break.
+    #[prost(uint64, optional, tag = "4")]
+    pub output_told: ::core::option::Option<u64>,
 }
 /// When a stream said what, since the exchange began.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -529,6 +829,25 @@ pub struct Measurement {
     pub overhead: ::core::option::Option<Overhead>,
     /// What it cost.
     #[prost(message, optional, tag = "8")]
+    pub cost: ::core::option::Option<Cost>,
+    /// What each model's calls of a batch job cost.
+    #[prost(message, repeated, tag = "9")]
+    pub batch: ::prost::alloc::vec::Vec<BatchCost>,
+}
+/// What the calls to one model of a batch job cost together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchCost {
+    /// The model that answered.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many calls.
+    #[prost(uint64, tag = "2")]
+    pub calls: u64,
+    /// What they used.
+    #[prost(message, optional, tag = "3")]
+    pub usage: ::core::option::Option<Usage>,
+    /// What that cost.
+    #[prost(message, optional, tag = "4")]
     pub cost: ::core::option::Option<Cost>,
 }
 /// What an exchange cost.

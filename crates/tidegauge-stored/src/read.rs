@@ -4,18 +4,21 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Bucket, Capture, Category, Charge, Cost, CostLine, CostStatus, End, ErrorType,
-    Exchange, ExchangeId, Failure, Labels, Measurement, Money, Observation, Operation, Origin,
-    Outcome, OutputType, Overhead, Prompt, Propagate, ProviderError, RateLimit, Record, Request,
-    Response, Source, SpanId, StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage,
-    UsagePolicy,
+    Attempt, Batch, BatchCalls, BatchCost, Bucket, Capture, Category, Charge, Cost, CostLine,
+    CostStatus, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure, Labels,
+    Measurement, Money, Observation, Operation, Origin, Outcome, OutputType, Overhead, Prompt,
+    Propagate, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
+    StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy, Within,
 };
 
+pub(crate) use self::content::content;
 use crate::{Unreadable, Words, World, proto};
+
+mod content;
 
 pub(crate) fn record(
     stored: proto::Record,
@@ -24,8 +27,8 @@ pub(crate) fn record(
 ) -> Result<Record, Unreadable> {
     Ok(Record {
         exchange: exchange(stored.exchange.ok_or(Unreadable::Missing("exchange"))?, world)?,
-        observation: observation(stored.observation.unwrap_or_default(), words),
-        measurement: measurement(stored.measurement.unwrap_or_default()),
+        observation: observation(stored.observation.unwrap_or_default(), words)?,
+        measurement: measurement(stored.measurement.unwrap_or_default())?,
     })
 }
 
@@ -37,9 +40,7 @@ pub(crate) fn id(bytes: &[u8]) -> Result<ExchangeId, Unreadable> {
 pub(crate) fn exchange(stored: proto::Exchange, world: &dyn World) -> Result<Exchange, Unreadable> {
     Ok(Exchange {
         id: id(&stored.id)?,
-        started: UNIX_EPOCH
-            .checked_add(Duration::from_nanos(stored.started))
-            .ok_or(Unreadable::Unknown("time"))?,
+        started: since_epoch(stored.started).ok_or(Unreadable::Unknown("time"))?,
         trace: trace(stored.trace.ok_or(Unreadable::Missing("trace"))?)?,
         upstream: upstream(stored.upstream.ok_or(Unreadable::Missing("upstream"))?, world)?,
         operation: named(&Operation::ALL, Operation::name, &stored.operation)
@@ -65,8 +66,13 @@ pub(crate) fn exchange(stored: proto::Exchange, world: &dyn World) -> Result<Exc
         end: named(&End::ALL, End::name, &stored.end).ok_or(Unreadable::Unknown("end"))?,
         failure: failure(stored.failure),
         injected: stored.injected,
-        within: None,
+        within: stored.within.map(|session| within(&session)).transpose()?,
     })
+}
+
+/// Never absent when it is there: a turn must not be counted as a request.
+fn within(stored: &proto::Within) -> Result<Within, Unreadable> {
+    Ok(Within { exchange: id(&stored.exchange)?, span: span(&stored.span)? })
 }
 
 fn trace(stored: proto::Trace) -> Result<Trace, Unreadable> {
@@ -149,19 +155,30 @@ fn overhead(stored: &proto::Overhead) -> Overhead {
     }
 }
 
-fn observation(stored: proto::Observation, words: &Words) -> Observation {
-    Observation {
+fn observation(stored: proto::Observation, words: &Words) -> Result<Observation, Unreadable> {
+    Ok(Observation {
         request: request(stored.request.unwrap_or_default(), words),
         response: response(stored.response.unwrap_or_default(), words),
         stream: stored.stream,
-        usage: usage(stored.usage.unwrap_or_default()),
+        usage: usage(stored.usage.unwrap_or_default())?,
         times: stream_times(&stored.times.unwrap_or_default()),
         outcome: outcome(&stored.outcome.unwrap_or_default()),
         partial: stored.partial,
-        content: None,
-        turns: None,
-        batch: None,
-    }
+        content: stored.content.map(content).map(Box::new),
+        turns: stored.turns,
+        batch: stored.batch.map(batch).transpose()?,
+    })
+}
+
+fn batch(stored: proto::Batch) -> Result<Batch, Unreadable> {
+    let proto::Batch { results, failed, calls, left_out } = stored;
+    let calls = calls.into_iter().map(batch_calls).collect::<Result<_, _>>()?;
+    Ok(Batch { results, failed, calls, left_out })
+}
+
+fn batch_calls(stored: proto::BatchCalls) -> Result<BatchCalls, Unreadable> {
+    let proto::BatchCalls { model, count, prompt, usage: used } = stored;
+    Ok(BatchCalls { model, count, prompt, usage: usage(used.unwrap_or_default())? })
 }
 
 fn request(stored: proto::Request, words: &Words) -> Request {
@@ -219,17 +236,23 @@ fn response(stored: proto::Response, words: &Words) -> Response {
         events: stored.events,
         terminated: stored.terminated,
         processing: stored.processing.map(Duration::from_nanos),
-        rate_limits: limits
-            .filter_map(|proto::RateLimit { resource, limit, remaining }| {
-                Some(RateLimit { resource: words.keep(&resource)?, limit, remaining, reset: None })
-            })
-            .collect(),
+        rate_limits: limits.filter_map(|limit| rate_limit(&limit, words)).collect(),
         retry_after: stored.retry_after,
         extra: extra.filter_map(|(name, value)| Some((words.keep(&name)?, value))).collect(),
     }
 }
 
-fn usage(stored: proto::Usage) -> Usage {
+fn rate_limit(stored: &proto::RateLimit, words: &Words) -> Option<RateLimit> {
+    use proto::rate_limit::Reset as Stored;
+    let reset = stored.reset.and_then(|reset| match reset {
+        Stored::ResetIn(time) => Some(Reset::In(Duration::from_nanos(time))),
+        Stored::ResetAt(time) => since_epoch(time).map(Reset::At),
+    });
+    let resource = words.keep(&stored.resource)?;
+    Some(RateLimit { resource, limit: stored.limit, remaining: stored.remaining, reset })
+}
+
+fn usage(stored: proto::Usage) -> Result<Usage, Unreadable> {
     let mut usage = Usage {
         source: named(&Source::ALL, Source::name, &stored.source).unwrap_or_default(),
         audio_seconds: stored.audio_seconds,
@@ -239,12 +262,24 @@ fn usage(stored: proto::Usage) -> Usage {
         stated_total: stored.stated_total,
         reported_usd: stored.reported_usd,
         odd: stored.odd,
+        estimate: stored.estimate.as_ref().map(estimate).transpose()?,
         ..Usage::default()
     };
     for bucket in Bucket::ALL {
         *usage.bucket_mut(bucket) = stored.tokens.get(bucket.name()).copied();
     }
-    usage
+    Ok(usage)
+}
+
+/// Never absent when it is there: what was counted here must not pass for the provider's figure.
+fn estimate(stored: &proto::Estimate) -> Result<Estimate, Unreadable> {
+    Ok(Estimate {
+        by: named(&Estimator::ALL, Estimator::name, &stored.by)
+            .ok_or(Unreadable::Unknown("estimator"))?,
+        input: stored.input,
+        output: stored.output,
+        output_told: stored.output_told,
+    })
 }
 
 fn stream_times(stored: &proto::StreamTimes) -> StreamTimes {
@@ -267,8 +302,8 @@ fn outcome(stored: &proto::Outcome) -> Outcome {
     }
 }
 
-fn measurement(stored: proto::Measurement) -> Measurement {
-    Measurement {
+fn measurement(stored: proto::Measurement) -> Result<Measurement, Unreadable> {
+    Ok(Measurement {
         duration: Duration::from_nanos(stored.duration),
         total: Duration::from_nanos(stored.total),
         ttfb: stored.ttfb.map(Duration::from_nanos),
@@ -277,8 +312,17 @@ fn measurement(stored: proto::Measurement) -> Measurement {
         tpot: stored.tpot.map(Duration::from_nanos),
         overhead: overhead(&stored.overhead.unwrap_or_default()),
         cost: cost(stored.cost.unwrap_or_default()),
-        batch: Vec::new(),
-    }
+        batch: stored.batch.into_iter().map(batch_cost).collect::<Result<_, _>>()?,
+    })
+}
+
+fn batch_cost(stored: proto::BatchCost) -> Result<BatchCost, Unreadable> {
+    Ok(BatchCost {
+        model: stored.model,
+        calls: stored.calls,
+        usage: usage(stored.usage.unwrap_or_default())?,
+        cost: cost(stored.cost.unwrap_or_default()),
+    })
 }
 
 fn cost(stored: proto::Cost) -> Cost {
@@ -305,6 +349,10 @@ fn cost_line(stored: proto::CostLine) -> Option<CostLine> {
 /// The one of a closed list that has this word.
 fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, word: &str) -> Option<T> {
     all.iter().copied().find(|one| name(*one) == word)
+}
+
+fn since_epoch(nanos: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_nanos(nanos))
 }
 
 fn status(number: u32) -> Option<StatusCode> {

@@ -1,22 +1,28 @@
 //! The vocabulary into messages of the stored form. Total: everything can be written.
+//!
+//! Takes every struct apart by name, so that a field which is added to it is not overlooked here.
 
 use std::net::SocketAddr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Bucket, Cost, CostLine, Exchange, Failure, Labels, Measurement, Observation, Outcome,
-    Overhead, Prompt, ProviderError, RateLimit, Record, Request, Response, StreamTimes, Times,
-    Trace, Upstream, Usage,
+    Attempt, Batch, BatchCalls, BatchCost, Bucket, Cost, CostLine, Estimate, Exchange, Failure,
+    Labels, Measurement, Observation, Origin, Outcome, Overhead, Prompt, ProviderError, RateLimit,
+    Record, Request, Reset, Response, StreamTimes, Times, Trace, Upstream, Usage, Within,
 };
 
+use self::content::content;
 use crate::proto;
 
+mod content;
+
 pub(crate) fn record(record: &Record) -> proto::Record {
+    let Record { exchange: seen, observation: said, measurement: measured } = record;
     proto::Record {
-        exchange: Some(exchange(&record.exchange)),
-        observation: Some(observation(&record.observation)),
-        measurement: Some(measurement(&record.measurement)),
+        exchange: Some(exchange(seen)),
+        observation: Some(observation(said)),
+        measurement: Some(measurement(measured)),
     }
 }
 
@@ -25,7 +31,7 @@ pub(crate) fn record(record: &Record) -> proto::Record {
 pub(crate) fn opening(exchange: &Exchange) -> proto::Exchange {
     proto::Exchange {
         id: exchange.id.bits().to_be_bytes().to_vec(),
-        started: nanos(exchange.started.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        started: since_epoch(exchange.started),
         trace: Some(proto::Trace { state: String::new(), ..trace(&exchange.trace) }),
         upstream: Some(upstream(&exchange.upstream)),
         operation: exchange.operation.name().to_owned(),
@@ -34,53 +40,73 @@ pub(crate) fn opening(exchange: &Exchange) -> proto::Exchange {
         secure: exchange.secure,
         version: version(exchange.version),
         end: exchange.end.name().to_owned(),
+        within: exchange.within.map(within),
         ..proto::Exchange::default()
     }
 }
 
 fn exchange(exchange: &Exchange) -> proto::Exchange {
+    #[rustfmt::skip]
+    let Exchange {
+        // These are in the opening.
+        id: _, started: _, upstream: _, operation: _, route: _, method: _, secure: _, version: _, end: _, within: _,
+        trace: whole, path, query, client, host, user_agent, labels: who, attempts, status: code, request_bytes,
+        upstream_bytes, response_bytes, times: when, overhead: added, failure: why, injected,
+    } = exchange;
     proto::Exchange {
-        trace: Some(trace(&exchange.trace)),
-        path: exchange.path.clone(),
-        query: exchange.query.clone(),
-        client: exchange.client.map(address),
-        host: exchange.host.clone(),
-        user_agent: exchange.user_agent.clone(),
-        labels: Some(labels(&exchange.labels)),
-        attempts: exchange.attempts.iter().map(attempt).collect(),
-        status: exchange.status.map(status),
-        request_bytes: exchange.request_bytes,
-        upstream_bytes: exchange.upstream_bytes,
-        response_bytes: exchange.response_bytes,
-        times: Some(times(&exchange.times)),
-        overhead: Some(overhead(&exchange.overhead)),
-        failure: failure(exchange.failure),
-        injected: exchange.injected,
+        trace: Some(trace(whole)),
+        path: path.clone(),
+        query: query.clone(),
+        client: client.map(address),
+        host: host.clone(),
+        user_agent: user_agent.clone(),
+        labels: Some(labels(who)),
+        attempts: attempts.iter().map(attempt).collect(),
+        status: code.map(status),
+        request_bytes: *request_bytes,
+        upstream_bytes: *upstream_bytes,
+        response_bytes: *response_bytes,
+        times: Some(times(when)),
+        overhead: Some(overhead(added)),
+        failure: failure(*why),
+        injected: *injected,
         ..opening(exchange)
     }
 }
 
+fn within(within: Within) -> proto::Within {
+    let Within { exchange, span } = within;
+    proto::Within { exchange: exchange.bits().to_be_bytes().to_vec(), span: span.0.to_vec() }
+}
+
 fn trace(trace: &Trace) -> proto::Trace {
-    let link = trace.link.map(|(trace, span)| [trace.0.as_slice(), span.0.as_slice()].concat());
+    let Trace { trace_id, parent, link, sampled, state, server, inference } = trace;
+    let link = link.map(|(trace, span)| [trace.0.as_slice(), span.0.as_slice()].concat());
     proto::Trace {
-        trace_id: trace.trace_id.0.to_vec(),
-        parent: trace.parent.map(|span| span.0.to_vec()).unwrap_or_default(),
+        trace_id: trace_id.0.to_vec(),
+        parent: parent.map(|span| span.0.to_vec()).unwrap_or_default(),
         link: link.unwrap_or_default(),
-        sampled: trace.sampled,
-        state: trace.state.clone(),
-        server: trace.server.0.to_vec(),
-        inference: trace.inference.0.to_vec(),
+        sampled: *sampled,
+        state: state.clone(),
+        server: server.0.to_vec(),
+        inference: inference.0.to_vec(),
     }
 }
 
 fn upstream(upstream: &Upstream) -> proto::Upstream {
+    #[rustfmt::skip]
+    let Upstream {
+        name, dialect, origin: Origin { secure, host, port, prefix },
+        // May be secret, or is of no use later.
+        usage: _, timeouts: _, headers: _, propagate: _, ca: _, client_identity: _, capture: _,
+    } = upstream;
     proto::Upstream {
-        name: upstream.name.to_string(),
-        kind: upstream.dialect.kind().to_owned(),
-        secure: upstream.origin.secure,
-        host: upstream.origin.host.clone(),
-        port: upstream.origin.port.into(),
-        prefix: upstream.origin.prefix.clone(),
+        name: name.to_string(),
+        kind: dialect.kind().to_owned(),
+        secure: *secure,
+        host: host.clone(),
+        port: (*port).into(),
+        prefix: prefix.clone(),
     }
 }
 
@@ -134,94 +160,148 @@ fn overhead(overhead: &Overhead) -> proto::Overhead {
 }
 
 fn observation(observation: &Observation) -> proto::Observation {
+    #[rustfmt::skip]
+    let Observation {
+        request: asked, response: answered, stream, usage: used, batch: results, times, outcome: end, partial,
+        content: words, turns,
+    } = observation;
     proto::Observation {
-        request: Some(request(&observation.request)),
-        response: Some(response(&observation.response)),
-        stream: observation.stream,
-        usage: Some(usage(&observation.usage)),
-        times: Some(stream_times(&observation.times)),
-        outcome: Some(outcome(&observation.outcome)),
-        partial: observation.partial,
+        request: Some(request(asked)),
+        response: Some(response(answered)),
+        stream: *stream,
+        usage: Some(usage(used)),
+        times: Some(stream_times(times)),
+        outcome: Some(outcome(end)),
+        partial: *partial,
+        turns: *turns,
+        batch: results.as_ref().map(batch),
+        content: words.as_deref().map(content),
+    }
+}
+
+fn batch(batch: &Batch) -> proto::Batch {
+    let Batch { results, failed, calls, left_out } = batch;
+    proto::Batch {
+        results: *results,
+        failed: *failed,
+        calls: calls.iter().map(batch_calls).collect(),
+        left_out: *left_out,
+    }
+}
+
+fn batch_calls(calls: &BatchCalls) -> proto::BatchCalls {
+    let BatchCalls { model, count, prompt, usage: used } = calls;
+    proto::BatchCalls {
+        model: model.clone(),
+        count: *count,
+        prompt: *prompt,
+        usage: Some(usage(used)),
     }
 }
 
 fn request(request: &Request) -> proto::Request {
-    let request = request.clone();
+    #[rustfmt::skip]
+    let Request {
+        model, stream, api, max_tokens, temperature, top_p, top_k, frequency_penalty, presence_penalty, seed,
+        stop_sequences, choices, output_type, reasoning_level, service_tier, previous_response_id,
+        encoding_formats, dimensions, messages, tools, tool_errors, labels: who,
+    } = request.clone();
     proto::Request {
-        model: request.model,
-        stream: request.stream,
-        api: request.api.map(ToOwned::to_owned),
-        max_tokens: request.max_tokens,
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_k: request.top_k,
-        frequency_penalty: request.frequency_penalty,
-        presence_penalty: request.presence_penalty,
-        seed: request.seed,
-        stop_sequences: request.stop_sequences,
-        choices: request.choices,
-        output_type: request.output_type.map(|form| form.name().to_owned()),
-        reasoning_level: request.reasoning_level,
-        service_tier: request.service_tier,
-        previous_response_id: request.previous_response_id,
-        encoding_formats: request.encoding_formats,
-        dimensions: request.dimensions,
-        messages: request.messages,
-        tools: request.tools,
-        tool_errors: request.tool_errors,
-        labels: Some(labels(&request.labels)),
+        model,
+        stream,
+        api: api.map(ToOwned::to_owned),
+        max_tokens,
+        temperature,
+        top_p,
+        top_k,
+        frequency_penalty,
+        presence_penalty,
+        seed,
+        stop_sequences,
+        choices,
+        output_type: output_type.map(|form| form.name().to_owned()),
+        reasoning_level,
+        service_tier,
+        previous_response_id,
+        encoding_formats,
+        dimensions,
+        messages,
+        tools,
+        tool_errors,
+        labels: Some(labels(&who)),
     }
 }
 
 fn response(response: &Response) -> proto::Response {
-    let response = response.clone();
-    let extra = response.extra.into_iter().map(|(name, value)| (name.to_owned(), value));
+    #[rustfmt::skip]
+    let Response {
+        status: code, id, request_id, model, finish_reasons, tool_calls, bad_tool_calls, refusal, content_filter,
+        output, service_tier, system_fingerprint, dimensions, error, counted_tokens, events, terminated,
+        processing, rate_limits, retry_after, extra,
+    } = response.clone();
+    let extra = extra.into_iter().map(|(name, value)| (name.to_owned(), value));
     proto::Response {
-        status: response.status.map(status),
-        id: response.id,
-        request_id: response.request_id,
-        model: response.model,
-        finish_reasons: response.finish_reasons,
-        tool_calls: response.tool_calls,
-        bad_tool_calls: response.bad_tool_calls,
-        refusal: response.refusal,
-        content_filter: response.content_filter,
-        output: response.output,
-        service_tier: response.service_tier,
-        system_fingerprint: response.system_fingerprint,
-        dimensions: response.dimensions,
+        status: code.map(status),
+        id,
+        request_id,
+        model,
+        finish_reasons,
+        tool_calls,
+        bad_tool_calls,
+        refusal,
+        content_filter,
+        output,
+        service_tier,
+        system_fingerprint,
+        dimensions,
         // The text may hold what the client sent: it is not stored.
-        error: response
-            .error
+        error: error
             .map(|ProviderError { kind, code, message: _ }| proto::ProviderError { kind, code }),
-        counted_tokens: response.counted_tokens,
-        events: response.events,
-        terminated: response.terminated,
-        processing: response.processing.map(nanos),
-        rate_limits: response.rate_limits.iter().map(rate_limit).collect(),
-        retry_after: response.retry_after,
+        counted_tokens,
+        events,
+        terminated,
+        processing: processing.map(nanos),
+        rate_limits: rate_limits.iter().map(rate_limit).collect(),
+        retry_after,
         extra: extra.collect(),
     }
 }
 
 fn rate_limit(limit: &RateLimit) -> proto::RateLimit {
-    let RateLimit { resource, limit, remaining, reset: _ } = *limit;
-    proto::RateLimit { resource: resource.to_owned(), limit, remaining }
+    let RateLimit { resource, limit, remaining, reset } = *limit;
+    let reset = reset.map(|reset| match reset {
+        Reset::In(time) => proto::rate_limit::Reset::ResetIn(nanos(time)),
+        Reset::At(time) => proto::rate_limit::Reset::ResetAt(since_epoch(time)),
+    });
+    proto::RateLimit { resource: resource.to_owned(), limit, remaining, reset }
 }
 
 fn usage(usage: &Usage) -> proto::Usage {
     let told = |bucket: &Bucket| Some((bucket.name().to_owned(), usage.get(*bucket)?));
+    #[rustfmt::skip]
+    let Usage {
+        source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate: ours,
+        // These are the buckets.
+        input: _, cache_read: _, cache_read_audio: _, cache_write_5m: _, cache_write_1h: _, input_audio: _,
+        input_image: _, output: _, reasoning: _, output_audio: _, output_image: _,
+    } = usage;
     proto::Usage {
-        source: usage.source.name().to_owned(),
+        source: source.name().to_owned(),
         tokens: Bucket::ALL.iter().filter_map(told).collect(),
-        audio_seconds: usage.audio_seconds,
-        searches: usage.searches,
-        input_told: usage.input_told,
-        output_told: usage.output_told,
-        stated_total: usage.stated_total,
-        reported_usd: usage.reported_usd.clone(),
-        odd: usage.odd,
+        audio_seconds: *audio_seconds,
+        searches: *searches,
+        input_told: *input_told,
+        output_told: *output_told,
+        stated_total: *stated_total,
+        reported_usd: reported_usd.clone(),
+        odd: *odd,
+        estimate: ours.map(estimate),
     }
+}
+
+fn estimate(estimate: Estimate) -> proto::Estimate {
+    let Estimate { by, input, output, output_told } = estimate;
+    proto::Estimate { by: by.name().to_owned(), input, output, output_told }
 }
 
 fn stream_times(times: &StreamTimes) -> proto::StreamTimes {
@@ -236,23 +316,39 @@ fn stream_times(times: &StreamTimes) -> proto::StreamTimes {
 }
 
 fn outcome(outcome: &Outcome) -> proto::Outcome {
+    let Outcome { category, error, unclassified } = outcome;
     proto::Outcome {
-        category: outcome.category.map(|category| category.name().to_owned()),
-        error: outcome.error.as_ref().map(|error| error.as_str().to_owned()),
-        unclassified: outcome.unclassified,
+        category: category.map(|category| category.name().to_owned()),
+        error: error.as_ref().map(|error| error.as_str().to_owned()),
+        unclassified: *unclassified,
     }
 }
 
 fn measurement(measurement: &Measurement) -> proto::Measurement {
+    #[rustfmt::skip]
+    let Measurement {
+        duration, total, ttfb, time_to_first_chunk, ttft, tpot, overhead: added, cost: spent, batch,
+    } = measurement;
     proto::Measurement {
-        duration: nanos(measurement.duration),
-        total: nanos(measurement.total),
-        ttfb: measurement.ttfb.map(nanos),
-        time_to_first_chunk: measurement.time_to_first_chunk.map(nanos),
-        ttft: measurement.ttft.map(nanos),
-        tpot: measurement.tpot.map(nanos),
-        overhead: Some(overhead(&measurement.overhead)),
-        cost: Some(cost(&measurement.cost)),
+        duration: nanos(*duration),
+        total: nanos(*total),
+        ttfb: ttfb.map(nanos),
+        time_to_first_chunk: time_to_first_chunk.map(nanos),
+        ttft: ttft.map(nanos),
+        tpot: tpot.map(nanos),
+        overhead: Some(overhead(added)),
+        cost: Some(cost(spent)),
+        batch: batch.iter().map(batch_cost).collect(),
+    }
+}
+
+fn batch_cost(calls: &BatchCost) -> proto::BatchCost {
+    let BatchCost { model, calls, usage: used, cost: spent } = calls;
+    proto::BatchCost {
+        model: model.clone(),
+        calls: *calls,
+        usage: Some(usage(used)),
+        cost: Some(cost(spent)),
     }
 }
 
@@ -276,6 +372,11 @@ fn cost_line(line: &CostLine) -> proto::CostLine {
         usd: usd.clone(),
         amount: amount.nanos(),
     }
+}
+
+/// A time before the epoch is the epoch.
+fn since_epoch(time: SystemTime) -> u64 {
+    nanos(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Past 584 years it stays there.
