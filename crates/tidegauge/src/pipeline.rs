@@ -32,7 +32,7 @@ const GATHER: Duration = Duration::from_millis(2);
 /// The telemetry plane's entry: makes observers, takes back finished ones.
 pub struct Pipeline {
     /// Gone once closed: exchanges that end later are counted as lost.
-    entry: ArcSwapOption<SyncSender<Finished>>,
+    entry: ArcSwapOption<SyncSender<Box<Finished>>>,
     late: Arc<AtomicBool>,
     done: std::sync::Mutex<Option<Receiver<()>>>,
     /// Whether tokens that nobody tells are counted here.
@@ -214,7 +214,7 @@ struct Watching {
     capture: Capture,
     /// Where its words are to wait, if it has some.
     waiting: Option<Waiting>,
-    entry: Option<Arc<SyncSender<Finished>>>,
+    entry: Option<Arc<SyncSender<Box<Finished>>>>,
     ticket: Option<Ticket>,
     hurried: Arc<AtomicBool>,
     health: Arc<Health>,
@@ -320,14 +320,15 @@ impl Observe for Watching {
 }
 
 fn send(
-    entry: Option<&SyncSender<Finished>>,
+    entry: Option<&SyncSender<Box<Finished>>>,
     finished: Finished,
     health: &Health,
 ) -> Result<(), Dropped> {
     let entry = entry.ok_or(Dropped::ShutdownDeadline)?;
     // Counted first, so that the thread never takes what is not there.
     health.records_queued_changed(1);
-    entry.try_send(finished).map_err(|error| {
+    // Boxed: an empty place in the channel is a few bytes.
+    entry.try_send(Box::new(finished)).map_err(|error| {
         health.records_queued_changed(-1);
         match error {
             TrySendError::Full(_) => Dropped::QueueFull,
@@ -339,15 +340,15 @@ fn send(
 impl Worker {
     /// Works in batches: a sender that finds this thread asleep on the channel has to wake it, which
     /// costs the data plane a system call and, where they share a core, the core.
-    fn run(&self, exit: &Receiver<Finished>) {
+    fn run(&self, exit: &Receiver<Box<Finished>>) {
         while let Ok(first) = exit.recv() {
-            self.take(first);
+            self.take(*first);
             let mut more = true;
             while more {
                 thread::sleep(GATHER);
                 more = false;
                 while let Ok(next) = exit.try_recv() {
-                    self.take(next);
+                    self.take(*next);
                     more = true;
                 }
             }

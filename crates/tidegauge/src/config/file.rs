@@ -671,7 +671,7 @@ pub(crate) struct Limits {
     /// How long running exchanges may go on after a stop signal. Default 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Time>,
-    /// Finished exchanges that may wait to become records. Default 4096.
+    /// Finished exchanges that may wait to become records. Default 16384.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u32>,
     /// Bytes of telemetry that may wait in memory for a receiver. Default 64MiB.

@@ -259,7 +259,8 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(75),
             hold: 8 << 20,
             drain: Duration::from_secs(30),
-            records: 4096,
+            // Enough for what ends together while a tokenizer is loaded, once.
+            records: 16_384,
             telemetry_queue: 64 << 20,
         }
     }
