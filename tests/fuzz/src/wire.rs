@@ -6,7 +6,7 @@ use std::io::Write as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tidegauge_core::{Dialect, Head, Observation, StreamTimes, testing};
 use tidegauge_wire::testing::{self as doors, Cost};
-use tidegauge_wire::{Observer, PROVIDERS, Provider};
+use tidegauge_wire::{Observer, PROVIDERS, Provider, Socket};
 
 use crate::pieces::{Input, cut};
 
@@ -304,6 +304,64 @@ pub fn observe(data: &[u8]) {
     let call = Call { provider, path, asked, status, kind, request, answer: &answer };
     let whole = call.observe(0);
     assert_eq!(call.observe(seed), whole);
+}
+
+/// A session over a websocket: its turns are the same however its two directions are cut.
+pub fn socket(data: &[u8]) {
+    const SESSIONS: &[(&str, &str)] = &[
+        ("openai", "/v1/realtime"),
+        ("openai", "/v1/responses"),
+        ("gemini", "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"),
+    ];
+    const AGREED: &[&str] = &[
+        "",
+        "permessage-deflate",
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        "permessage-deflate; server_max_window_bits=9",
+    ];
+    let mut input = Input(data);
+    let (kind, path) = input.choose(SESSIONS);
+    let extensions = input.choose(AGREED);
+    let seed = input.byte();
+    let mut parts = Vec::new();
+    while !input.0.is_empty() && parts.len() < 64 {
+        parts.push(input.part());
+    }
+    let provider = tidegauge_wire::provider(kind).expect("a provider");
+    let whole = session(provider, path, extensions, &parts, 0);
+    assert_eq!(session(provider, path, extensions, &parts, seed), whole);
+}
+
+/// The observations of the turns, as text, and the session's: the client speaks first, then in turns.
+fn session(
+    provider: &'static dyn Provider,
+    path: &str,
+    extensions: &str,
+    parts: &[&[u8]],
+    seed: u8,
+) -> String {
+    let asked = fields(&[("connection", "upgrade"), ("upgrade", "websocket")]);
+    let head = Head { method: &Method::GET, path, query: Some("model=m"), headers: &asked };
+    let Some(mut socket) = Socket::new(provider, head) else { return String::new() };
+    socket.agreed(&fields(&[("sec-websocket-extensions", extensions)]));
+    let dialect: &'static dyn Dialect = provider;
+    let mut exchange = testing::exchange(testing::upstream(dialect));
+    exchange.operation = provider.matched(head).operation;
+    let (mut turns, zero) = (Vec::new(), std::time::Duration::ZERO);
+    for (index, part) in parts.iter().enumerate() {
+        for piece in cut(part, seed) {
+            if index % 2 == 0 {
+                socket.client(zero, piece)
+            } else {
+                socket.server(zero, piece)
+            }
+            turns.extend(socket.turns());
+        }
+    }
+    let (last, seen) = socket.finish(&mut exchange);
+    turns.extend(last);
+    let turns: Vec<_> = turns.into_iter().map(|turn| turn.finish(&exchange)).collect();
+    format!("{turns:?}{seen:?}")
 }
 
 fn text_header(name: &[u8], value: &[u8]) -> Vec<u8> {

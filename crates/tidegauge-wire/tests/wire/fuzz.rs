@@ -20,6 +20,7 @@ const TARGETS: &[Target] = &[
     ("content", targets::content),
     ("splice", targets::splice),
     ("observe", targets::observe),
+    ("socket", targets::socket),
     ("matched", targets::matched),
 ];
 
