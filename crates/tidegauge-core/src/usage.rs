@@ -306,6 +306,7 @@ impl Usage {
         self.input_tokens().is_some()
             || self.output_tokens().is_some()
             || self.audio_seconds.is_some()
+            || self.searches.is_some()
     }
 }
 

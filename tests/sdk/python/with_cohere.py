@@ -14,6 +14,9 @@ FAILURES = [
     ("fails-inside", "InternalServerError", "server_error", 500),
 ]
 
+# A rerank is billed by the search, which our price list has no price for.
+SEARCHED = {"/usage/source": "provider", "/usage/searches": 1, "/cost/status": "unpriced"}
+
 
 def cases(base):
     client = cohere.ClientV2(api_key="rig", base_url=base("cohere"), timeout=20, max_retries=0)
@@ -24,7 +27,7 @@ def cases(base):
         model="embed-v4.0", input_type="search_query", texts=["one", "two"], embedding_types=["float"]), "[1.0, 2.0]",
         [record("embeddings", "embed-v4.0", tokens=(7, None))])
     yield Case("rerank", lambda: client.rerank(model="rerank-v3.5", query="two", documents=["one", "two"]),
-               '"relevance_score": 0.9', [record("rerank", "rerank-v3.5", tokens=None)])
+               '"relevance_score": 0.9', [{**record("rerank", "rerank-v3.5", tokens=None), **SEARCHED}])
     for model, error, category, status in FAILURES:
         yield Case(model, lambda model=model: raised(lambda: client.chat(**{**ASK, "model": model}), ApiError),
                    error, [failed("chat", model, category, status)])
