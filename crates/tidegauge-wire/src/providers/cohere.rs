@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
-    Response, Tool,
+    Response, Source, Tool,
 };
 
 use super::headers;
@@ -295,7 +295,10 @@ fn read_usage(told: Json<'_>, into: &mut Answer) {
         |name: &str| tokens.get(name).count(&mut odd).or_else(|| billed.get(name).count(&mut odd));
     let (input, output) = (first("input_tokens"), first("output_tokens"));
     let usage = &mut into.usage;
-    usage.searches = billed.get("search_units").count(&mut odd).or(usage.searches);
+    if let Some(searches) = billed.get("search_units").count(&mut odd) {
+        usage.searches = Some(searches);
+        usage.source = Source::Provider;
+    }
     if input.is_some() || output.is_some() {
         let figures = Figures { input, output, odd, ..Figures::default() };
         Figures { cache_read: told.get("cached_tokens").count(&mut odd), ..figures }.fill(usage);
