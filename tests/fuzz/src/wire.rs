@@ -351,9 +351,9 @@ fn session(
     for (index, part) in parts.iter().enumerate() {
         for piece in cut(part, seed) {
             if index % 2 == 0 {
-                socket.client(zero, piece)
+                socket.client(zero, piece);
             } else {
-                socket.server(zero, piece)
+                socket.server(zero, piece);
             }
             turns.extend(socket.turns());
         }
