@@ -22,9 +22,8 @@ use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure
 use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
 
 use crate::capture::{Permit, Room, Rules, Waiting};
-use crate::turn;
-
 use crate::journal::{Journal, Ticket};
+use crate::turn;
 
 /// How long finished exchanges gather while more of them come.
 const GATHER: Duration = Duration::from_millis(2);

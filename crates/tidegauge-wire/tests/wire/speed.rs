@@ -11,7 +11,7 @@ use crate::cassettes::{folders, load};
 use crate::exchange::headers;
 
 #[test]
-#[ignore = "prints figures"]
+#[ignore = "a measurement, run by hand: the head of this file says how"]
 fn speed_of_observing() {
     let case = load(&folders().into_iter().find(|f| f.ends_with("openai/chat-stream")).unwrap());
     let provider = provider("openai").unwrap();

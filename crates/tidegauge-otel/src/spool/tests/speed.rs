@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::*;
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement, run by hand in release mode"]
 #[expect(clippy::disallowed_methods, reason = "measures")]
 fn push_read_and_open() {
     const RECORDS: u64 = 240_000;
