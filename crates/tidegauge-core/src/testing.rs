@@ -156,3 +156,25 @@ pub fn record(exchange: Exchange) -> Record {
         exchange,
     }
 }
+
+/// A small reproducible generator (SplitMix64), so that no dependency decides the sample.
+pub struct Random(pub u64);
+
+impl Random {
+    /// At least 0 and less than 1.
+    pub fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Log-normal with this median and spread (Box-Muller).
+    pub fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
+        let (a, b) = (self.unit().max(1e-12), self.unit());
+        let normal = (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos();
+        median * (sigma * normal).exp()
+    }
+}
