@@ -5,11 +5,12 @@
 
 use http::{HeaderMap, header};
 
+use crate::body::Body;
 use crate::eventstream::{EventStream, Message};
 use crate::jsonarray::JsonArray;
 use crate::provider::Streams;
 use crate::results::Lines;
-use crate::skim::{Limits, Skim, Skimmed};
+use crate::skim::{Limits, Skimmed};
 use crate::splice::quoted;
 use crate::sse::{Event, Sse};
 
@@ -45,7 +46,7 @@ pub(crate) enum Framing {
     /// Results of a batch job, given out like the lines above.
     Results(Lines),
     /// One JSON value, or what is not known.
-    Whole(Box<Skim>),
+    Whole(Body),
 }
 
 /// Turns lines into events: each line that holds something is the data of one.
@@ -98,7 +99,7 @@ impl Framing {
             Self::Messages(messages) => messages.held(),
             Self::Elements(array) => array.held(),
             Self::Results(lines) => lines.held(),
-            Self::Whole(skim) => skim.held(),
+            Self::Whole(body) => body.held(),
         }
     }
 
@@ -132,12 +133,12 @@ impl Framing {
                 array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
             }
             Self::Results(lines) => lines.push(bytes, &mut |line| push_result(&line, out)),
-            Self::Whole(skim) => skim.push(bytes),
+            Self::Whole(body) => body.push(bytes),
         }
     }
 
-    /// The end of the body. Gives back what is left of it if it was not a stream of events.
-    pub(crate) fn finish(self, out: &mut dyn FnMut(Event<'_>)) -> Option<Skimmed> {
+    /// The end of the body. Gives it back if it was not a stream of events.
+    pub(crate) fn finish(self, out: &mut dyn FnMut(Event<'_>)) -> Option<Body> {
         match self {
             Self::Untold(held, streams) => {
                 let mut told = tell(&held, streams, true).unwrap_or_else(whole);
@@ -157,13 +158,13 @@ impl Framing {
                 lines.finish(&mut |line| push_result(&line, out));
                 None
             }
-            Self::Whole(skim) => Some(skim.finish()),
+            Self::Whole(body) => Some(body),
         }
     }
 }
 
 fn whole() -> Framing {
-    Framing::Whole(Box::new(Skim::new(Limits::ANSWER)))
+    Framing::Whole(Body::new(&Limits::ANSWER))
 }
 
 /// What the first bytes tell; `None` if more are needed.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod base64;
+mod body;
 mod content;
 mod eventstream;
 mod failure;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
     Batch, Content as Words, End, Exchange, Head, Observation, Operation, Request, Sample, Source,
-    StreamTimes, Texts,
+    StreamTimes, Texts, Usage,
 };
 
 use crate::answer::{Answer, Settled};
+use crate::body::Body;
 use crate::content::Content;
 use crate::failure;
 use crate::field::{Doc, Json, clip};
@@ -66,7 +67,7 @@ impl fmt::Debug for Observer {
 }
 
 enum RequestBody {
-    Json(Box<Skim>),
+    Json(Body),
     Form(Box<Form>),
 }
 
@@ -107,7 +108,7 @@ impl Observer {
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let request = match kind.and_then(Form::new) {
             Some(form) => RequestBody::Form(Box::new(form)),
-            None => RequestBody::Json(Box::new(Skim::new(Limits::REQUEST))),
+            None => RequestBody::Json(Body::new(&Limits::REQUEST)),
         };
         Self {
             provider,
@@ -164,7 +165,7 @@ impl Observer {
                 words.request.push(decoded);
             }
             match request {
-                RequestBody::Json(skim) => skim.push(decoded),
+                RequestBody::Json(body) => body.push(decoded),
                 RequestBody::Form(form) => form.push(decoded),
             }
         });
@@ -205,7 +206,7 @@ impl Observer {
     #[cfg(feature = "testing")]
     pub fn held(&self) -> usize {
         let request = match &self.request {
-            RequestBody::Json(skim) => skim.held(),
+            RequestBody::Json(body) => body.held(),
             RequestBody::Form(form) => form.held(),
         };
         let Reading { answer, doc, times, .. } = &self.reading;
@@ -222,8 +223,8 @@ impl Observer {
     /// The same, with what was kept beside it. What was said is as it was said: what must not be
     /// known has to be taken out of it before it may go into the observation.
     pub fn conclude(mut self, exchange: &Exchange) -> Concluded {
-        let skimmed = self.take_request();
-        let (request, request_lossy) = self.read_request(&skimmed);
+        let body = self.take_request();
+        let (request, request_lossy) = self.read_request(&body);
         let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
         let prompt = self.write_prompt();
         self.finish_answer();
@@ -260,24 +261,32 @@ impl Observer {
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
         let mut texts = Texts { calls, ..Texts::default() };
-        if let Some(reader) = reader.filter(|_| success) {
-            doc.parse(&skimmed.json);
-            let asked = doc.root(&skimmed.json);
+        let said = said.filter(|_| facts.readable && !facts.pending && is_untold(&seen));
+        let wanted = success && (said.is_some() || !texts.calls.is_empty());
+        if let Some(reader) = reader.filter(|_| wanted) {
+            doc.parse(&body.json);
+            let asked = doc.root(&body.json);
             if !texts.calls.is_empty() {
                 reader.read_tools(asked, &mut texts.tools);
             }
-            if let Some(said) = said.filter(|_| facts.readable && !facts.pending) {
+            if let Some(said) = said {
                 add_samples(self.operation, reader, asked, said, &seen, &mut texts);
             }
         }
         Concluded { observation: seen, words: joined(prompt, reply), texts }
     }
 
+    /// What was sent, with its shape in the document.
     fn take_request(&mut self) -> Skimmed {
-        let empty = RequestBody::Json(Box::new(Skim::new(Limits::REQUEST)));
+        let doc = &mut self.reading.doc;
+        let empty = RequestBody::Json(Body::new(&Limits::REQUEST));
         match std::mem::replace(&mut self.request, empty) {
-            RequestBody::Json(skim) => skim.finish(),
-            RequestBody::Form(form) => Skimmed { json: form.finish(), ..Skimmed::default() },
+            RequestBody::Json(body) => body.read(doc),
+            RequestBody::Form(form) => {
+                let json = form.finish();
+                doc.parse(&json);
+                Skimmed { json, ..Skimmed::default() }
+            }
         }
     }
 
@@ -294,12 +303,10 @@ impl Observer {
     }
 
     /// The request, and whether parts of it could not be read.
-    fn read_request(&mut self, skimmed: &Skimmed) -> (Request, bool) {
+    fn read_request(&mut self, body: &Skimmed) -> (Request, bool) {
         let mut request = Request::default();
         let Some(reader) = self.reading.reader else { return (request, false) };
-        let doc = &mut self.reading.doc;
-        let read = doc.parse(&skimmed.json);
-        let root = doc.root(&skimmed.json);
+        let root = self.reading.doc.root(&body.json);
         reader.read_request(&self.asked, root, &mut request);
         // How the users of another proxy say that nothing is to be kept.
         if self.words.is_some() && root.get("no-log").bool() == Some(true) {
@@ -307,7 +314,7 @@ impl Observer {
             self.reading.reply = None;
         }
         request.api = reader.api().filter(|_| self.provider.names_surfaces());
-        (request, skimmed.lossy || !read && skimmed.bytes > 0)
+        (request, body.lossy || !root.exists() && body.bytes > 0)
     }
 
     fn finish_answer(&mut self) {
@@ -315,8 +322,7 @@ impl Observer {
         let at = reading.last_piece;
         let Some(framing) = self.framing.take() else { return };
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
-            reading.malformed = self.json && body.bytes > 0 && body.json.is_empty();
-            reading.body(&body);
+            reading.body(body, self.json);
             if let Some(words) = self.words.take() {
                 reading.write_body(&words.response.finish());
             }
@@ -421,11 +427,14 @@ impl Reading {
         }
     }
 
-    /// The whole of a unary body.
-    fn body(&mut self, body: &Skimmed) {
+    /// The whole of a unary body, which calls itself JSON or not.
+    fn body(&mut self, body: Body, json: bool) {
         let Self { provider, reader, answer, doc, .. } = self;
+        let body = body.read(doc);
+        let root = doc.root(&body.json);
+        self.malformed = json && body.bytes > 0 && body.json.is_empty();
         let failed = answer.response.status.is_some_and(failure::is_failure);
-        if !doc.parse(&body.json) {
+        if !root.exists() {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
                 answer.fail(failure::of_text(&body.head));
@@ -435,7 +444,6 @@ impl Reading {
             return;
         }
         self.lossy |= body.lossy;
-        let root = doc.root(&body.json);
         if failed || failure::is_told(root) {
             answer.fail(failure::read(root));
             provider.read_error(root, &mut answer.response);
@@ -498,13 +506,24 @@ fn add_samples(
     if seen.outcome.error.is_some() && said.bytes == 0 {
         return;
     }
-    let usage = &seen.usage;
-    if usage.input_tokens().is_none() && usage.audio_seconds.is_none() {
+    if is_input_untold(&seen.usage) {
         let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
         texts.asked = Some(prompt::asked(asked, messages, reader.tool_frame()));
     }
-    let untold = usage.output_tokens().is_none() || usage.source == Source::Partial;
+    let untold = is_output_untold(&seen.usage);
     texts.answered = Some(said).filter(|_| untold && speaks(operation));
+}
+
+fn is_untold(seen: &Observation) -> bool {
+    is_input_untold(&seen.usage) || is_output_untold(&seen.usage)
+}
+
+fn is_input_untold(usage: &Usage) -> bool {
+    usage.input_tokens().is_none() && usage.audio_seconds.is_none()
+}
+
+fn is_output_untold(usage: &Usage) -> bool {
+    usage.output_tokens().is_none() || usage.source == Source::Partial
 }
 
 /// Whether an operation is billed by tokens of text.

@@ -74,6 +74,7 @@ fn framed(mut framing: Framing, pieces: &[&[u8]]) -> (Passed, Cost) {
         passed.lossy |= event.lossy;
     });
     if let Some(rest) = rest {
+        let rest = rest.read(&mut Doc::default());
         passed.lossy |= rest.lossy;
         passed.out.push((String::new(), rest.json));
     }

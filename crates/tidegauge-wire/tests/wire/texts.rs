@@ -149,12 +149,12 @@ fn tools_and_calls_are_given_out_by_every_format() {
     }
 }
 
-/// A schema with long prose is whole, one that was shortened elsewhere is not.
+/// Of a long request, a schema with long prose is whole, one that was shortened elsewhere is not.
 #[test]
 fn shortened_schemas_are_not_given_out() {
     let long = "x".repeat(20_000);
     let with = |city: Value| json!({"type": "object", "properties": {"city": city}});
-    let declare = |schema: &Value| json!({"messages": [], "tools": [{"function": {"name": "weather", "parameters": schema}}]});
+    let declare = |schema: &Value| json!({"messages": [{"role": "user", "content": long}], "tools": [{"function": {"name": "weather", "parameters": schema}}]});
     let call = json!({"function": {"name": "weather", "arguments": ""}});
     let answer = json!({"choices": [{"message": {"tool_calls": [call]}}]});
     let schemas = |city: Value| {
