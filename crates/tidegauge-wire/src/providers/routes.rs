@@ -71,6 +71,23 @@ pub(crate) const fn any(pattern: &'static str, operation: Operation) -> Route {
 
 /// The row that a request head matches, and its low-cardinality route.
 pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static Route, Matched)> {
+    look(table, head, |prefix, row| {
+        let route = Cow::Owned(route(prefix, row.pattern));
+        (row, Matched { operation: row.operation, route })
+    })
+}
+
+/// The row alone.
+pub(crate) fn row(table: &'static [Route], head: Head<'_>) -> Option<&'static Route> {
+    look(table, head, |_, row| row)
+}
+
+/// What `found` makes of the row that matches and the segments before it.
+fn look<T>(
+    table: &'static [Route],
+    head: Head<'_>,
+    found: impl Fn(&[&str], &'static Route) -> T,
+) -> Option<T> {
     let mut room = [""; MAX_SEGMENTS];
     let mut count = 0;
     for segment in segments(head.path) {
@@ -84,8 +101,7 @@ pub(crate) fn find(table: &'static [Route], head: Head<'_>) -> Option<(&'static 
         let first = rest.first()?;
         let may = |row: &&Route| begins(row.pattern, first) && asked(row);
         let row = table.iter().filter(may).find(|row| fits(row.pattern, rest))?;
-        let route = Cow::Owned(route(prefix, row.pattern));
-        Some((row, Matched { operation: row.operation, route }))
+        Some(found(prefix, row))
     })
 }
 
@@ -101,8 +117,15 @@ pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a pattern's first segment may be that one. Most rows end here, and cheaply.
 fn begins(pattern: &str, first: &str) -> bool {
-    pattern.starts_with('{')
-        || pattern.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    match pattern.as_bytes().first() {
+        Some(b'{') => true,
+        // One byte tells most of them apart.
+        letter if letter != first.as_bytes().first() => false,
+        _ => {
+            let rest = pattern.strip_prefix(first);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+    }
 }
 
 fn fits(pattern: &str, path: &[&str]) -> bool {

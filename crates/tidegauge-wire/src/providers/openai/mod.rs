@@ -92,7 +92,7 @@ impl Provider for OpenAi {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        find(head).and_then(|(_, reader)| reader)
+        routes::row(ROUTES, head).and_then(|row| row.reader)
     }
 
     fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
@@ -107,7 +107,7 @@ pub(crate) fn find(head: Head<'_>) -> Option<Found> {
 
 /// Who reads the messages of a socket of this API, whoever serves it.
 pub(crate) fn socket(head: Head<'_>) -> Option<&'static dyn SocketReader> {
-    match routes::find(ROUTES, head)?.0.pattern {
+    match routes::row(ROUTES, head)?.pattern {
         REALTIME => Some(&realtime::Realtime),
         RESPONSES => Some(&lasting::Lasting),
         _ => None,
@@ -117,9 +117,11 @@ pub(crate) fn socket(head: Head<'_>) -> Option<&'static dyn SocketReader> {
 /// Only the two APIs with `stream_options` are spliced, and only plain JSON bodies.
 pub(crate) fn may_splice(operation: Operation, head: Head<'_>) -> bool {
     let spliced = matches!(operation, Operation::Chat | Operation::TextCompletion);
-    let row = routes::find(ROUTES, head);
-    let asks = row.is_some_and(|(row, _)| matches!(row.pattern, CHAT | COMPLETIONS));
-    spliced && asks && splice::is_plain_json(head.headers)
+    let asks = || {
+        let row = routes::row(ROUTES, head);
+        row.is_some_and(|row| matches!(row.pattern, CHAT | COMPLETIONS))
+    };
+    spliced && asks() && splice::is_plain_json(head.headers)
 }
 
 /// `{"error": {"message", "type", "param", "code"}}`
