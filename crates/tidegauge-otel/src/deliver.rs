@@ -196,7 +196,8 @@ impl Sender {
     }
 
     async fn deliver_disk(&mut self, taken: Taken) {
-        let answer = self.send(self.envelope.request_of(&taken.groups)).await;
+        let request = self.envelope.request_of(&taken.groups);
+        let answer = self.send(request).await;
         if let Some(backlog) = &self.backlog {
             let settle = |taken, settled| backlog.settle(self.signal, taken, settled);
             match answer {

@@ -3,6 +3,9 @@
 //! The three signals have the same shape on the wire: a request holds resources (field 1), a resource
 //! itself (1) and scopes (2), a scope itself (1) and pieces (2). Source: opentelemetry-proto 1.10.
 
+use std::mem;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{common::v1::InstrumentationScope, resource::v1::Resource};
 use prost::Message;
@@ -13,11 +16,26 @@ use crate::queue::Piece;
 use crate::semconv::SCOPE_VERSION;
 use crate::span::Scope;
 
+/// What the memory of one request may keep for the next.
+const KEPT: usize = 1 << 20;
+
 /// What is the same in every request: resource and scopes, encoded once.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     resource: Vec<u8>,
     scopes: [Vec<u8>; Scope::ALL.len()],
+    /// The latest request. Its memory is used again once it is sent: a batch is so large that the
+    /// system is asked for it, and gives it page by page.
+    latest: Arc<Vec<u8>>,
+}
+
+/// A request, while somebody sends it.
+struct Lent(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Envelope {
@@ -31,24 +49,38 @@ impl Envelope {
             }
             .encode_to_vec()
         };
-        Self { resource: resource.encode_to_vec(), scopes: Scope::ALL.map(scope) }
+        let resource = resource.encode_to_vec();
+        Self { resource, scopes: Scope::ALL.map(scope), latest: Arc::default() }
     }
 
     /// The request with these pieces, grouped by scope, otherwise in order.
-    pub(crate) fn request(&self, pieces: &[Piece]) -> Bytes {
-        let mut request = Vec::new();
+    pub(crate) fn request(&mut self, pieces: &[Piece]) -> Bytes {
+        let mut request = self.room();
         self.write(&mut request, &self.resource, pieces);
-        request.into()
+        self.lend(request)
     }
 
     /// The request with pieces that several processes made, each with its resource.
-    pub(crate) fn request_of(&self, groups: &[Group]) -> Bytes {
+    pub(crate) fn request_of(&mut self, groups: &[Group]) -> Bytes {
         // Messages one after the other are the one with all their fields.
-        let mut request = Vec::new();
+        let mut request = self.room();
         for group in groups {
             self.write(&mut request, &group.resource, &group.pieces);
         }
-        request.into()
+        self.lend(request)
+    }
+
+    /// Memory for the next request: that of the latest, unless somebody still holds it.
+    fn room(&mut self) -> Vec<u8> {
+        let mut room = Arc::try_unwrap(mem::take(&mut self.latest)).unwrap_or_default();
+        room.clear();
+        room.shrink_to(KEPT);
+        room
+    }
+
+    fn lend(&mut self, request: Vec<u8>) -> Bytes {
+        self.latest = Arc::new(request);
+        Bytes::from_owner(Lent(Arc::clone(&self.latest)))
     }
 
     /// The resource of this process.
@@ -118,7 +150,7 @@ mod tests {
         let pieces: Vec<_> = (0..200)
             .map(|n| piece(if n % 3 == 0 { Scope::GenAi } else { Scope::Http }, format!("s{n}")))
             .collect();
-        let envelope = Envelope::new(&resource);
+        let mut envelope = Envelope::new(&resource);
         let request = ExportTraceServiceRequest::decode(envelope.request(&pieces)).unwrap();
         let [spans] = &request.resource_spans[..] else { panic!("one resource") };
         assert_eq!(spans.resource.as_ref(), Some(&resource));
@@ -140,5 +172,17 @@ mod tests {
             ExportTraceServiceRequest::decode(envelope.request(&[])).unwrap().resource_spans.len(),
             1
         );
+    }
+
+    #[test]
+    fn memory_is_used_again_once_nobody_reads_it() {
+        let mut envelope = Envelope::new(&Resource::default());
+        let first = envelope.request(&[]);
+        let held = envelope.request(&[]);
+        assert_ne!(first.as_ptr(), held.as_ptr());
+        assert_eq!(first, held);
+        let at = held.as_ptr();
+        drop(held);
+        assert_eq!(envelope.request(&[]).as_ptr(), at);
     }
 }

@@ -4,15 +4,15 @@
 //! (headers may hold keys), reads at most 4 MiB of an answer and never repeats its text. Knows no
 //! queue.
 
-use std::error::Error as _;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use bytes::buf::Chain;
+use bytes::{Buf, Bytes};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -21,9 +21,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
-use tonic::client::Grpc;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::config::{Compression, Protocol, Target};
@@ -33,6 +30,9 @@ use crate::queue::Signal;
 const ANSWER: usize = 4 << 20;
 /// Longest time that a collector can make us wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long the [`prefix`] of a message is.
+const PREFIX: usize = 5;
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("tidegauge-otlp/", env!("CARGO_PKG_VERSION")));
 
@@ -88,7 +88,9 @@ pub enum TlsError {
     Setup,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
+/// What goes before a message, and the message.
+type Body = Full<Chain<Bytes, Bytes>>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// A collector, for one signal. Connects on first use and again when needed.
 #[derive(Debug)]
@@ -137,69 +139,112 @@ impl Transport {
         tokio::time::timeout(self.target.timeout, sent).await.unwrap_or(late)
     }
 
+    /// One unary call, by the protocol of gRPC over HTTP/2. The message is sent as it lies in memory.
     async fn grpc(&self, message: Bytes) -> Answer {
-        let mut grpc = Grpc::with_origin(self.client.clone(), self.target.endpoint.clone())
-            .max_decoding_message_size(ANSWER)
-            .accept_compressed(CompressionEncoding::Gzip);
-        if let Some(compression) = self.target.compression {
-            grpc = grpc.send_compressed(match compression {
-                Compression::Gzip => CompressionEncoding::Gzip,
-                Compression::Zstd => CompressionEncoding::Zstd,
-            });
+        let Some((encoding, message)) = self.encoded(message) else {
+            return Answer::Refused(Why::Grpc(Code::Internal));
+        };
+        let Some(prefix) = prefix(encoding.is_some(), message.len()) else {
+            return Answer::TooLarge;
+        };
+        let mut request = self.request(prefix, message, "application/grpc");
+        if let Some(encoding) = encoding {
+            request.headers_mut().insert(GRPC_ENCODING, HeaderValue::from_static(encoding));
         }
-        let mut request = tonic::Request::new(message);
-        let mut headers = self.target.headers.clone();
-        headers.insert(USER_AGENT, AGENT);
-        *request.metadata_mut() = MetadataMap::from_headers(headers);
-        if grpc.ready().await.is_err() {
-            return Answer::Retry { after: None, why: Why::Connection };
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+        let Some(uri) = at(&self.target.endpoint, &self.path) else {
+            return Answer::Refused(Why::Grpc(Code::Internal));
+        };
+        *request.uri_mut() = uri;
+        let broken = Answer::Retry { after: None, why: Why::Connection };
+        let Ok(response) = self.client.request(request).await else { return broken };
+        let status = response.status();
+        if !status.is_success() {
+            return judge_http(status, response.headers());
         }
-        match grpc.unary(request, self.path.clone(), Encoded).await {
-            Ok(response) => Answer::Delivered { rejected: rejected(response.get_ref()) },
-            Err(status) => judge_grpc(&status),
+        // A call that fails at once may say so in the head.
+        let told = Status::from_header_map(response.headers());
+        let Ok(body) = Limited::new(response.into_body(), ANSWER).collect().await else {
+            return told.map_or(broken, |status| judge_grpc(&status));
+        };
+        let told = told.or_else(|| Status::from_header_map(body.trailers()?));
+        match told {
+            Some(status) if status.code() == Code::Ok => {
+                // An answer that cannot be read is still an acknowledgement.
+                let mut answer = body.to_bytes();
+                answer.advance(PREFIX.min(answer.len()));
+                Answer::Delivered { rejected: rejected(answer) }
+            }
+            Some(status) => judge_grpc(&status),
+            // Cut off by something on the way: nobody has acknowledged it.
+            None => broken,
         }
     }
 
     async fn http(&self, message: Bytes) -> Answer {
-        let failed = Answer::Retry { after: None, why: Why::Connection };
-        let Some(request) = self.request(message) else {
+        let Some((encoding, message)) = self.encoded(message) else {
             return Answer::Refused(Why::Http(StatusCode::BAD_REQUEST));
         };
-        let Ok(response) = self.client.request(request).await else { return failed };
+        let mut request = self.request(Bytes::new(), message, "application/x-protobuf");
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(encoding) = encoding {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let broken = Answer::Retry { after: None, why: Why::Connection };
+        let Ok(response) = self.client.request(request).await else { return broken };
         let status = response.status();
         if !status.is_success() {
             return judge_http(status, response.headers());
         }
         // An answer that cannot be read is still an acknowledgement.
         let body = Limited::new(response.into_body(), ANSWER).collect().await;
-        let decoded = body.ok().and_then(|body| Response::decode(body.to_bytes()).ok());
-        Answer::Delivered { rejected: decoded.as_ref().map_or(0, rejected) }
+        let rejected = body.map_or(0, |body| rejected(body.to_bytes()));
+        Answer::Delivered { rejected }
     }
 
-    fn request(&self, message: Bytes) -> Option<Request<tonic::body::Body>> {
-        let (encoding, body) = match self.target.compression {
-            None => (None, message),
-            Some(Compression::Gzip) => (Some("gzip"), gzip(&message)?),
-            Some(Compression::Zstd) => (Some("zstd"), zstd(&message)?),
-        };
-        let mut request = Request::new(tonic::body::Body::new(Full::new(body)));
+    /// What both protocols ask with.
+    fn request(&self, prefix: Bytes, message: Bytes, kind: &'static str) -> Request<Body> {
+        let mut request = Request::new(Full::new(prefix.chain(message)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.endpoint.clone();
         let headers = request.headers_mut();
         *headers = self.target.headers.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(USER_AGENT, AGENT);
-        if let Some(encoding) = encoding {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-        }
-        Some(request)
+        request
+    }
+
+    /// A message in its coding, and the name of that.
+    fn encoded(&self, message: Bytes) -> Option<(Option<&'static str>, Bytes)> {
+        Some(match self.target.compression {
+            None => (None, message),
+            Some(Compression::Gzip) => (Some("gzip"), gzip(&message)?),
+            Some(Compression::Zstd) => (Some("zstd"), zstd(&message)?),
+        })
     }
 
     /// Where it goes, for our own log: no path, no query, no credentials.
     pub(crate) fn place(&self) -> String {
         self.target.endpoint.authority().map(ToString::to_string).unwrap_or_default()
     }
+}
+
+/// What stands before a message in gRPC: whether it is compressed, and its length. `None` if that is
+/// too long to be told.
+fn prefix(compressed: bool, length: usize) -> Option<Bytes> {
+    let [a, b, c, d] = u32::try_from(length).ok()?.to_be_bytes();
+    Some(Bytes::copy_from_slice(&[u8::from(compressed), a, b, c, d]))
+}
+
+/// A service at an endpoint, which may have a path of its own.
+fn at(endpoint: &Uri, service: &PathAndQuery) -> Option<Uri> {
+    let mut parts = endpoint.clone().into_parts();
+    let before = endpoint.path().trim_end_matches('/');
+    parts.path_and_query = Some(match before {
+        "" => service.clone(),
+        before => PathAndQuery::try_from(format!("{before}{service}")).ok()?,
+    });
+    Uri::from_parts(parts).ok()
 }
 
 fn service(signal: Signal) -> &'static str {
@@ -247,8 +292,8 @@ fn zstd(message: &[u8]) -> Option<Bytes> {
 }
 
 /// Units that a collector says it did not take. The three signals answer in the same shape.
-fn rejected(response: &Response) -> u64 {
-    let partial = response.partial_success.as_ref();
+fn rejected(answer: Bytes) -> u64 {
+    let partial = Response::decode(answer).ok().and_then(|answer| answer.partial_success);
     partial.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
 }
 
@@ -267,12 +312,8 @@ fn judge_http(status: StatusCode, headers: &HeaderMap) -> Answer {
     }
 }
 
-/// OTLP, "Failures": which codes may be tried again. A status with a source was made on our side from
-/// a broken connection.
+/// OTLP, "Failures": which codes may be tried again.
 fn judge_grpc(status: &Status) -> Answer {
-    if status.source().is_some() {
-        return Answer::Retry { after: None, why: Why::Connection };
-    }
     let why = Why::Grpc(status.code());
     let after = retry_delay(status.details());
     match status.code() {
@@ -338,39 +379,4 @@ fn retry_delay(details: &[u8]) -> Option<Duration> {
     let seconds = u64::try_from(delay.seconds).unwrap_or(0);
     let nanos = u32::try_from(delay.nanos).unwrap_or(0).min(999_999_999);
     Some(Duration::new(seconds, nanos).min(LONGEST_WAIT))
-}
-
-/// Sends bytes that are already encoded, reads the answer that all signals share.
-#[derive(Clone, Copy)]
-struct Encoded;
-
-impl Codec for Encoded {
-    type Encode = Bytes;
-    type Decode = Response;
-    type Encoder = Self;
-    type Decoder = Self;
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Encoded {
-    type Item = Bytes;
-    type Error = Status;
-    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Encoded {
-    type Item = Response;
-    type Error = Status;
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Response>, Status> {
-        // An answer that cannot be read is still an acknowledgement.
-        Ok(Some(Response::decode(from).unwrap_or_default()))
-    }
 }

@@ -235,6 +235,11 @@ fn answers_are_booked_as_they_are_meant() {
         (g, grpc(Code::OutOfRange), 3, 0, 2),
         (g, grpc(Code::DataLoss), 3, 0, 2),
         (g, Reply::Reject(2), 1, 2, 1),
+        // From something before the collector; without a status of gRPC nobody has taken anything.
+        (g, Reply::Http(404, None), 0, 3, 1),
+        (g, Reply::Http(429, Some("0")), 3, 0, 2),
+        (g, Reply::Http(503, None), 3, 0, 2),
+        (g, Reply::Http(200, None), 3, 0, 2),
     ];
     for (protocol, reply, acked, refused, requests) in table {
         let case = format!("{protocol:?} {reply:?}");

@@ -193,6 +193,11 @@ impl Collector {
             seen.requests.push((path.clone(), request.headers().clone()));
             self.0.changed.notify_all();
         }
+        if path.contains("Service/")
+            && let Some(Reply::Http(status, after)) = self.on_the_way()
+        {
+            return self.only_http(status, after);
+        }
         let gzip = CompressionEncoding::Gzip;
         let zstd = CompressionEncoding::Zstd;
         let answer = match path.as_str() {
@@ -231,18 +236,7 @@ impl Collector {
         };
         let rejected = match self.reply(spans_in(path, &body)).await {
             Ok(rejected) => rejected,
-            Err(Reply::Http(status, after)) => {
-                let mut response = Response::new(tonic::body::Body::empty());
-                *response.status_mut() = StatusCode::from_u16(status).unwrap();
-                if let Some(after) = after {
-                    response.headers_mut().insert("retry-after", after.parse().unwrap());
-                }
-                if status / 100 == 3 {
-                    let elsewhere = format!("{}/elsewhere", self.url());
-                    response.headers_mut().insert("location", elsewhere.parse().unwrap());
-                }
-                return response;
-            }
+            Err(Reply::Http(status, after)) => return self.only_http(status, after),
             Err(Reply::Garbage(length)) => {
                 self.take_traces(Message::decode(&body[..]).unwrap());
                 let garbage = Full::new(Bytes::from(vec![0xff; length]));
@@ -258,6 +252,24 @@ impl Collector {
         }
         let answer = ExportTraceServiceResponse { partial_success: partial(rejected) };
         Response::new(tonic::body::Body::new(Full::new(Bytes::from(answer.encode_to_vec()))))
+    }
+
+    /// An HTTP answer to a gRPC call, if that is next: it comes from something before the collector.
+    fn on_the_way(&self) -> Option<Reply> {
+        self.0.script.lock().unwrap().pop_front_if(|next| matches!(next, Reply::Http(..)))
+    }
+
+    fn only_http(&self, status: u16, after: Option<&str>) -> Response<tonic::body::Body> {
+        let mut response = Response::new(tonic::body::Body::empty());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        if let Some(after) = after {
+            response.headers_mut().insert("retry-after", after.parse().unwrap());
+        }
+        if status / 100 == 3 {
+            let elsewhere = format!("{}/elsewhere", self.url());
+            response.headers_mut().insert("location", elsewhere.parse().unwrap());
+        }
+        response
     }
 
     /// The next reply: units to reject, or how to refuse.
