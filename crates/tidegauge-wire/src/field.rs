@@ -19,6 +19,11 @@ pub(crate) const CUT: &str = r"\u001a";
 /// How deep a document may nest; deeper text is not read.
 pub(crate) const MAX_DEPTH: usize = 127;
 
+/// How many bytes of text there are for one node, in most texts.
+const BYTES_A_NODE: usize = 16;
+/// How many nodes are made room for at once, at most.
+const MANY: usize = 256;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Object,
@@ -60,6 +65,8 @@ impl Doc {
         self.nodes.clear();
         work::count(text.len());
         let mut parser = Parser { text, nodes: &mut self.nodes };
+        // What most texts have; more is made when needed.
+        parser.nodes.reserve((text.len() / BYTES_A_NODE).min(MANY));
         let small = u32::try_from(text.len()).is_ok();
         let end = parser.space(0);
         let whole =
