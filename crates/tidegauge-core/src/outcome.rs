@@ -174,6 +174,24 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Dns,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::TlsCertificate,
+        Self::TlsProtocol,
+        Self::AddressRefused,
+        Self::HeadTimeout,
+        Self::IdleTimeout,
+        Self::ClosedEarly,
+        Self::Protocol,
+        Self::StreamCut,
+        Self::RequestAborted,
+        Self::Internal,
+        Self::Killed,
+    ];
+
     /// Its place in the closed list.
     pub fn category(self) -> Category {
         match self {

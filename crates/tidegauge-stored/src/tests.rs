@@ -80,22 +80,6 @@ fn real() -> impl Strategy<Value = f64> {
     any::<f64>().prop_filter("comparable", |value| !value.is_nan())
 }
 
-const FAILURES: [Failure; 14] = [
-    Failure::Dns,
-    Failure::ConnectRefused,
-    Failure::ConnectTimeout,
-    Failure::TlsCertificate,
-    Failure::TlsProtocol,
-    Failure::AddressRefused,
-    Failure::HeadTimeout,
-    Failure::IdleTimeout,
-    Failure::ClosedEarly,
-    Failure::Protocol,
-    Failure::StreamCut,
-    Failure::RequestAborted,
-    Failure::Internal,
-    Failure::Killed,
-];
 const VERSIONS: [Version; 5] =
     [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
 const CHARGES: [Charge; 5] = [
@@ -120,7 +104,7 @@ prop_compose! {
 prop_compose! {
     fn attempt()(
         span in span(), started in time(), ended in time(), status in of(status()),
-        failure in of(one_of(&FAILURES)), version in of(one_of(&VERSIONS)),
+        failure in of(one_of(&Failure::ALL)), version in of(one_of(&VERSIONS)),
         peer in of(any::<std::net::SocketAddrV4>()),
     ) -> Attempt {
         Attempt { span, started, ended, status, failure, version, peer: peer.map(Into::into) }
@@ -172,7 +156,7 @@ prop_compose! {
         attempts in proptest::collection::vec(attempt().boxed(), 0..3).boxed(), status in of(status()),
         bytes in any::<[u64; 3]>(), times in proptest::array::uniform4(of(time())), ended in time(),
         overhead in overhead().boxed(),
-        (end, failure, within) in (one_of(&End::ALL), of(one_of(&FAILURES)), of((any::<u128>(), span()))),
+        (end, failure, within) in (one_of(&End::ALL), of(one_of(&Failure::ALL)), of((any::<u128>(), span()))),
     ) -> Exchange {
         let [route, path] = texts;
         let [query, host, user_agent] = told;
