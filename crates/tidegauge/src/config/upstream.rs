@@ -126,8 +126,14 @@ impl Resolver<'_> {
     fn upstream(&mut self, name: &str, word: &UpstreamWord, capture: Capture) -> Option<Upstream> {
         let path = ["upstreams", name];
         self.upstream_name(&path, name);
-        let provider = self.provider(name, word)?;
-        let origin = self.origin(name, word, provider)?;
+        // All of it is looked at before any of it ends this: every mistake is told at once.
+        let provider = self.provider(name, word);
+        let origin = self.origin(name, word, provider);
+        let timeouts = self.timeouts(name, &word.timeouts.clone().unwrap_or_default());
+        let tls = self.tls(&["upstreams", name, "tls"], word.tls.clone().unwrap_or_default());
+        let headers = word.headers.clone().unwrap_or_default();
+        let headers = self.headers(&["upstreams", name, "headers"], &headers);
+        let (provider, origin) = (provider?, origin?);
         let propagate = match word.propagate {
             Some(PropagateWord::None) => Propagate::None,
             Some(PropagateWord::Passthrough) => Propagate::Passthrough,
@@ -144,12 +150,9 @@ impl Resolver<'_> {
                 Some(UsageWord::Passthrough) => UsagePolicy::Passthrough,
                 None => provider.usage(),
             },
-            timeouts: self.timeouts(name, &word.timeouts.clone().unwrap_or_default()),
-            tls: self.tls(&["upstreams", name, "tls"], word.tls.clone().unwrap_or_default()),
-            headers: self.headers(
-                &["upstreams", name, "headers"],
-                &word.headers.clone().unwrap_or_default(),
-            ),
+            timeouts,
+            tls,
+            headers,
             propagate,
             capture: word.capture.map_or(capture, permitted),
         })
@@ -192,10 +195,11 @@ impl Resolver<'_> {
         &mut self,
         name: &str,
         word: &UpstreamWord,
-        provider: &'static dyn Provider,
+        provider: Option<&'static dyn Provider>,
     ) -> Option<Origin> {
-        let Some(url) = word.base_url.as_deref().or(provider.upstream()) else {
-            let kind = provider.kind();
+        let usual = provider.and_then(|provider| provider.upstream());
+        let Some(url) = word.base_url.as_deref().or(usual) else {
+            let kind = provider?.kind();
             let message = format!("`base_url` is missing: provider `{kind}` has no default origin");
             self.wrong(&["upstreams", name], message, None);
             return None;
