@@ -281,6 +281,7 @@ fn usage(usage: &Usage) -> proto::Usage {
     #[rustfmt::skip]
     let Usage {
         source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate: ours,
+        billed: _, region: _,
         // These are the buckets.
         input: _, cache_read: _, cache_read_audio: _, cache_write_5m: _, cache_write_1h: _, input_audio: _,
         input_image: _, output: _, reasoning: _, output_audio: _, output_image: _,
