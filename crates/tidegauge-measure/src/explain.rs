@@ -144,7 +144,8 @@ impl Prices {
     }
 
     fn quote<'a>(&'a self, provider: Option<&'a str>, model: &'a str, at: SystemTime) -> Quote<'a> {
-        Quote { list: self.list_asked(), provider, model, context: Vec::new(), at, prompt: 0 }
+        let (list, context) = (self.list_asked(), Vec::new());
+        Quote { list, provider, model, context, region: None, at, prompt: 0 }
     }
 }
 

@@ -5,6 +5,7 @@
 //! no IO. Must not know: bytes, formats, provider names, telemetry.
 
 mod arguments;
+mod billed;
 mod breakdown;
 mod catalogue;
 mod decimal;

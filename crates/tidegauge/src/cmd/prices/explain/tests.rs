@@ -152,6 +152,9 @@ proptest! {
         model in prop::sample::select(vec!["gpt-5.4", "gpt-realtime", "gpt-4.1", "o3", "mine-8b"]),
         tier in prop::sample::select(vec![None, Some("batch"), Some("flex"), Some("priority")]),
         searches in proptest::option::of(0_u64..9),
+        region in prop::sample::select(vec![None, Some("us"), Some("global")]),
+        billed in proptest::collection::vec(
+            (prop::sample::select(vec![None, Some("gpt-4o"), Some("nobody")]), 0_u64..400_000, 0_u64..9), 0..3),
         nanos in 0_u64..90_000_000_000,
     ) {
         let config = config(
@@ -163,6 +166,11 @@ proptest! {
             input, cache_read: read, cache_read_audio: read_audio, cache_write_5m: five,
             cache_write_1h: hour, input_audio: audio, input_image: image, output,
             reasoning: think, output_audio: o_audio, output_image: o_image, searches,
+            region: region.map(str::to_owned),
+            billed: billed.into_iter().map(|(model, read, out)| Billed {
+                model: model.map(str::to_owned),
+                tokens: [(Bucket::CacheRead, read), (Bucket::Output, out)].into(),
+            }).collect(),
             ..Usage::default()
         };
         let mut record = record();
