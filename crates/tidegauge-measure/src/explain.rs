@@ -109,6 +109,7 @@ impl Prices {
 
     fn exact(&self, query: &str, at: SystemTime) -> Option<(String, String)> {
         let entry = |provider, model| {
+            let model = self.leads_to(provider, model, at);
             let entry = self.quote(provider, model, at).entry()?;
             Some((entry.provider, entry.model))
         };

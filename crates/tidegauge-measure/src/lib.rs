@@ -17,6 +17,7 @@ mod litellm;
 mod load;
 mod measure;
 mod memo;
+mod moved;
 mod overlay;
 mod price;
 pub mod redact;

@@ -15,6 +15,7 @@ use crate::billed;
 use crate::catalogue::{List, Quote};
 use crate::decimal::{Excess, add_up, scaled};
 use crate::memo::Memo;
+use crate::moved::moved;
 use crate::overlay::{self, Own, OwnPrice, OwnPriceError};
 use crate::table::Table;
 
@@ -311,6 +312,7 @@ impl Prices {
         asked: &Asked<'_>,
         (by, name): (By, &str),
     ) -> Option<Bill> {
+        let model = self.leads_to(provider, model, asked.at);
         let quote = self.quote_for(provider, model, asked);
         let known = self.memo.of(&quote);
         let entry = known.entry()?;
@@ -342,6 +344,19 @@ impl Prices {
         };
         let asked_as = Some((provider.map(str::to_owned), model.to_owned()));
         Some(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
+    }
+
+    /// What a name stands for in the list: itself, but for a few of the built-in one.
+    pub(crate) fn leads_to<'n>(
+        &self,
+        provider: Option<&str>,
+        name: &'n str,
+        at: SystemTime,
+    ) -> &'n str {
+        match self.source {
+            Source::Bundled(_) => moved(provider, name, at).unwrap_or(name),
+            Source::Loaded(_) | Source::Table(_) => name,
+        }
     }
 
     /// The question that a call puts to the list.

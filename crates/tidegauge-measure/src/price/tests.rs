@@ -279,6 +279,12 @@ fn costs_are_those_of_the_published_prices() {
         ("mistral", "mistral-small-latest", "in 1000 out 100 batch", 1_000 * 75 + 100 * 300),
         ("groq", "openai/gpt-oss-120b", "in 1000 out 100 batch", 1_000 * 75 + 100 * 300),
         ("google", "gemini-2.5-pro", "in 100 think 20 out 10 batch", 100 * 625 + 30 * 5_000),
+        // The newest of a name: 0.50 and 1.50 since 2025-12-02, 2 and 6 before (9,000 hours are 375 days)
+        ("mistral", "mistral-large-latest", "in 1000 out 100", 1_000 * 500 + 100 * 1_500),
+        ("mistral", "mistral-large-latest", "in 1000 read 100 out 100", 1_000 * 500 + 100 * 50 + 100 * 1_500),
+        ("mistral", "mistral-large-latest", "in 1000 out 100 batch", 1_000 * 250 + 100 * 750),
+        ("mistral", "mistral-large-latest", "in 1000 out 100 hours=-9000", 1_000 * 2_000 + 100 * 6_000),
+        ("mistral", "mistral-large-2411", "in 1000 out 100", 1_000 * 2_000 + 100 * 6_000),
         // Nothing used
         ("openai", "gpt-4o", "in 0 out 0", 0),
     ];
@@ -286,7 +292,7 @@ fn costs_are_those_of_the_published_prices() {
     for (id, model, words, expected) in cases {
         assert_eq!(nanos(&prices, id, model, words), Some(*expected), "{id} {model}: {words}");
     }
-    assert!(cases.len() >= 90);
+    assert!(cases.len() >= 95);
 }
 
 #[test]
