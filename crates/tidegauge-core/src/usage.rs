@@ -294,8 +294,9 @@ impl Usage {
         if self.billed.is_empty() && other.billed.is_empty() {
             return;
         }
-        if self.billed.is_empty() {
-            self.billed.push(self.buckets());
+        let own = self.buckets();
+        if self.billed.is_empty() && !own.tokens.is_empty() {
+            self.billed.push(own);
         }
         let theirs =
             if other.billed.is_empty() { vec![other.buckets()] } else { other.billed.clone() };
@@ -432,6 +433,9 @@ mod tests {
             sum.add(other);
             assert_eq!((sum.input, &sum.billed), (Some(95), &expected));
         }
+        let mut sum = Usage::default();
+        sum.add(&billed);
+        assert_eq!(sum.billed, billed.billed);
         let mut plainer = plain.clone();
         plainer.add(&plain);
         assert!(plainer.billed.is_empty());
