@@ -77,6 +77,29 @@ fn estimated_tokens_are_explained_like_told_ones() {
 }
 
 #[test]
+fn a_bill_a_region_and_a_tier_paid_for_beforehand_are_said() {
+    let (prices, config) = (Prices::bundled(), config(""));
+    let billed = vec![Billed { model: None, tokens: [(Bucket::Output, 3)].into() }];
+    let usage = Usage {
+        input: Some(90),
+        output: Some(9),
+        billed,
+        region: Some("us".into()),
+        ..Usage::default()
+    };
+    let (same, text) = told(&priced(usage.clone(), None, &prices), &config, &prices);
+    assert!(same && text.contains(": the same."), "{text}");
+    for said in ["ran in      us", "billed      what the provider bills", "1.1 x standard"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("input"), "{text}");
+    let prepaid = priced(usage, Some("provisioned_throughput"), &prices);
+    assert_eq!(prepaid.measurement.cost.status, CostStatus::Unpriced);
+    let (same, text) = told(&prepaid, &config, &prices);
+    assert!(same && text.contains("its tier is paid for by time"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_the_same_is_said() {
     let (prices, config) = (Prices::bundled(), config(""));
     let usage = Usage { input: Some(1000), output: Some(1), ..Usage::default() };
