@@ -223,7 +223,10 @@ fn read_usage(told: Json<'_>, into: &mut Answer) {
     let region = told.get("inference_geo").kept(64).filter(|region| region != "not_available");
     usage.region = region.or(usage.region.take());
     let steps = told.get("iterations");
-    if steps.is_array() {
+    if steps.is_shortened() {
+        // Some steps would be a bill that is too low; so are the totals, but they are what was told.
+        usage.odd = true;
+    } else if steps.is_array() {
         read_steps(steps, into.response.model.as_deref(), usage);
     }
 }

@@ -77,3 +77,15 @@ fn answers() {
         ),
     ]);
 }
+
+/// Behind an answer of many parts, a list is only counted: then the totals stand, and are odd.
+#[test]
+fn steps_behind_a_long_answer() {
+    let block = format!(r#"{{"type":"text","text":"{}"}}"#, "x".repeat(9_000));
+    let content = vec![block; 60].join(",");
+    let response = format!(
+        r#"{{"id":"msg_1","type":"message","model":"m","content":[{content}],"stop_reason":"end_turn","usage":{{"input_tokens":5,"output_tokens":3,"iterations":[{{"type":"compaction","input_tokens":90,"output_tokens":4}},{{"type":"message","input_tokens":5,"output_tokens":3}}]}}}}"#
+    );
+    let want = json!({"in": 5, "out": 3, "billed": [], "odd": true});
+    check(&[Row { response: response.as_bytes(), ..ask("a long answer", "", want) }]);
+}
