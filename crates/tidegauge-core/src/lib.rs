@@ -44,4 +44,4 @@ pub use policy::{Origin, Policy, Propagate, Timeouts, Trust, Upstream, UsagePoli
 pub use sink::{Record, Sink};
 pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};
-pub use usage::{Bucket, Estimate, Estimator, Source, Usage};
+pub use usage::{Billed, Bucket, Estimate, Estimator, Source, Usage};

@@ -1,5 +1,7 @@
 //! Tokens in exclusive buckets.
 
+use std::collections::BTreeMap;
+
 /// Where a usage figure comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Source {
@@ -34,7 +36,7 @@ impl Source {
 }
 
 /// One kind of token or fee that has its own price.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Bucket {
     /// Text prompt tokens read at full price.
     Input,
@@ -130,6 +132,15 @@ pub struct Estimate {
     pub output_told: Option<u64>,
 }
 
+/// What is billed to one model, where that is not what the tokens of a call say.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Billed {
+    /// The model; `None` is the one that answered.
+    pub model: Option<String>,
+    /// Tokens by kind, as far as there are any.
+    pub tokens: BTreeMap<Bucket, u64>,
+}
+
 /// What was used, in buckets that do not overlap. `None` is "not told", which is not zero.
 ///
 /// The sum of the prompt buckets is the provider's stated input, the sum of the others its stated
@@ -178,9 +189,19 @@ pub struct Usage {
     pub odd: bool,
     /// What of this is no figure of the provider's.
     pub estimate: Option<Estimate>,
+    /// What is billed in place of the buckets, in parts that are priced by themselves: a step for
+    /// which the provider has figures of its own, or another model that helped. Empty: the buckets
+    /// are what is billed.
+    pub billed: Vec<Billed>,
+    /// Where the model ran, as the provider tells it, if it tells that because it bills by it (`us`).
+    pub region: Option<String>,
 }
 
 impl Usage {
+    /// How many parts of a bill are kept apart; what more there are is added to the last one of the
+    /// same model.
+    pub const MAX_BILLED: usize = 64;
+
     /// The place of one bucket's tokens.
     pub fn bucket_mut(&mut self, bucket: Bucket) -> &mut Option<u64> {
         match bucket {
@@ -215,9 +236,21 @@ impl Usage {
         }
     }
 
+    /// Adds a part to the bill. What finds no room is not billed, and the usage is odd.
+    pub fn bill(&mut self, part: Billed) {
+        if self.billed.len() < Self::MAX_BILLED {
+            self.billed.push(part);
+        } else if let Some(last) = self.billed.iter_mut().rfind(|one| one.model == part.model) {
+            last.add(&part);
+        } else {
+            self.odd = true;
+        }
+    }
+
     /// Adds what another call used. Absent and zero stay apart. Money that a provider reports and its
-    /// stated total are not added.
+    /// stated total are not added; a region is kept if both tell the same.
     pub fn add(&mut self, other: &Usage) {
+        self.add_bill(other);
         let told = |one: Option<u64>, two: Option<u64>, totals: [Option<u64>; 2]| {
             one.or(two).and_then(|_| sum(&totals))
         };
@@ -251,6 +284,34 @@ impl Usage {
         };
         (self.input_told, self.output_told) = (input, output);
         self.odd |= other.odd;
+        if self.region != other.region {
+            self.region = None;
+        }
+    }
+
+    /// Before the buckets are added: where only one has a bill, the other's is its buckets.
+    fn add_bill(&mut self, other: &Usage) {
+        if self.billed.is_empty() && other.billed.is_empty() {
+            return;
+        }
+        let own = self.buckets();
+        if self.billed.is_empty() && !own.tokens.is_empty() {
+            self.billed.push(own);
+        }
+        let theirs =
+            if other.billed.is_empty() { vec![other.buckets()] } else { other.billed.clone() };
+        for part in theirs {
+            match self.billed.iter_mut().find(|one| one.model == part.model) {
+                Some(own) => own.add(&part),
+                None => self.bill(part),
+            }
+        }
+    }
+
+    /// The buckets as a bill.
+    fn buckets(&self) -> Billed {
+        let held = |bucket: Bucket| Some((bucket, self.get(bucket).filter(|count| *count > 0)?));
+        Billed { model: None, tokens: Bucket::ALL.into_iter().filter_map(held).collect() }
     }
 
     /// All prompt tokens, cached or not; `None` when no prompt bucket is known.
@@ -310,6 +371,15 @@ impl Usage {
     }
 }
 
+impl Billed {
+    fn add(&mut self, other: &Self) {
+        for (bucket, count) in &other.tokens {
+            let sum = self.tokens.entry(*bucket).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+}
+
 /// Adds what is known, without wrapping; `None` when nothing is.
 fn sum(parts: &[Option<u64>]) -> Option<u64> {
     parts
@@ -346,6 +416,53 @@ mod tests {
         };
         assert_eq!(sum, expected);
         assert_eq!(sum.cache_read, None);
+    }
+
+    #[test]
+    fn bills_add_up_by_model_and_buckets_stand_for_a_missing_one() {
+        let part = |model: Option<&str>, input| Billed {
+            model: model.map(str::to_owned),
+            tokens: [(Bucket::Input, input)].into(),
+        };
+        let plain = Usage { input: Some(5), output: Some(0), ..Usage::default() };
+        let billed = vec![part(None, 2), part(Some("b"), 7)];
+        let billed = Usage { input: Some(90), billed, ..Usage::default() };
+        let expected = vec![part(None, 7), part(Some("b"), 7)];
+        for (one, other) in [(&plain, &billed), (&billed, &plain)] {
+            let mut sum = one.clone();
+            sum.add(other);
+            assert_eq!((sum.input, &sum.billed), (Some(95), &expected));
+        }
+        let mut sum = Usage::default();
+        sum.add(&billed);
+        assert_eq!(sum.billed, billed.billed);
+        let mut plainer = plain.clone();
+        plainer.add(&plain);
+        assert!(plainer.billed.is_empty());
+    }
+
+    #[test]
+    fn a_bill_has_so_many_parts() {
+        let part = |model: Option<&str>| Billed {
+            model: model.map(str::to_owned),
+            tokens: [(Bucket::Output, 3)].into(),
+        };
+        let mut usage = Usage::default();
+        (0..100).for_each(|_| usage.bill(part(None)));
+        let sum: u64 = usage.billed.iter().flat_map(|part| part.tokens.values()).sum();
+        assert_eq!((usage.billed.len(), sum, usage.odd), (Usage::MAX_BILLED, 300, false));
+        usage.bill(part(Some("other")));
+        assert_eq!((usage.billed.len(), usage.odd), (Usage::MAX_BILLED, true));
+    }
+
+    #[test]
+    fn a_region_is_kept_where_all_ran_there() {
+        let here = Usage { region: Some("us".into()), ..Usage::default() };
+        let mut sum = here.clone();
+        sum.add(&here);
+        assert_eq!(sum.region.as_deref(), Some("us"));
+        sum.add(&Usage::default());
+        assert_eq!(sum.region, None);
     }
 
     #[test]

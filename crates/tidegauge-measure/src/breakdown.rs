@@ -6,11 +6,12 @@
 
 use tidegauge_core::{Bucket, Charge, Cost, CostStatus};
 
+use crate::billed;
 use crate::catalogue::Quote;
 use crate::decimal::{PLACES, dollars};
 use crate::explain::tiers;
 use crate::overlay::parent;
-use crate::price::{Asked, Bill, Found, Prices, names};
+use crate::price::{Asked, Bill, Found, Prices, names, searches};
 
 /// The price of one call and where it comes from.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,6 +28,8 @@ pub struct Breakdown {
     pub tried: Vec<String>,
     /// What an entry of that name has no price for, where there is one and that is the reason.
     pub lacks: Vec<Charge>,
+    /// The tier that served the call is paid for beforehand, so that no list prices its tokens.
+    pub prepaid: bool,
 }
 
 /// Why a price is what it is.
@@ -45,26 +48,49 @@ pub struct Why {
 }
 
 impl Prices {
-    /// Prices a call and says why.
+    /// Prices a call and says why. What is said of an entry is said of that of the first part which
+    /// is billed.
     pub fn break_down(&self, asked: &Asked<'_>) -> Breakdown {
         let cost = self.cost(asked);
         let priced = cost.status == CostStatus::Priced;
-        let bill = self.bill(asked).filter(|_| priced);
-        let looked_up = asked.price_id != Some("");
+        let parts = billed::parts(asked.usage);
+        let parts: Vec<Asked<'_>> = parts.iter().map(|part| part.asked(asked)).collect();
+        let parts = if parts.is_empty() { vec![*asked] } else { parts };
+        let bills: Option<Vec<Bill>> = parts.iter().map(|part| self.bill(part)).collect();
+        let bills = bills.filter(|_| priced);
+        let looked_up = bills.is_none() && asked.price_id != Some("") && !asked.is_prepaid();
+        // The part that has no price.
+        let bare = parts.iter().find(|part| self.bill(part).is_none()).unwrap_or(asked);
         Breakdown {
             prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
-            why: bill.as_ref().map_or_else(Vec::new, |bill| self.reasons(bill, asked)),
-            tried: match bill {
-                None if looked_up => names(asked).map(|(_, name)| name.to_owned()).collect(),
-                _ => Vec::new(),
+            why: bills.as_ref().map_or_else(Vec::new, |bills| self.all_reasons(bills, &parts)),
+            tried: if looked_up {
+                names(bare).map(|(_, name)| name.to_owned()).collect()
+            } else {
+                Vec::new()
             },
-            lacks: match bill {
-                None if looked_up => self.lacks(asked),
-                _ => Vec::new(),
-            },
-            found: bill.map(|bill| bill.found),
+            lacks: if looked_up { self.lacks(bare) } else { Vec::new() },
+            prepaid: bills.is_none() && asked.is_prepaid(),
+            found: bills.and_then(|bills| Some(bills.into_iter().next()?.found)),
             cost,
         }
+    }
+
+    /// One for each line: charges of the same kind and price are one.
+    fn all_reasons(&self, bills: &[Bill], parts: &[Asked<'_>]) -> Vec<Why> {
+        let mut seen: Vec<(Charge, u128)> = Vec::new();
+        let mut all = Vec::new();
+        for (bill, part) in bills.iter().zip(parts) {
+            let charges = bill.charges.iter().map(|(charge, _, price)| (*charge, *price));
+            for (line, why) in charges.zip(self.reasons(bill, part)) {
+                // As they are merged: within one part nothing is.
+                if !seen.contains(&line) {
+                    seen.push(line);
+                    all.push(why);
+                }
+            }
+        }
+        all
     }
 
     fn reasons(&self, bill: &Bill, asked: &Asked<'_>) -> Vec<Why> {
@@ -90,15 +116,22 @@ impl Prices {
         let used = |bucket: &Bucket| asked.usage.get(*bucket).is_some_and(|count| count > 0);
         let tokens = Bucket::ALL.into_iter().filter(used).map(Charge::Tokens);
         let audio = asked.usage.audio_seconds.map(|_| Charge::AudioTime);
+        // Beside tokens, a search without a price is left out.
+        let alone = searches(asked.usage).filter(|_| !Bucket::ALL.iter().any(used));
+        let searches = alone.map(|_| Charge::Searches);
         quote.map_or_else(Vec::new, |quote| {
-            tokens.chain(audio).filter(|charge| quote.price(*charge).is_none()).collect()
+            tokens
+                .chain(audio)
+                .chain(searches)
+                .filter(|charge| quote.price(*charge).is_none())
+                .collect()
         })
     }
 }
 
 fn listed(quote: &Quote<'_>, charge: Charge) -> Why {
     let Charge::Tokens(_) = charge else { return Why::default() };
-    let standard = Quote { context: Vec::new(), ..quote.clone() };
+    let standard = Quote { context: Vec::new(), region: None, ..quote.clone() };
     let (price, usual) = (quote.price(charge), standard.price(charge));
     let other = |price: Option<u128>, than| price.filter(|one| Some(*one) != than).map(dollars);
     let step = tiers(quote, charge).into_iter().rfind(|tier| tier.above < quote.prompt);

@@ -17,6 +17,11 @@ use crate::table::{Row, Table, Way};
 /// answer itself.
 const MILLION: f64 = 1e6;
 
+/// Regions where every token costs more than the list says: times the first, over the second. From
+/// the price page of the only provider that tells a region (2026-11), for models that can be asked to
+/// run in one.
+const REGIONS: &[(&str, u128, u128)] = &[("us", 11, 10)];
+
 /// A list that can be asked.
 #[derive(Clone, Copy)]
 pub(crate) enum List<'a> {
@@ -64,6 +69,8 @@ pub(crate) struct Quote<'a> {
     pub(crate) model: &'a str,
     /// Such as `("service_tier", "flex")`. What a model has no price for is at its standard price.
     pub(crate) context: Vec<(&'static str, &'a str)>,
+    /// Where the model ran.
+    pub(crate) region: Option<&'a str>,
     pub(crate) at: SystemTime,
     /// All prompt tokens: they choose the tier.
     pub(crate) prompt: u64,
@@ -91,6 +98,18 @@ impl Quote<'_> {
     /// token without a price of its own costs what its parent kind does (cached input as input,
     /// reasoning as output).
     pub(crate) fn price(&self, charge: Charge) -> Option<u128> {
+        let price = self.listed(charge)?;
+        let here = |(name, ..): &&(&str, u128, u128)| Some(*name) == self.region;
+        match (charge, REGIONS.iter().find(here)) {
+            (Charge::Tokens(_), Some((_, times, over))) => {
+                Some(price.saturating_mul(*times) / over)
+            }
+            _ => Some(price),
+        }
+    }
+
+    /// The same as the list has it, wherever the model ran.
+    fn listed(&self, charge: Charge) -> Option<u128> {
         if let List::Table(table) = self.list {
             return self.row(table)?.price(self.way(), charge, self.prompt);
         }

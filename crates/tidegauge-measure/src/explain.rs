@@ -109,6 +109,7 @@ impl Prices {
 
     fn exact(&self, query: &str, at: SystemTime) -> Option<(String, String)> {
         let entry = |provider, model| {
+            let model = self.leads_to(provider, model, at);
             let entry = self.quote(provider, model, at).entry()?;
             Some((entry.provider, entry.model))
         };
@@ -144,7 +145,8 @@ impl Prices {
     }
 
     fn quote<'a>(&'a self, provider: Option<&'a str>, model: &'a str, at: SystemTime) -> Quote<'a> {
-        Quote { list: self.list_asked(), provider, model, context: Vec::new(), at, prompt: 0 }
+        let (list, context) = (self.list_asked(), Vec::new());
+        Quote { list, provider, model, context, region: None, at, prompt: 0 }
     }
 }
 

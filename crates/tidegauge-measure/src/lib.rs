@@ -5,6 +5,7 @@
 //! no IO. Must not know: bytes, formats, provider names, telemetry.
 
 mod arguments;
+mod billed;
 mod breakdown;
 mod catalogue;
 mod decimal;
@@ -16,6 +17,7 @@ mod litellm;
 mod load;
 mod measure;
 mod memo;
+mod moved;
 mod overlay;
 mod price;
 pub mod redact;

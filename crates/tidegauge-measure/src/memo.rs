@@ -132,7 +132,7 @@ fn question(quote: &Quote<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(96);
     bytes.extend_from_slice(&minute.to_le_bytes());
     let told = quote.provider.map_or(0, |_| 1);
-    let names = [quote.provider.unwrap_or_default(), quote.model];
+    let names = [quote.provider.unwrap_or_default(), quote.model, quote.region.unwrap_or_default()];
     let context = quote.context.iter().flat_map(|(key, value)| [*key, *value]);
     bytes.push(told);
     for text in names.into_iter().chain(context) {

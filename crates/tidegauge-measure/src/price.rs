@@ -11,9 +11,11 @@ use std::time::{Duration, SystemTime};
 use genai_prices::Calculator;
 use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Usage};
 
+use crate::billed;
 use crate::catalogue::{List, Quote};
 use crate::decimal::{Excess, add_up, scaled};
 use crate::memo::Memo;
+use crate::moved::moved;
 use crate::overlay::{self, Own, OwnPrice, OwnPriceError};
 use crate::table::Table;
 
@@ -28,6 +30,9 @@ const OWN: &str = "own prices";
 
 /// How the catalogue names a model that costs nothing.
 const FREE: &str = ":free";
+
+/// Tiers whose calls are paid for by time beforehand: their tokens have no price.
+const PREPAID: &[&str] = &["provisioned_throughput", "reserved"];
 
 /// What is to be priced. Names are as the wire has them.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,13 @@ pub struct Asked<'a> {
     pub at: SystemTime,
     /// How long it took, for GPUs that are paid by the hour.
     pub duration: Duration,
+}
+
+impl Asked<'_> {
+    /// Whether the tier that served the call is paid for beforehand.
+    pub(crate) fn is_prepaid(&self) -> bool {
+        self.service_tier.is_some_and(|tier| PREPAID.contains(&tier))
+    }
 }
 
 /// A price list. Cheap to clone; all parts are shared.
@@ -149,10 +161,12 @@ impl Prices {
 
     /// What a call cost.
     ///
-    /// - `Priced`: from a price list; the lines add up to the amount. A search that the list has no
-    ///   price for has no line.
+    /// - `Priced`: from a price list; the lines add up to the amount. What is priced is what is billed
+    ///   ([`Usage::billed`]). A search that the list has no price for has no line, unless there is
+    ///   nothing else to pay.
     /// - `Reported`: no price, but the provider says what it cost.
-    /// - `Unpriced`: usage, but no price for some of its tokens. There is no amount, not even zero.
+    /// - `Unpriced`: usage, but no price for some of its tokens, or a tier that is paid for beforehand.
+    ///   There is no amount, not even zero.
     /// - `Unknown`: no usage, so nothing to price.
     ///
     /// The provider's figure is in `reported` whenever there is one.
@@ -167,7 +181,8 @@ impl Prices {
             calls.iter().filter(|asked| self.is_priceable(asked)).collect();
         let reported = calls.iter().filter_map(|asked| asked.usage.reported_usd.as_deref());
         let reported = reported.filter_map(money).reduce(|sum, amount| sum + amount);
-        let bills: Option<Vec<Bill>> = priceable.iter().map(|asked| self.bill(asked)).collect();
+        let bills: Option<Vec<Bill>> =
+            priceable.iter().map(|asked| merge(self.bills(asked)?)).collect();
         match bills.and_then(merge) {
             Some(Bill { found, catalogue, charges, .. }) => {
                 let (amount, lines) = add_up(charges);
@@ -203,7 +218,16 @@ impl Prices {
             || self.own(asked).is_some_and(|(own, ..)| !own.needs_usage())
     }
 
-    /// The charges of a call that is to be priced; `None` without a price for one of them.
+    /// The charges of a call that is to be priced, part by part; `None` without a price for one.
+    pub(crate) fn bills(&self, asked: &Asked<'_>) -> Option<Vec<Bill>> {
+        let parts = billed::parts(asked.usage);
+        if parts.is_empty() {
+            return Some(vec![self.bill(asked)?]);
+        }
+        parts.iter().map(|part| self.bill(&part.asked(asked))).collect()
+    }
+
+    /// The charges of one part, or of a call that has no parts.
     pub(crate) fn bill(&self, asked: &Asked<'_>) -> Option<Bill> {
         match self.own(asked) {
             Some((own, by, name)) => self.own_bill(own, by, name, asked),
@@ -245,11 +269,14 @@ impl Prices {
 
     fn own_bill(&self, own: &Own, by: By, name: &str, asked: &Asked<'_>) -> Option<Bill> {
         let mut charges = token_charges(asked.usage, |charge| own.price(charge))?;
-        let fee = own.price(Charge::Requests);
+        let fee = own.price(Charge::Requests).filter(|_| asked.calls > 0);
         charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
         charges.extend(own.price(Charge::GpuTime).map(|price| {
             (Charge::GpuTime, micros(asked.duration).saturating_mul(own.gpus()), price)
         }));
+        if charges.is_empty() && searches(asked.usage).is_some() {
+            return None;
+        }
         let found = Found {
             provider: own.upstream().map(str::to_owned),
             model: own.model.clone(),
@@ -261,7 +288,7 @@ impl Prices {
     }
 
     fn listed_bill(&self, asked: &Asked<'_>) -> Option<Bill> {
-        if asked.price_id == Some("") {
+        if asked.price_id == Some("") || asked.is_prepaid() {
             return None;
         }
         let direct = names(asked)
@@ -285,6 +312,7 @@ impl Prices {
         asked: &Asked<'_>,
         (by, name): (By, &str),
     ) -> Option<Bill> {
+        let model = self.leads_to(provider, model, asked.at);
         let quote = self.quote_for(provider, model, asked);
         let known = self.memo.of(&quote);
         let entry = known.entry()?;
@@ -298,11 +326,14 @@ impl Prices {
             None if asked.usage.audio_seconds.is_some() && charges.is_empty() => return None,
             None => {}
         }
-        if let Some(searches) = asked.usage.searches.filter(|searches| *searches > 0) {
-            let price = known.price(Charge::Searches);
-            charges.extend(price.map(|price| (Charge::Searches, searches, price)));
+        if let Some(searches) = searches(asked.usage) {
+            match known.price(Charge::Searches) {
+                Some(price) => charges.push((Charge::Searches, searches, price)),
+                None if charges.is_empty() => return None,
+                None => {}
+            }
         }
-        let fee = known.price(Charge::Requests);
+        let fee = known.price(Charge::Requests).filter(|_| asked.calls > 0);
         charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
         let found = Found {
             provider: Some(entry.provider),
@@ -313,6 +344,19 @@ impl Prices {
         };
         let asked_as = Some((provider.map(str::to_owned), model.to_owned()));
         Some(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
+    }
+
+    /// What a name stands for in the list: itself, but for a few of the built-in one.
+    pub(crate) fn leads_to<'n>(
+        &self,
+        provider: Option<&str>,
+        name: &'n str,
+        at: SystemTime,
+    ) -> &'n str {
+        match self.source {
+            Source::Bundled(_) => moved(provider, name, at).unwrap_or(name),
+            Source::Loaded(_) | Source::Table(_) => name,
+        }
     }
 
     /// The question that a call puts to the list.
@@ -327,10 +371,16 @@ impl Prices {
             provider,
             model,
             context: context(asked),
+            region: asked.usage.region.as_deref(),
             at: asked.at,
             prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
         }
     }
+}
+
+/// Searches, if there were any.
+pub(crate) fn searches(usage: &Usage) -> Option<u64> {
+    usage.searches.filter(|searches| *searches > 0)
 }
 
 /// Bills as one; `None` for none. Charges of the same kind and price are one line.

@@ -754,6 +754,25 @@ pub struct Usage {
     /// What of this is no figure of the provider's.
     #[prost(message, optional, tag = "10")]
     pub estimate: ::core::option::Option<Estimate>,
+    /// What is billed in place of the tokens, in parts that are priced by themselves.
+    #[prost(message, repeated, tag = "11")]
+    pub billed: ::prost::alloc::vec::Vec<Billed>,
+    /// Where the model ran, if the provider bills by it.
+    #[prost(string, optional, tag = "12")]
+    pub region: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// What is billed to one model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Billed {
+    /// The model; absent is the one that answered.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// Tokens by the word of their bucket.
+    #[prost(btree_map = "string, uint64", tag = "2")]
+    pub tokens: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
 }
 /// Which totals of a usage were counted here.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

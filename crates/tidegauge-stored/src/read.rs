@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Batch, BatchCalls, BatchCost, Bucket, Capture, Category, Charge, Cost, CostLine,
-    CostStatus, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure, Labels,
-    Measurement, Money, Observation, Operation, Origin, Outcome, OutputType, Overhead, Prompt,
-    Propagate, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
+    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Capture, Category, Charge, Cost,
+    CostLine, CostStatus, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure,
+    Labels, Measurement, Money, Observation, Operation, Origin, Outcome, OutputType, Overhead,
+    Prompt, Propagate, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
     StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy, Within,
 };
 
@@ -263,12 +263,24 @@ fn usage(stored: proto::Usage) -> Result<Usage, Unreadable> {
         reported_usd: stored.reported_usd,
         odd: stored.odd,
         estimate: stored.estimate.as_ref().map(estimate).transpose()?,
+        billed: stored.billed.into_iter().map(billed).collect::<Result<_, _>>()?,
+        region: stored.region,
         ..Usage::default()
     };
     for bucket in Bucket::ALL {
         *usage.bucket_mut(bucket) = stored.tokens.get(bucket.name()).copied();
     }
     Ok(usage)
+}
+
+/// Never short of a kind: what is billed is priced by all of it.
+fn billed(stored: proto::Billed) -> Result<Billed, Unreadable> {
+    let tokens = stored.tokens.iter().map(|(word, count)| {
+        let bucket =
+            named(&Bucket::ALL, Bucket::name, word).ok_or(Unreadable::Unknown("bucket"))?;
+        Ok((bucket, *count))
+    });
+    Ok(Billed { tokens: tokens.collect::<Result<_, _>>()?, model: stored.model })
 }
 
 /// Never absent when it is there: what was counted here must not pass for the provider's figure.

@@ -7,12 +7,12 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use proptest::option::of;
 use proptest::prelude::*;
 use tidegauge_core::{
-    Attempt, Batch, BatchCalls, BatchCost, Bucket, Capture, Category, Charge, Cost, CostLine,
-    CostStatus, Dialect, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure,
-    Filter, Head, Labels, Matched, Measurement, Money, Observation, Operation, Origin, Outcome,
-    OutputType, Overhead, Prompt, Propagate, ProviderError, RateLimit, Record, Request, Reset,
-    Response, Source, SpanId, Splice, StreamTimes, Timeouts, Times, Trace, TraceId, Upstream,
-    Usage, UsagePolicy, Within,
+    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Capture, Category, Charge, Cost,
+    CostLine, CostStatus, Dialect, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId,
+    Failure, Filter, Head, Labels, Matched, Measurement, Money, Observation, Operation, Origin,
+    Outcome, OutputType, Overhead, Prompt, Propagate, ProviderError, RateLimit, Record, Request,
+    Reset, Response, Source, SpanId, Splice, StreamTimes, Timeouts, Times, Trace, TraceId,
+    Upstream, Usage, UsagePolicy, Within,
 };
 
 use super::*;
@@ -253,14 +253,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn billed()(
+        model in of(text()), tokens in proptest::collection::btree_map(one_of(&Bucket::ALL), any::<u64>(), 0..3),
+    ) -> Billed {
+        Billed { model, tokens }
+    }
+}
+
+prop_compose! {
     fn usage()(
         source in one_of(&Source::ALL), tokens in proptest::array::uniform11(of(any::<u64>())),
         audio_seconds in of(real()), numbers in proptest::array::uniform4(of(any::<u64>())),
         reported_usd in of(text()), odd in any::<bool>(), estimate in of(estimate().boxed()),
+        billed in proptest::collection::vec(billed().boxed(), 0..3), region in of(text()),
     ) -> Usage {
         let [searches, input_told, output_told, stated_total] = numbers;
         let mut usage = Usage {
             source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate,
+            billed, region,
             ..Usage::default()
         };
         for (bucket, tokens) in Bucket::ALL.into_iter().zip(tokens) {

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Batch, BatchCalls, BatchCost, Bucket, Cost, CostLine, Estimate, Exchange, Failure,
-    Labels, Measurement, Observation, Origin, Outcome, Overhead, Prompt, ProviderError, RateLimit,
-    Record, Request, Reset, Response, StreamTimes, Times, Trace, Upstream, Usage, Within,
+    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Cost, CostLine, Estimate, Exchange,
+    Failure, Labels, Measurement, Observation, Origin, Outcome, Overhead, Prompt, ProviderError,
+    RateLimit, Record, Request, Reset, Response, StreamTimes, Times, Trace, Upstream, Usage,
+    Within,
 };
 
 use self::content::content;
@@ -280,7 +281,8 @@ fn usage(usage: &Usage) -> proto::Usage {
     let told = |bucket: &Bucket| Some((bucket.name().to_owned(), usage.get(*bucket)?));
     #[rustfmt::skip]
     let Usage {
-        source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate: ours,
+        source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate: ours, billed: bill,
+        region,
         // These are the buckets.
         input: _, cache_read: _, cache_read_audio: _, cache_write_5m: _, cache_write_1h: _, input_audio: _,
         input_image: _, output: _, reasoning: _, output_audio: _, output_image: _,
@@ -296,7 +298,15 @@ fn usage(usage: &Usage) -> proto::Usage {
         reported_usd: reported_usd.clone(),
         odd: *odd,
         estimate: ours.map(estimate),
+        billed: bill.iter().map(billed).collect(),
+        region: region.clone(),
     }
+}
+
+fn billed(part: &Billed) -> proto::Billed {
+    let Billed { model, tokens } = part;
+    let tokens = tokens.iter().map(|(bucket, count)| (bucket.name().to_owned(), *count));
+    proto::Billed { model: model.clone(), tokens: tokens.collect() }
 }
 
 fn estimate(estimate: Estimate) -> proto::Estimate {

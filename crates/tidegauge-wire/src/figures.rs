@@ -63,6 +63,8 @@ impl Figures {
             searches: usage.searches,
             reported_usd: usage.reported_usd.take(),
             estimate: None,
+            billed: std::mem::take(&mut usage.billed),
+            region: usage.region.take(),
         };
     }
 

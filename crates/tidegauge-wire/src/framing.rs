@@ -45,6 +45,8 @@ pub(crate) enum Framing {
     Elements(Box<JsonArray>),
     /// Results of a batch job, given out like the lines above.
     Results(Lines),
+    /// The same as the elements of a list.
+    Listed(Box<JsonArray>),
     /// One JSON value, or what is not known.
     Whole(Body),
 }
@@ -61,8 +63,10 @@ pub(crate) enum LineStart {
 impl Framing {
     /// The framing of a body with these headers, of an API that streams so.
     pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
-        if streams == Streams::Results {
-            return Self::Results(Lines::default());
+        match streams {
+            Streams::Results => return Self::Results(Lines::default()),
+            Streams::Listed(name) => return Self::Listed(Box::new(JsonArray::named(name))),
+            Streams::Events | Streams::Lines | Streams::Elements => {}
         }
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -86,7 +90,11 @@ impl Framing {
     pub(crate) fn is_stream(&self) -> bool {
         !matches!(
             self,
-            Self::Untold(..) | Self::Whole(_) | Self::Results(_) | Self::MaybeLines(_, _, 0..2)
+            Self::Untold(..)
+                | Self::Whole(_)
+                | Self::Results(_)
+                | Self::Listed(_)
+                | Self::MaybeLines(_, _, 0..2)
         )
     }
 
@@ -97,7 +105,7 @@ impl Framing {
             Self::Untold(held, _) => held.capacity(),
             Self::Sse(sse) | Self::Lines(sse, _) | Self::MaybeLines(sse, ..) => sse.held(),
             Self::Messages(messages) => messages.held(),
-            Self::Elements(array) => array.held(),
+            Self::Elements(array) | Self::Listed(array) => array.held(),
             Self::Results(lines) => lines.held(),
             Self::Whole(body) => body.held(),
         }
@@ -129,7 +137,7 @@ impl Framing {
             }
             Self::MaybeLines(sse, start, lines) => *lines += push_lines(sse, start, bytes, out),
             Self::Messages(messages) => messages.push(bytes, |message| push_message(message, out)),
-            Self::Elements(array) => {
+            Self::Elements(array) | Self::Listed(array) => {
                 array.push(bytes, |data, lossy| out(Event { name: "", data, lossy }));
             }
             Self::Results(lines) => lines.push(bytes, &mut |line| push_result(&line, out)),
@@ -154,6 +162,12 @@ impl Framing {
                 None
             }
             Self::Elements(_) => None,
+            Self::Listed(array) => {
+                if array.is_cut() {
+                    out(Event { name: "", data: &[], lossy: true });
+                }
+                None
+            }
             Self::Results(lines) => {
                 lines.finish(&mut |line| push_result(&line, out));
                 None

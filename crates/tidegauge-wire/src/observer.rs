@@ -364,7 +364,8 @@ impl Reading {
 
     /// One event of a stream.
     fn event(&mut self, at: Duration, event: sse::Event<'_>) {
-        if self.reader.is_some_and(|reader| reader.streams() == Streams::Results) {
+        let streams = self.reader.map(|reader| reader.streams());
+        if matches!(streams, Some(Streams::Results | Streams::Listed(_))) {
             return self.result(event);
         }
         let data = event.data.trim_ascii();
@@ -405,7 +406,7 @@ impl Reading {
         }
     }
 
-    /// One line of a file of results. Nothing is lost with lines of a file of another kind.
+    /// One result of a batch job. Nothing is lost with lines of a file of another kind.
     fn result(&mut self, event: sse::Event<'_>) {
         let read = self.doc.parse(event.data);
         let Self { reader, answer, doc, .. } = self;

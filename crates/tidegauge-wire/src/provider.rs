@@ -139,6 +139,8 @@ pub enum Streams {
     Elements,
     /// Not a stream: a file of results, one JSON object a line, whatever its content type.
     Results,
+    /// Not a stream: results that are the elements of the first list of that name in one JSON value.
+    Listed(&'static str),
 }
 
 /// What of a request head a reader may need when the body is read.

@@ -88,7 +88,10 @@ pub(crate) fn add(batch: &mut Batch, failed: bool, model: Option<String>, usage:
         return;
     }
     let prompt = usage.input_tokens().unwrap_or(0);
-    let same = |calls: &&mut BatchCalls| calls.model == model && band(calls.prompt) == band(prompt);
+    let same = |calls: &&mut BatchCalls| {
+        let there = calls.usage.region == usage.region;
+        calls.model == model && band(calls.prompt) == band(prompt) && there
+    };
     if let Some(calls) = batch.calls.iter_mut().find(same) {
         calls.count += 1;
         calls.prompt = calls.prompt.max(prompt);
@@ -145,6 +148,21 @@ mod tests {
             ]
         );
         assert_eq!((batch.results, batch.failed, batch.left_out), (7, 1, 0));
+    }
+
+    #[test]
+    fn regions_are_kept_apart() {
+        let mut batch = Batch::default();
+        for region in ["us", "global", "us"] {
+            let usage = Usage { region: Some(region.to_owned()), ..usage(1) };
+            add(&mut batch, false, None, &usage);
+        }
+        let seen: Vec<_> = batch
+            .calls
+            .iter()
+            .map(|calls| (calls.usage.region.as_deref().unwrap(), calls.count))
+            .collect();
+        assert_eq!(seen, [("us", 2), ("global", 1)]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tidegauge_core::{
-    Bucket, Content, CostStatus, Field, Fields, Message, Money, Part, Record, ToolDefinition,
-    Usage, Value,
+    Billed, Bucket, Content, CostStatus, Field, Fields, Message, Money, Part, Record,
+    ToolDefinition, Usage, Value,
 };
 
 /// Version of the format.
@@ -124,6 +124,11 @@ struct UsageJson<'a> {
     audio_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     searches: Option<u64>,
+    /// What is priced in their place, where the provider bills something else.
+    #[serde(skip_serializing_if = "<[Billed]>::is_empty", serialize_with = "as_bill")]
+    billed: &'a [Billed],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -375,6 +380,8 @@ fn usage(record: &Record) -> UsageJson<'_> {
         audio_input_tokens: audio_input(usage),
         audio_output_tokens: usage.output_audio,
         buckets: usage,
+        billed: &usage.billed,
+        region: usage.region.as_deref(),
         audio_seconds: usage.audio_seconds,
         searches: usage.searches,
         estimated: usage.estimate.map(|estimate| EstimateJson {
@@ -404,6 +411,21 @@ fn no_buckets(usage: &&Usage) -> bool {
 
 fn as_buckets<S: Serializer>(usage: &&Usage, to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(buckets(usage))
+}
+
+/// Each part with its kinds of token, like the buckets.
+fn as_bill<S: Serializer>(parts: &&[Billed], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct PartJson<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
+        buckets: BTreeMap<&'static str, u64>,
+    }
+    let buckets =
+        |part: &Billed| part.tokens.iter().map(|(one, count)| (one.name(), *count)).collect();
+    to.collect_seq(
+        parts.iter().map(|part| PartJson { model: part.model.as_deref(), buckets: buckets(part) }),
+    )
 }
 
 fn cost(record: &Record) -> CostJson<'_> {

@@ -51,7 +51,7 @@ const PRICED: &[(&str, &[&str])] = &[
         &["claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-5", "claude-sonnet-4-6"],
     ),
     ("gemini", &["gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"]),
-    ("mistral", &["mistral-medium-latest", "mistral-small-latest"]),
+    ("mistral", &["mistral-large-latest", "mistral-medium-latest", "mistral-small-latest"]),
     ("groq", &["openai/gpt-oss-120b"]),
 ];
 
@@ -62,7 +62,6 @@ const WRITES: (&str, u64) = ("claude-opus-4-6", 300);
 const APART: &[(&str, &str, &str)] = &[
     ("anthropic", WRITES.0, "it takes cache writes under their present name for plain input"),
     ("groq", "llama-3.3-70b-versatile", "theirs is by model only, and is another host's price"),
-    ("mistral", "mistral-large-latest", "ours is still that of the model before"),
 ];
 
 /// Plays every provider, with tokens of every kind that both price.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tidegauge_core::Usage;
+use tidegauge_core::{Billed, Usage};
 
 use super::*;
 use crate::{By, OwnPrice};
@@ -98,6 +98,45 @@ fn the_reason_for_no_price() {
     assert_eq!(by_time.lacks, [Charge::Tokens(Bucket::Input), Charge::Tokens(Bucket::Output)]);
     let left_out = prices.break_down(&Asked { price_id: Some(""), ..asked("gpt-4o", &usage) });
     assert_eq!((left_out.tried, left_out.lacks), (Vec::<String>::new(), Vec::new()));
+}
+
+#[test]
+fn a_region_and_a_tier_that_is_paid_for_beforehand() {
+    let prices = Prices::bundled();
+    let there = Usage { region: Some("us".into()), ..usage(10, 10) };
+    let why = &prices.break_down(&asked("gpt-4o", &there)).why[0];
+    assert_eq!((why.standard_usd.as_deref(), why.factor.as_deref()), (Some("2.5"), Some("1.1")));
+    let usage = usage(10, 10);
+    let prepaid = Asked { service_tier: Some("provisioned_throughput"), ..asked("gpt-4o", &usage) };
+    let breakdown = prices.break_down(&prepaid);
+    assert_eq!((breakdown.prepaid, breakdown.found, breakdown.tried.len()), (true, None, 0));
+    assert!(!prices.break_down(&asked("gpt-4o", &usage)).prepaid);
+}
+
+#[test]
+fn parts_of_a_bill_are_lines_of_one() {
+    let part = |model: Option<&str>, bucket, count| Billed {
+        model: model.map(str::to_owned),
+        tokens: [(bucket, count)].into(),
+    };
+    let billed = vec![
+        part(None, Bucket::Reasoning, 2),
+        part(Some("gpt-5-nano"), Bucket::Output, 3),
+        part(None, Bucket::Reasoning, 4),
+    ];
+    let usage = Usage { billed, ..usage(1, 1) };
+    let breakdown = Prices::bundled().break_down(&asked("gpt-5-mini", &usage));
+    let lines: Vec<_> =
+        breakdown.cost.lines.iter().map(|line| (line.charge, line.quantity)).collect();
+    assert_eq!(
+        lines,
+        [(Charge::Tokens(Bucket::Reasoning), 6), (Charge::Tokens(Bucket::Output), 3)]
+    );
+    let like: Vec<_> = breakdown.why.iter().map(|why| why.like).collect();
+    assert_eq!(like, [Some(Bucket::Output), None]);
+    assert_eq!(breakdown.found.unwrap().model, "gpt-5-mini");
+    let bad = Usage { billed: vec![part(Some("unheard-of"), Bucket::Input, 1)], ..usage };
+    assert_eq!(Prices::bundled().break_down(&asked("gpt-5", &bad)).tried, ["unheard-of"]);
 }
 
 /// Whatever is asked, the lines have a reason each and the amount is the plain one.

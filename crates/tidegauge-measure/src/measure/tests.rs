@@ -1,7 +1,8 @@
 //! Measurements of made-up exchanges: which times count from where, and what stays unknown.
 
 use tidegauge_core::{
-    CostStatus, ErrorType, Money, Operation, Outcome, Overhead, StreamTimes, Times, Usage,
+    Billed, Bucket, CostStatus, ErrorType, Money, Operation, Outcome, Overhead, StreamTimes, Times,
+    Usage,
 };
 
 use super::*;
@@ -165,4 +166,47 @@ fn results_of_a_batch_job_are_priced_by_model_and_length_of_prompt() {
     let errors = Batch { results: 1, failed: 1, ..Batch::default() };
     let seen = Observation { batch: Some(errors), ..Observation::default() };
     assert_eq!(measured(&exchange, &seen).cost.status, CostStatus::Unknown);
+}
+
+/// Half of 5 and 25, of which a tenth more in one region; and of what is billed where that is told.
+#[test]
+fn results_of_a_batch_job_are_priced_by_region_and_bill() {
+    let there = |mut calls: BatchCalls| {
+        calls.usage.region = Some("us".into());
+        calls
+    };
+    let mut summed_up = calls("claude-opus-4-7", 1, 23_000, 23_000, 1_000);
+    for (input, output) in [(180_000, 3_500), (23_000, 1_000)] {
+        let tokens = [(Bucket::Input, input), (Bucket::Output, output)].into();
+        summed_up.usage.bill(Billed { model: None, tokens });
+    }
+    let batch = Batch {
+        results: 4,
+        calls: vec![
+            calls("claude-opus-4-7", 1, 100, 100, 10),
+            there(calls("claude-opus-4-7", 2, 100, 200, 20)),
+            summed_up,
+        ],
+        ..Batch::default()
+    };
+    let exchange = Exchange { operation: Operation::Batch, ..exchange("up") };
+    let seen = Observation { batch: Some(batch), ..Observation::default() };
+    let got = measure(&exchange, &seen, &Prices::bundled(), Some("anthropic"));
+    let plain = 100 * 2_500 + 10 * 12_500;
+    let there = 200 * 2_750 + 20 * 13_750;
+    let bill = 203_000 * 2_500 + 4_500 * 12_500;
+    assert_eq!(got.cost.amount, Some(Money::from_nanos(plain + there + bill)));
+    assert_eq!((got.batch.len(), got.batch[0].calls), (1, 4));
+    assert_eq!(got.batch[0].usage.input_tokens(), Some(23_300));
+}
+
+/// Throughput that is bought beforehand has no price by token, whatever was asked for.
+#[test]
+fn a_tier_that_is_paid_for_beforehand_is_unpriced() {
+    let mut seen = stream(1, 2, 3, 10);
+    seen.request.model = Some("gpt-5-mini".into());
+    seen.request.service_tier = Some("flex".into());
+    seen.response.service_tier = Some("provisioned_throughput".into());
+    let cost = measured(&exchange("up"), &seen).cost;
+    assert_eq!((cost.status, cost.amount), (CostStatus::Unpriced, None));
 }

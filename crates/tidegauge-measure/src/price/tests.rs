@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use genai_prices::UsageKey;
 use proptest::prelude::*;
-use tidegauge_core::{CostLine, Source as From};
+use tidegauge_core::{Billed, CostLine, Source as From};
 
 use super::*;
 use crate::{GpuPrice, OwnPrice};
@@ -12,7 +12,8 @@ use crate::{GpuPrice, OwnPrice};
 /// 2026-11-20 12:00 UTC.
 const NOON: u64 = 1_795_176_000;
 
-/// Usage and circumstances in words: `in 176 read 1024 out 146 think 64 tier=flex batch`.
+/// Usage and circumstances in words: `in 176 read 1024 out 146 think 64 tier=flex batch`. What stands
+/// after `billed` or `billed=model` is a part of the bill.
 struct Call {
     usage: Usage,
     tier: Option<String>,
@@ -38,6 +39,15 @@ fn call(words: &str) -> Call {
             call.at = UNIX_EPOCH + Duration::from_secs(NOON.saturating_add_signed(seconds));
             continue;
         }
+        if let Some(region) = word.strip_prefix("region=") {
+            call.usage.region = Some(region.to_owned());
+            continue;
+        }
+        if let Some(model) = word.strip_prefix("billed") {
+            let model = model.strip_prefix('=').map(str::to_owned);
+            call.usage.billed.push(Billed { model, ..Billed::default() });
+            continue;
+        }
         if word == "batch" {
             call.batch = true;
             continue;
@@ -47,22 +57,29 @@ fn call(words: &str) -> Call {
             call.usage.audio_seconds = Some(count.parse().unwrap());
             continue;
         }
-        let field = match word {
-            "in" => &mut call.usage.input,
-            "read" => &mut call.usage.cache_read,
-            "read_audio" => &mut call.usage.cache_read_audio,
-            "write" => &mut call.usage.cache_write_5m,
-            "write1h" => &mut call.usage.cache_write_1h,
-            "audio" => &mut call.usage.input_audio,
-            "image" => &mut call.usage.input_image,
-            "out" => &mut call.usage.output,
-            "think" => &mut call.usage.reasoning,
-            "out_audio" => &mut call.usage.output_audio,
-            "out_image" => &mut call.usage.output_image,
-            "searches" => &mut call.usage.searches,
+        if word == "searches" {
+            call.usage.searches = Some(count.parse().unwrap());
+            continue;
+        }
+        let bucket = match word {
+            "in" => Bucket::Input,
+            "read" => Bucket::CacheRead,
+            "read_audio" => Bucket::CacheReadAudio,
+            "write" => Bucket::CacheWrite5m,
+            "write1h" => Bucket::CacheWrite1h,
+            "audio" => Bucket::InputAudio,
+            "image" => Bucket::InputImage,
+            "out" => Bucket::Output,
+            "think" => Bucket::Reasoning,
+            "out_audio" => Bucket::OutputAudio,
+            "out_image" => Bucket::OutputImage,
             other => panic!("unknown word {other}"),
         };
-        *field = Some(count.parse().unwrap());
+        let count = count.parse().unwrap();
+        match call.usage.billed.last_mut() {
+            Some(part) => _ = part.tokens.insert(bucket, count),
+            None => *call.usage.bucket_mut(bucket) = Some(count),
+        }
     }
     call
 }
@@ -234,6 +251,40 @@ fn costs_are_those_of_the_published_prices() {
         ("openrouter", "perplexity/sonar-deep-research", "in 9 out 100 think 10", 9 * 2_000 + 100 * 8_000 + 10 * 3_000),
         // Named free
         ("openrouter", "openai/gpt-oss-120b:free", "in 100 out 10", 0),
+        // 0.15 in, 0.60 out; 2.50 and 10: of what is billed, not of what the model saw
+        ("cohere", "command-r", "in 968 out 83 billed in 62 out 28", 62 * 150 + 28 * 600),
+        ("cohere", "command-a-03-2025", "in 86 read 1408 out 330 billed in 80 out 301", 80 * 2_500 + 301 * 10_000),
+        ("cohere", "command-r-08-2024", "in 7 out 172", 7 * 150 + 172 * 600),
+        // 0.12 in
+        ("cohere", "embed-v4.0", "in 208", 208 * 120),
+        // 5 in, 25 out: the steps that summed up first are billed too
+        ("anthropic", "claude-opus-4-6", "in 23000 out 1000 billed in 180000 out 3500 billed in 23000 out 1000",
+            203_000 * 5_000 + 4_500 * 25_000),
+        // Each step by its own length: none is over 200,000
+        ("anthropic", "claude-sonnet-4-5", "in 150000 out 2 billed in 150000 out 1 billed in 150000 out 1 searches 1",
+            300_000 * 3_000 + 2 * 15_000 + 10_000_000),
+        // 3 in, 0.30 read, 15 out, and a dearer model that helped: 5 in, 25 out
+        ("anthropic", "claude-sonnet-4-6", "in 10 read 90 out 20 billed in 10 read 90 out 20 billed=claude-opus-4-7 in 823 out 1612",
+            10 * 3_000 + 90 * 300 + 20 * 15_000 + 823 * 5_000 + 1_612 * 25_000),
+        // In a region that is a tenth dearer: every kind of token, no search
+        ("anthropic", "claude-opus-4-7", "in 100 read 5000 write 1200 write1h 800 out 300 region=us",
+            100 * 5_500 + 5_000 * 550 + 1_200 * 6_875 + 800 * 11_000 + 300 * 27_500),
+        ("anthropic", "claude-opus-4-7", "in 1 out 1 searches 2 region=us", 5_500 + 27_500 + 2 * 10_000_000),
+        ("anthropic", "claude-opus-4-7", "in 100 out 10 batch region=us", 100 * 2_750 + 10 * 13_750),
+        ("anthropic", "claude-opus-4-7", "in 100 out 10 region=global", 100 * 5_000 + 10 * 25_000),
+        ("anthropic", "claude-opus-4-7", "in 1 out 1 region=us billed in 10 out 10", 10 * 5_500 + 10 * 27_500),
+        // Results of batches: half of 0.50 and 1.50, of 1.36 and 4.18 since 2026-10-20, of 0.15 and 0.60
+        ("mistral", "mistral-large-2512", "in 1000 out 100 batch", 1_000 * 250 + 100 * 750),
+        ("mistral", "mistral-large-4", "in 1000 read 100 out 100 batch", 1_000 * 680 + 100 * 70 + 100 * 2_090),
+        ("mistral", "mistral-small-latest", "in 1000 out 100 batch", 1_000 * 75 + 100 * 300),
+        ("groq", "openai/gpt-oss-120b", "in 1000 out 100 batch", 1_000 * 75 + 100 * 300),
+        ("google", "gemini-2.5-pro", "in 100 think 20 out 10 batch", 100 * 625 + 30 * 5_000),
+        // The newest of a name: 0.50 and 1.50 since 2025-12-02, 2 and 6 before (9,000 hours are 375 days)
+        ("mistral", "mistral-large-latest", "in 1000 out 100", 1_000 * 500 + 100 * 1_500),
+        ("mistral", "mistral-large-latest", "in 1000 read 100 out 100", 1_000 * 500 + 100 * 50 + 100 * 1_500),
+        ("mistral", "mistral-large-latest", "in 1000 out 100 batch", 1_000 * 250 + 100 * 750),
+        ("mistral", "mistral-large-latest", "in 1000 out 100 hours=-9000", 1_000 * 2_000 + 100 * 6_000),
+        ("mistral", "mistral-large-2411", "in 1000 out 100", 1_000 * 2_000 + 100 * 6_000),
         // Nothing used
         ("openai", "gpt-4o", "in 0 out 0", 0),
     ];
@@ -241,7 +292,7 @@ fn costs_are_those_of_the_published_prices() {
     for (id, model, words, expected) in cases {
         assert_eq!(nanos(&prices, id, model, words), Some(*expected), "{id} {model}: {words}");
     }
-    assert!(cases.len() >= 70);
+    assert!(cases.len() >= 95);
 }
 
 #[test]
@@ -284,6 +335,14 @@ fn usage_without_a_price_is_unpriced_and_never_zero() {
         ("openai", "gpt-4o", "seconds 10"),
         // An empty id leaves the catalogue out.
         ("", "gpt-4o", "in 10"),
+        // Billed by searches, which nothing prices.
+        ("cohere", "rerank-v3.5", "searches 1"),
+        ("cohere", "command-r", "searches 1"),
+        // Paid for by time, beforehand.
+        ("google", "gemini-2.5-pro", "in 10 out 10 tier=provisioned_throughput"),
+        ("aws", "amazon.nova-pro-v1:0", "in 10 out 10 tier=reserved"),
+        // One part of the bill has no price.
+        ("anthropic", "claude-sonnet-4-6", "in 1 billed in 1 billed=no-such-model in 1"),
     ];
     for (id, model, words) in cases {
         let call = call(words);
@@ -463,6 +522,42 @@ fn own_prices_by_call_and_by_hour_of_gpu() {
     }
     let cost = prices.cost(&asked(None, "search", &none));
     assert_eq!(cost.amount, Some(Money::from_nanos(1)));
+}
+
+/// A search costs nothing beside tokens where nobody says what it costs, and is nothing known alone.
+#[test]
+fn own_prices_leave_searches_alone_unpriced() {
+    let by_token = own(None, "by-token", &[(Bucket::Input, "1")]);
+    let by_call = OwnPrice {
+        model: "by-call".into(),
+        usd_per_request: Some("0.002".into()),
+        ..OwnPrice::default()
+    };
+    let prices = Prices::bundled().with_overlay(vec![by_token, by_call]).unwrap();
+    assert_eq!(nanos(&prices, "x", "by-token", "searches 1"), None);
+    assert_eq!(nanos(&prices, "x", "by-token", "in 2 searches 1"), Some(2_000));
+    assert_eq!(nanos(&prices, "x", "by-call", "searches 1"), Some(2_000_000));
+}
+
+/// Fees and time are those of the call, however many parts its bill has.
+#[test]
+fn a_bill_in_parts_has_its_fees_once() {
+    let fee = OwnPrice {
+        usd_per_request: Some("0.5".into()),
+        gpu: Some(GpuPrice { usd_per_hour: "3600".into(), gpus: 1 }),
+        ..own(None, "m", &[(Bucket::Input, "1")])
+    };
+    let prices = Prices::bundled().with_overlay(vec![fee]).unwrap();
+    let call = call("in 9 billed in 2 billed in 3");
+    let asked = Asked { duration: Duration::from_secs(1), ..asked(None, "m", &call) };
+    let cost = prices.cost(&asked);
+    adds_up(&cost);
+    let lines: Vec<_> = cost.lines.iter().map(|line| (line.charge.name(), line.quantity)).collect();
+    assert_eq!(lines, [("input", 5), ("requests", 1), ("gpu_time", 1_000_000)]);
+    assert_eq!(cost.amount, Some(Money::from_nanos(5_000 + 500_000_000 + 1_000_000_000)));
+    let sonar = self::call("in 1 out 1 billed in 1 billed out 1");
+    let cost = Prices::bundled().cost(&self::asked(Some("perplexity"), "sonar", &sonar));
+    assert_eq!(cost.amount, Some(Money::from_nanos(2 * 1_000 + 12_000_000)));
 }
 
 #[test]

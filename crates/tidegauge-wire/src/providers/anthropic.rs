@@ -2,9 +2,11 @@
 
 mod words;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Head, Operation, OutputType, Request, Source, Tool, Usage};
+use tidegauge_core::{Billed, Bucket, Head, Operation, OutputType, Request, Source, Tool, Usage};
 
 use super::plain::{self, Found, Plain};
 use super::results::Results;
@@ -119,7 +121,7 @@ impl Reader for Messages {
             "content_block_delta" => read_delta(body, into),
             "message_delta" => {
                 read_stop(body.get("delta"), into);
-                read_usage(body.get("usage"), &mut into.usage);
+                read_usage(body.get("usage"), into);
             }
             "message_stop" => into.ended = true,
             "error" => into.fail(failure::read(body)),
@@ -164,7 +166,7 @@ fn read_message(message: Json<'_>, into: &mut Answer) {
         read_block(block, Some(place as u64), block.get("input"), into);
     }
     read_stop(message, into);
-    read_usage(message.get("usage"), &mut into.usage);
+    read_usage(message.get("usage"), into);
     into.service_tier(message.get("usage").get("service_tier"));
 }
 
@@ -211,12 +213,52 @@ fn read_stop(holder: Json<'_>, into: &mut Answer) {
     into.pending |= reason.is("pause_turn");
 }
 
-/// Cumulative: each figure that is present replaces the one before. The input is stated without its
-/// cached parts, the output with its thinking.
-fn read_usage(told: Json<'_>, into: &mut Usage) {
+/// The totals, and the steps that led to them.
+fn read_usage(told: Json<'_>, into: &mut Answer) {
     if !told.is_object() {
         return;
     }
+    let usage = &mut into.usage;
+    read_totals(told, usage);
+    let region = told.get("inference_geo").kept(64).filter(|region| region != "not_available");
+    usage.region = region.or(usage.region.take());
+    let steps = told.get("iterations");
+    if steps.is_shortened() {
+        // Some steps would be a bill that is too low; so are the totals, but they are what was told.
+        usage.odd = true;
+    } else if steps.is_array() {
+        read_steps(steps, into.response.model.as_deref(), usage);
+    }
+}
+
+/// What each step of an answer used is billed. The totals leave out the steps that summed up the
+/// conversation and those of models that helped; where they leave out nothing, they are the bill.
+fn read_steps(steps: Json<'_>, model: Option<&str>, usage: &mut Usage) {
+    let (mut bill, mut all) = (Usage::default(), Usage::default());
+    for step in steps.items() {
+        let mut own = Usage::default();
+        read_totals(step, &mut own);
+        let helper = step.get("model").kept(MAX_NAME).filter(|name| Some(&**name) != model);
+        let held = |bucket| Some((bucket, own.get(bucket).filter(|count| *count > 0)?));
+        let tokens: BTreeMap<_, _> = Bucket::ALL.into_iter().filter_map(held).collect();
+        if !tokens.is_empty() {
+            bill.bill(Billed { model: helper, tokens });
+        }
+        all.add(&own);
+    }
+    let helped = bill.billed.iter().any(|part| part.model.is_some());
+    let differs = |bucket| all.get(bucket).unwrap_or(0) != usage.get(bucket).unwrap_or(0);
+    // Thinking is told of the whole only, and costs what the rest of the output does.
+    let outputs = all.output_tokens() != usage.output_tokens();
+    let prompts = Bucket::ALL.into_iter().filter(|bucket| *bucket < Bucket::Output).any(differs);
+    let apart = helped || outputs || prompts;
+    usage.billed = if apart { bill.billed } else { Vec::new() };
+    usage.odd |= bill.odd || all.odd;
+}
+
+/// Cumulative: each figure that is present replaces the one before. The input is stated without its
+/// cached parts, the output with its thinking.
+fn read_totals(told: Json<'_>, into: &mut Usage) {
     let mut odd = false;
     let mut count = |holder: Json<'_>, name: &str| holder.get(name).count(&mut odd);
     let split = told.get("cache_creation");

@@ -5,8 +5,8 @@ mod words;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Category, Dialect, Head, Matched, Operation, OutputType, ProviderError, RateLimit, Request,
-    Response, Source, Tool,
+    Billed, Bucket, Category, Dialect, Head, Matched, Operation, OutputType, ProviderError,
+    RateLimit, Request, Response, Source, Tool,
 };
 
 use super::headers;
@@ -83,6 +83,10 @@ impl Provider for Cohere {
     }
 
     fn classify(&self, response: &Response, error: &ProviderError) -> Option<Category> {
+        // "A request or response contains a deny-listed token."
+        if response.status.is_some_and(|status| status.as_u16() == 498) {
+            return Some(Category::ContentFilter);
+        }
         // The model tried to call a tool and gave up: nothing came, and the error's type says why.
         if error.kind.as_deref() == Some("INVALID_TOOL_GENERATION") {
             return Some(Category::Empty);
@@ -286,24 +290,45 @@ fn read_error(delta: Json<'_>, into: &mut Answer) {
     }
 }
 
-/// Tokens as the model saw them; older answers only tell what is billed. Thinking is billed as
-/// output and left in it.
+/// Tokens as the model saw them, and beside them what is billed; older answers only tell that.
+/// Thinking is billed as output and left in it.
 fn read_usage(told: Json<'_>, into: &mut Answer) {
     let mut odd = false;
-    let (tokens, billed) = (told.get("tokens"), told.get("billed_units"));
-    let mut first =
-        |name: &str| tokens.get(name).count(&mut odd).or_else(|| billed.get(name).count(&mut odd));
-    let (input, output) = (first("input_tokens"), first("output_tokens"));
+    let mut count = |of: &str, name: &str| told.get(of).get(name).count(&mut odd);
+    let seen = ["input_tokens", "output_tokens"].map(|name| count("tokens", name));
+    let billed = ["input_tokens", "output_tokens"].map(|name| count("billed_units", name));
+    let images = count("billed_units", "image_tokens").filter(|images| *images > 0);
+    let searches = count("billed_units", "search_units");
+    let cache_read = told.get("cached_tokens").count(&mut odd);
+    let ([seen_input, seen_output], [billed_input, billed_output]) = (seen, billed);
+    let (input, output) = (seen_input.or(billed_input), seen_output.or(billed_output));
     let usage = &mut into.usage;
-    if let Some(searches) = billed.get("search_units").count(&mut odd) {
+    if input.is_some() || output.is_some() || images.is_some() {
+        // Pictures are counted beside the text.
+        let input = images.map_or(input, |images| Some(input.unwrap_or(0).saturating_add(images)));
+        let figures =
+            Figures { input, output, cache_read, input_image: images, ..Figures::default() };
+        figures.fill(usage);
+        usage.billed = bill(seen, billed);
+    }
+    if let Some(searches) = searches {
         usage.searches = Some(searches);
         usage.source = Source::Provider;
     }
-    if input.is_some() || output.is_some() {
-        let figures = Figures { input, output, odd, ..Figures::default() };
-        Figures { cache_read: told.get("cached_tokens").count(&mut odd), ..figures }.fill(usage);
-    }
     usage.odd |= odd;
+}
+
+/// A bill where one is told beside what the model saw: a side of which only one is told is billed as
+/// that.
+fn bill(seen: [Option<u64>; 2], billed: [Option<u64>; 2]) -> Vec<Billed> {
+    let told_apart =
+        seen.iter().zip(&billed).any(|(seen, billed)| seen.is_some() && billed.is_some());
+    if !told_apart {
+        return Vec::new();
+    }
+    let sides = [Bucket::Input, Bucket::Output].into_iter().zip(billed.into_iter().zip(seen));
+    let tokens = sides.filter_map(|(side, (billed, seen))| Some((side, billed.or(seen)?)));
+    vec![Billed { model: None, tokens: tokens.collect() }]
 }
 
 /// `POST /v1/generate`: retired; its texts, figures and end are read.

@@ -1,13 +1,14 @@
 //! Hosts that speak OpenAI's format: one row each.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
-use super::anthropic;
 use super::openai::{self, OpenAi};
 use super::plain::Found;
-use super::routes;
+use super::{anthropic, headers, routes};
+use crate::answer::Answer;
+use crate::figures::Figures;
 use crate::provider::{Provider, Reader, SocketReader};
 
 /// A host that differs from OpenAI by data only.
@@ -21,6 +22,8 @@ pub(crate) struct Compatible {
     public: bool,
     claims: &'static [&'static str],
     names_surfaces: bool,
+    /// What of the response head only this host has.
+    read_headers: fn(&HeaderMap, &mut Answer),
 }
 
 impl Dialect for Compatible {
@@ -89,6 +92,11 @@ impl Provider for Compatible {
     fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
         openai::socket(head)
     }
+
+    fn read_headers(&self, told: &HeaderMap, into: &mut Answer) {
+        headers::read(told, &mut into.response);
+        (self.read_headers)(told, into);
+    }
 }
 
 /// Several of these hosts speak Anthropic's Messages beside OpenAI's APIs.
@@ -112,6 +120,7 @@ const fn public(
         public: true,
         claims: &[],
         names_surfaces: false,
+        read_headers: |_, _| {},
     }
 }
 
@@ -130,6 +139,7 @@ const fn own(
         public: false,
         claims: &[],
         names_surfaces: false,
+        read_headers: |_, _| {},
     }
 }
 
@@ -157,9 +167,22 @@ pub(crate) static MISTRAL: Compatible =
 pub(crate) static TOGETHER: Compatible =
     public("together", "together", "https://api.together.xyz", Some("together"));
 
-/// Fireworks: usage comes unasked.
-pub(crate) static FIREWORKS: Compatible =
-    public("fireworks", "fireworks", "https://api.fireworks.ai", Some("fireworks"));
+/// Fireworks: usage comes unasked, and the prompt's in the head, with what of it was cached.
+pub(crate) static FIREWORKS: Compatible = Compatible {
+    read_headers: read_prompt,
+    ..public("fireworks", "fireworks", "https://api.fireworks.ai", Some("fireworks"))
+};
+
+/// The prompt's tokens as a head tells them: a body tells no less, but for the cached ones.
+fn read_prompt(told: &HeaderMap, into: &mut Answer) {
+    let count = |name: &str| told.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let served = into.response.status.is_some_and(|status| status.is_success());
+    let input = count("fireworks-prompt-tokens").filter(|_| served);
+    if input.is_some() {
+        let cache_read = count("fireworks-cached-prompt-tokens");
+        Figures { input, cache_read, ..Figures::default() }.fill(&mut into.usage);
+    }
+}
 
 /// OpenRouter: usage and cost come unasked.
 pub(crate) static OPENROUTER: Compatible =

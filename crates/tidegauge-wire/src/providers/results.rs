@@ -1,4 +1,5 @@
-//! The results of batch jobs: files of one JSON object a line, each with the answer to one request.
+//! The results of batch jobs: files of one JSON object a line, each with the answer to one request, or
+//! the same in a list.
 //!
 //! The same path gives out files of every kind; a line that is no result comes to nothing.
 
@@ -48,11 +49,35 @@ impl Reader for Results {
             // The file of requests, which looks alike.
             return;
         };
-        let usage = if answer.usage.is_known() { answer.usage } else { Usage::default() };
-        results::add(&mut into.batch, failed, answer.response.model, &usage);
-        into.usage.add(&usage);
-        into.usage.source = Source::Provider;
+        add(answer, failed, into);
     }
+}
+
+/// `GET .../batch/jobs/{id}?inline=true`: the lines of the file stand in the job itself.
+pub(crate) struct Inline;
+
+impl Reader for Inline {
+    fn has_terminator(&self) -> bool {
+        false
+    }
+
+    fn streams(&self) -> Streams {
+        Streams::Listed("outputs")
+    }
+
+    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        Results.read_event(event, into);
+    }
+}
+
+/// Adds one answer to those of the job.
+pub(super) fn add(answer: Answer, failed: bool, into: &mut Answer) {
+    let usage = if answer.usage.is_known() { answer.usage } else { Usage::default() };
+    results::add(&mut into.batch, failed, answer.response.model, &usage);
+    into.usage.add(&usage);
+    into.usage.source = Source::Provider;
 }
 
 /// An answer in one of the forms that jobs may be of.
@@ -69,7 +94,8 @@ fn read_body(body: Json<'_>) -> Answer {
     }
 }
 
-fn read(reader: &dyn Reader, body: Json<'_>) -> Answer {
+/// An answer by itself.
+pub(super) fn read(reader: &dyn Reader, body: Json<'_>) -> Answer {
     let mut answer = Answer::default();
     if body.is_object() {
         reader.read_event(Event { name: None, data: body, stream: false }, &mut answer);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use tidegauge_core::{Bucket, Observation, Texts};
+use tidegauge_core::{Billed, Bucket, Observation, Texts, Usage};
 
 use crate::exchange::{Case, headers};
 
@@ -152,6 +152,7 @@ pub(crate) fn shown(seen: &Observation, operation: &str, route: &str) -> Value {
             "input": usage.input_tokens(), "output": usage.output_tokens(),
             "total": usage.stated_total, "seconds": usage.audio_seconds,
             "searches": usage.searches, "usd": usage.reported_usd, "odd": usage.odd,
+            "billed": billed(usage), "region": usage.region,
         },
         "times": {
             "first_chunk": milliseconds(times.first_chunk),
@@ -166,6 +167,15 @@ pub(crate) fn shown(seen: &Observation, operation: &str, route: &str) -> Value {
     });
     prune(&mut value);
     value
+}
+
+/// Each part of a bill: its model and its tokens by kind.
+pub(crate) fn billed(usage: &Usage) -> Vec<Value> {
+    let part = |part: &Billed| {
+        let tokens = part.tokens.iter().map(|(one, count)| (one.name().to_owned(), json!(count)));
+        json!([part.model, Value::Object(tokens.collect())])
+    };
+    usage.billed.iter().map(part).collect()
 }
 
 /// Leaves out what says nothing.

@@ -81,7 +81,7 @@ fn told(seen: &Observation, row: &Row<'_>) -> Value {
     let provider = tidegauge_wire::provider(row.kind).expect("a provider");
     let matched = provider.matched(case.head());
     let (request, response, usage) = (&seen.request, &seen.response, &seen.usage);
-    json!({
+    let mut told = json!({
         "operation": matched.operation.name(),
         "route": matched.route,
         "stream": seen.stream,
@@ -122,5 +122,9 @@ fn told(seen: &Observation, row: &Row<'_>) -> Value {
         "source": usage.source.name(),
         "category": seen.outcome.category.map(|category| category.name()),
         "error": seen.outcome.error.as_ref().map(|error| error.as_str()),
-    })
+    });
+    // One macro holds no more than that.
+    told["billed"] = crate::cassettes::billed(usage).into();
+    told["region"] = json!(usage.region);
+    told
 }

@@ -26,6 +26,22 @@ fn what_is_not_known_is_absent() {
 }
 
 #[test]
+fn a_bill_stands_beside_the_buckets() {
+    let mut record = record();
+    let usage = &mut record.observation.usage;
+    let part = |model: Option<&str>, tokens| Billed { model: model.map(str::to_owned), tokens };
+    usage.bill(part(None, [(Bucket::Input, 62), (Bucket::Output, 28)].into()));
+    usage.bill(part(Some("big"), [(Bucket::CacheRead, 1)].into()));
+    usage.region = Some("us".to_owned());
+    let json = serde_json::to_value(RecordJson::of(&record)).unwrap();
+    let expected = serde_json::json!([
+        { "buckets": { "input": 62, "output": 28 } },
+        { "model": "big", "buckets": { "cache_read": 1 } },
+    ]);
+    assert_eq!((&json["usage"]["billed"], &json["usage"]["region"]), (&expected, &"us".into()));
+}
+
+#[test]
 fn times_are_utc_with_milliseconds() {
     let table = [
         (0, "1970-01-01T00:00:00.000Z"),

@@ -145,6 +145,9 @@ impl Reader for Generate {
             into.ended = true;
         }
         into.service_tier(body.get("usageMetadata").get("serviceTier"));
+        if let Some(tier) = usage::traffic(body.get("usageMetadata").get("trafficType")) {
+            into.response.service_tier = Some(tier.to_owned());
+        }
         usage::read(body.get("usageMetadata"), &mut into.usage);
     }
 

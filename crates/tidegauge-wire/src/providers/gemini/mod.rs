@@ -2,6 +2,7 @@
 //!
 //! The readers are shared with the cloud platform's endpoints, which put more before the model.
 
+mod batch;
 pub(super) mod count;
 pub(super) mod embed;
 pub(super) mod errors;
@@ -93,7 +94,7 @@ pub(super) fn operation(path: &Path<'_>, method: &Method) -> Operation {
         "embedContent" | "batchEmbedContents" => Operation::Embeddings,
         "predict" => predict::operation(&path.model),
         "predictLongRunning" => Operation::VideoGeneration,
-        "batchGenerateContent" | "asyncBatchEmbedContent" => Operation::Batch,
+        "batchGenerateContent" | "asyncBatchEmbedContent" | "download" => Operation::Batch,
         path::LIVE => Operation::Realtime,
         "" if path.collection == "batches" => Operation::Batch,
         "" if path.collection == "models" && method == Method::GET => Operation::Models,
@@ -110,6 +111,8 @@ pub(super) fn reader(path: &Path<'_>) -> Option<&'static dyn Reader> {
         "embedContent" | "batchEmbedContents" => Some(&embed::Embed),
         "predict" => Some(&predict::Predict),
         "predictLongRunning" => Some(&predict::LongRunning),
+        "download" => Some(&batch::File),
+        "" if path.is_batch() => Some(&batch::Operation),
         _ => None,
     }
 }

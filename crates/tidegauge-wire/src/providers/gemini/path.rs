@@ -37,7 +37,10 @@ const METHODS: &[&str] = &[
     "asyncBatchEmbedContent",
     "rawPredict",
     "streamRawPredict",
+    "download",
 ];
+/// Stands before the version where files are fetched.
+const DOWNLOAD: &str = "download";
 /// The one method of the socket API; it stands in a path of its own.
 pub(in crate::providers) const LIVE: &str = "BidiGenerateContent";
 /// The same for keys that may do only so much.
@@ -66,11 +69,16 @@ impl<'a> Path<'a> {
             return Self { method: LIVE, route, ..taken };
         }
         let mut segments = segments(path);
-        let version = segments.next().unwrap_or_default();
-        if !VERSIONS.contains(&version) || segments.clone().nth(MAX_SEGMENTS).is_some() {
-            return taken;
+        let mut version = segments.next().unwrap_or_default();
+        if version == DOWNLOAD {
+            taken.route = format!("/{DOWNLOAD}");
+            version = segments.next().unwrap_or_default();
         }
-        taken.route = format!("/{version}");
+        if !VERSIONS.contains(&version) || segments.clone().nth(MAX_SEGMENTS).is_some() {
+            return Self::default();
+        }
+        taken.route.push('/');
+        taken.route.push_str(version);
         while let Some(collection) = segments.next() {
             taken.collection(collection);
             if let Some(member) = segments.next() {
@@ -83,6 +91,11 @@ impl<'a> Path<'a> {
     /// The low-cardinality pattern of the path.
     pub(in crate::providers) fn route(&self) -> Cow<'static, str> {
         if self.route.is_empty() { "/{path}".into() } else { self.route.clone().into() }
+    }
+
+    /// Whether one batch job is named.
+    pub(in crate::providers) fn is_batch(&self) -> bool {
+        self.route.ends_with("/batches/{id}")
     }
 
     fn collection(&mut self, segment: &str) {
@@ -136,8 +149,10 @@ pub(in crate::providers) fn is_public(path: &str) -> bool {
     let mut segments = segments(path);
     match (segments.next(), segments.next()) {
         (Some("v1beta" | "v1alpha"), Some(collection)) => {
-            matches!(collection, "models" | "tunedModels" | "cachedContents" | "openai")
+            let own = ["models", "tunedModels", "cachedContents", "openai", "batches", "files"];
+            own.contains(&collection)
         }
+        (Some(DOWNLOAD), Some(version)) => VERSIONS.contains(&version),
         (Some("v1"), Some("models")) => METHODS.contains(&Path::of(path).method),
         (Some("ws"), Some(service)) => service.starts_with("google.ai.generativelanguage."),
         _ => false,

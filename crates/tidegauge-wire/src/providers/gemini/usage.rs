@@ -11,6 +11,23 @@ struct Modality(&'static str, u64);
 const IMAGE: Modality = Modality("IMAGE", 2);
 const AUDIO: Modality = Modality("AUDIO", 4);
 
+/// How the cloud platform served a call, by the words of the public API's tiers; in the order of the
+/// numbers that may stand for its own words.
+const TRAFFIC: &[(&str, &str)] = &[
+    ("ON_DEMAND", "standard"),
+    ("PROVISIONED_THROUGHPUT", "provisioned_throughput"),
+    ("ON_DEMAND_PRIORITY", "priority"),
+    ("ON_DEMAND_FLEX", "flex"),
+];
+
+/// The tier that `trafficType` says.
+pub(super) fn traffic(told: Json<'_>) -> Option<&'static str> {
+    let number = told.size().and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
+    let by_number = number.and_then(|place| TRAFFIC.get(place));
+    let by_word = || TRAFFIC.iter().find(|(word, _)| told.is(word));
+    by_number.or_else(by_word).map(|(_, tier)| *tier)
+}
+
 /// Cumulative: the last object with any figure wins.
 pub(super) fn read(told: Json<'_>, into: &mut Usage) {
     let mut odd = false;

@@ -57,6 +57,7 @@ impl Reader for Chat {
         let corner = body.get("x_groq");
         let told = if told.is_object() { told } else { corner.get("usage") };
         usage::read(told, &mut into.usage);
+        usage::read_timings(body.get("timings"), &mut into.response);
         if failure::is_told(corner) {
             into.fail(failure::read(corner));
         }

@@ -33,6 +33,7 @@ impl Reader for Completions {
             into.text(choice.get("delta").get("content"));
         }
         usage::read(body.get("usage"), &mut into.usage);
+        usage::read_timings(body.get("timings"), &mut into.response);
     }
 
     /// One prompt, or several; tokens are not words.

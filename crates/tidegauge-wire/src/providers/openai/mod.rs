@@ -20,7 +20,7 @@ use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
 use super::plain::{self, Found};
-use super::results::Results;
+use super::results::{Inline, Results};
 use super::routes::{self, Route, any, get, post};
 use crate::provider::{Provider, Reader, SocketReader};
 use crate::splice;
@@ -145,6 +145,14 @@ const FILE: Route = Route {
     reader: Some(&Results),
 };
 
+/// A job that may hold its results.
+const JOB: Route = Route {
+    method: Some(Method::GET),
+    pattern: "batch/jobs/{id}",
+    operation: Operation::Batch,
+    reader: Some(&Inline),
+};
+
 /// Reading a stored response again tells its usage again, so it is named but not read.
 static ROUTES: &[Route] = &[
     post(CHAT, Operation::Chat, &chat::Chat),
@@ -171,6 +179,10 @@ static ROUTES: &[Route] = &[
     any("batches", Operation::Batch),
     any("batches/{id}", Operation::Batch),
     any("batches/{id}/cancel", Operation::Batch),
+    any("batch/jobs", Operation::Batch),
+    JOB,
+    any("batch/jobs/{id}", Operation::Batch),
+    any("batch/jobs/{id}/cancel", Operation::Batch),
     any("files", Operation::Batch),
     any("files/{id}", Operation::Batch),
     FILE,

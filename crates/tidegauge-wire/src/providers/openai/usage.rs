@@ -1,6 +1,8 @@
 //! The family's usage objects.
 
-use tidegauge_core::Usage;
+use std::time::Duration;
+
+use tidegauge_core::{Response, Usage};
 
 use crate::field::Json;
 use crate::figures::Figures;
@@ -13,11 +15,22 @@ pub(super) fn read(usage: Json<'_>, into: &mut Usage) {
     }
     read_cost(usage, into);
     let figures = figures(usage);
+    // What a head told before anything was answered.
+    let ahead = into.cache_read.filter(|_| into.output_tokens().is_none());
+    let figures = Figures { cache_read: figures.cache_read.or(ahead), ..figures };
     if figures.input.is_some() || figures.output.is_some() {
         figures.fill(into);
     } else {
         into.odd |= figures.odd;
     }
+}
+
+/// Servers of one's own may say how long they read and wrote, in milliseconds; what comes last counts.
+pub(super) fn read_timings(timings: Json<'_>, into: &mut Response) {
+    let times = ["prompt_ms", "predicted_ms"].map(|name| timings.get(name).float());
+    let told = times.into_iter().flatten().reduce(|sum, time| sum + time);
+    let told = told.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
+    into.processing = told.or(into.processing);
 }
 
 fn figures(usage: Json<'_>) -> Figures {

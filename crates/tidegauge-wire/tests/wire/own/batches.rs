@@ -15,6 +15,14 @@ const MESSAGE: &str = r#"{"custom_id":"f","result":{"type":"succeeded","message"
 const ERRORED: &str = r#"{"custom_id":"g","result":{"type":"errored","error":{"type":"error","error":{"type":"api_error","message":"x"}}}}"#;
 const ASKED: &str = r#"{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"gpt-4o","messages":[]}}"#;
 
+const KEYED: &str = r#"{"key":"a","response":{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}],"modelVersion":"gemini-2.5-flash","usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,"thoughtsTokenCount":7,"totalTokenCount":22}}}"#;
+const BARE: &str = r#"{"candidates":[],"modelVersion":"gemini-2.5-pro","usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#;
+const VECTOR: &str =
+    r#"{"key":"v","response":{"embedding":{"values":[0.1,0.2]},"tokenCount":"9"}}"#;
+const KEYED_ERROR: &str =
+    r#"{"key":"b","error":{"code":13,"message":"internal","status":"INTERNAL"}}"#;
+const KEYED_REQUEST: &str = r#"{"key":"a","request":{"contents":[{"parts":[{"text":"x"}]}]}}"#;
+
 const FILE: (&str, &str) = ("openai", "/v1/files/file-1/content");
 
 fn file((kind, path): (&str, &str), body: &[u8]) -> Case {
@@ -90,6 +98,119 @@ fn messages_keep_their_caches_apart() {
     assert_eq!(seen.response.model.as_deref(), Some("claude-haiku-4-5"));
 }
 
+/// A finished operation tells its results in two places; they are counted once, whichever comes first.
+#[test]
+fn results_inside_an_operation() {
+    let at = ("gemini", "/v1beta/batches/abc123");
+    let list = format!(r#"{{"inlinedResponses":[{KEYED}, {KEYED_ERROR},{KEYED}]}}"#);
+    let metadata = format!(
+        r#""metadata":{{"@type":"type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch","model":"models/gemini-2.5-flash","displayName":"\"inlinedResponses\":[","output":{{"inlinedResponses":{list}}},"state":"BATCH_STATE_SUCCEEDED"}}"#
+    );
+    let response = format!(
+        r#""response":{{"@type":"type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatchOutput","inlinedResponses":{list}}}"#
+    );
+    for body in [
+        format!(r#"{{"name":"batches/abc123",{metadata},"done":true,{response}}}"#),
+        format!(r#"{{"done":true,{response},"name":"batches/abc123",{metadata}}}"#),
+        format!(r#"{{"name":"batches/abc123","done":true,{response}}}"#),
+    ] {
+        let seen = seen(at, body.as_bytes());
+        let batch = seen.batch.as_ref().unwrap();
+        assert_eq!((batch.results, batch.failed), (3, 1));
+        assert_eq!(sums(batch), [(Some("gemini-2.5-flash"), 2, Some(20), Some(24))]);
+        let usage = &batch.calls[0].usage;
+        assert_eq!((usage.cache_read, usage.reasoning), (Some(8), Some(14)));
+        assert_eq!(
+            (seen.stream, seen.partial, seen.usage.source),
+            (false, false, Source::Provider)
+        );
+        assert_eq!(seen.response.model.as_deref(), Some("gemini-2.5-flash"));
+    }
+    let running = r#"{"name":"batches/abc123","metadata":{"state":"BATCH_STATE_RUNNING"}}"#;
+    let filed = r#"{"name":"batches/abc123","done":true,"response":{"responsesFile":"files/x"}}"#;
+    for body in [running, filed, r#"{"response":{"inlinedResponses":{}}}"#, "[]", "", "no"] {
+        let seen = seen(at, body.as_bytes());
+        assert_eq!(
+            (seen.batch, seen.partial, seen.outcome.category),
+            (None, false, None),
+            "{body}"
+        );
+    }
+    let cut = format!(
+        r#"{{"done":true,"response":{{"inlinedResponses":{{"inlinedResponses":[{KEYED},{{"#
+    );
+    let seen = seen(at, cut.as_bytes());
+    assert!(seen.partial);
+    assert_eq!(seen.batch.unwrap().results, 1);
+}
+
+#[test]
+fn results_in_a_file_that_is_downloaded() {
+    let body = [KEYED, BARE, KEYED_ERROR, VECTOR, KEYED_REQUEST].join("\n");
+    for path in ["/download/v1beta/files/batch-x:download", "/v1beta/files/batch-x:download"] {
+        let seen = seen(("gemini", path), body.as_bytes());
+        let batch = seen.batch.as_ref().unwrap();
+        assert_eq!((batch.results, batch.failed, batch.left_out), (4, 1, 0), "{path}");
+        assert_eq!(
+            sums(batch),
+            [
+                (Some("gemini-2.5-flash"), 1, Some(10), Some(12)),
+                (Some("gemini-2.5-pro"), 1, Some(3), None),
+                (None, 1, Some(9), None),
+            ]
+        );
+    }
+    for other in [KEYED_REQUEST, "\u{89}PNG", "{}", r#"{"key":"a"}"#, "7\n[]"] {
+        let seen = seen(("gemini", "/v1beta/files/x:download"), other.as_bytes());
+        assert_eq!(
+            (seen.batch, seen.partial, seen.outcome.category),
+            (None, false, None),
+            "{other}"
+        );
+    }
+}
+
+/// Hosts whose files have OpenAI's form, and one that also puts the lines into the job.
+#[test]
+fn results_of_other_hosts() {
+    let line = CHAT.replace("gpt-4o-mini-2024-07-18", "m");
+    let body = [line.as_str(), FAILED].join("\n");
+    for (kind, path) in [
+        ("mistral", "/v1/files/f/content"),
+        ("groq", "/openai/v1/files/f/content"),
+        ("together", "/v1/files/f/content"),
+        ("azure", "/openai/files/f/content"),
+        ("azure", "/openai/v1/files/f/content"),
+        ("moonshot", "/v1/files/f/content"),
+        ("zai", "/api/paas/v4/files/f/content"),
+        ("fireworks", "/inference/v1/files/f/content"),
+        ("openai-compatible", "/v1/files/f/content"),
+        ("gemini", "/v1beta/openai/files/f/content"),
+    ] {
+        let batch = seen((kind, path), body.as_bytes()).batch.unwrap();
+        assert_eq!((batch.results, batch.failed), (2, 1), "{kind}");
+        assert_eq!(sums(&batch), [(Some("m"), 1, Some(1200), Some(210))], "{kind}");
+    }
+    let job = ("mistral", "/v1/batch/jobs/j");
+    let inline =
+        format!(r#"{{"id":"j","object":"batch","status":"SUCCESS","outputs":[{line},{FAILED}]}}"#);
+    let batch = seen(job, inline.as_bytes()).batch.unwrap();
+    assert_eq!((batch.results, batch.failed), (2, 1));
+    let plain =
+        r#"{"id":"j","object":"batch","status":"SUCCESS","outputs":null,"output_file":"f"}"#;
+    assert_eq!(seen(job, plain.as_bytes()).batch, None);
+}
+
+#[test]
+fn a_result_of_any_length_is_read_in_a_list() {
+    let long = KEYED.replace(r#""text":"x""#, &format!(r#""text":"{}""#, "x".repeat(3 << 20)));
+    let body =
+        format!(r#"{{"response":{{"inlinedResponses":{{"inlinedResponses":[{long},{KEYED}]}}}}}}"#);
+    let seen =
+        file(("gemini", "/v1beta/batches/b"), body.as_bytes()).observe(|rest| rest.min(70_000));
+    assert_eq!(sums(&seen.batch.unwrap()), [(Some("gemini-2.5-flash"), 2, Some(20), Some(24))]);
+}
+
 #[test]
 fn a_line_of_any_length_is_read() {
     let long = CHAT.replace("hello", &"x".repeat(3 << 20));
@@ -148,6 +269,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_not(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        file(FILE, &body).observe(|rest| rest.min(7));
+        for at in [FILE, ("gemini", "/v1beta/batches/b"), ("gemini", "/v1beta/files/f:download")] {
+            file(at, &body).observe(|rest| rest.min(7));
+        }
     }
 }

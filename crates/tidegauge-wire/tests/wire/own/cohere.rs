@@ -28,7 +28,8 @@ fn ask(
 fn chat() {
     const FIRST: &str = "{\"is_finished\":false,\"event_type\":\"stream-start\",\"generation_id\":\"g\"}\n{\"is_finished\":false,\"event_type\":\"tool-calls-chunk\",\"tool_call_delta\":{\"index\":0,\"parameters\":\"{\"}}\n{\"is_finished\":false,\"event_type\":\"tool-calls-generation\",\"tool_calls\":[{\"name\":\"f\",\"parameters\":{\"a\":1}}]}\n{\"is_finished\":true,\"event_type\":\"stream-end\",\"finish_reason\":\"COMPLETE\",\"response\":{\"response_id\":\"r\",\"generation_id\":\"g\",\"text\":\"\",\"tool_calls\":[{\"name\":\"f\",\"parameters\":{\"a\":1}}],\"finish_reason\":\"COMPLETE\",\"meta\":{\"billed_units\":{\"input_tokens\":5,\"output_tokens\":6},\"tokens\":{\"input_tokens\":50,\"output_tokens\":60}}}}\n";
     let first = json!({"operation": "chat", "route": "/v1/chat", "model": "command-r", "messages": 3, "stream": true, "id": "g",
-        "calls": 1, "finish": ["COMPLETE"], "in": 50, "out": 60, "terminated": true, "category": null});
+        "calls": 1, "finish": ["COMPLETE"], "in": 50, "out": 60, "terminated": true, "category": null,
+        "billed": [[null, {"input": 5, "output": 6}]]});
     check(&[
         ask("/v1/chat", LINES, FIRST, first.clone()),
         ask("/v1/chat", &[], FIRST, first),
@@ -36,7 +37,7 @@ fn chat() {
             "/v1/chat",
             &[],
             "{\"generation_id\":\"g\",\"text\":\"x\",\"finish_reason\":\"ERROR_TOXIC\",\"meta\":{\"billed_units\":{\"input_tokens\":5,\"output_tokens\":6}}}",
-            json!({"stream": false, "id": "g", "category": "content_filter", "in": 5, "out": 6}),
+            json!({"stream": false, "id": "g", "category": "content_filter", "in": 5, "out": 6, "billed": []}),
         ),
         ask(
             "/v1/chat",
@@ -48,7 +49,19 @@ fn chat() {
             "/v2/chat",
             SSE,
             "event: message-start\ndata: {\"type\":\"message-start\",\"id\":\"m\",\"delta\":{\"message\":{\"role\":\"assistant\"}}}\n\nevent: tool-call-start\ndata: {\"type\":\"tool-call-start\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}}}}\n\nevent: tool-call-delta\ndata: {\"type\":\"tool-call-delta\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"function\":{\"arguments\":\"{\\\"a\\\":\"}}}}}\n\nevent: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"MAX_TOKENS\",\"usage\":{\"tokens\":{\"input_tokens\":50,\"output_tokens\":60},\"cached_tokens\":40}}}\n\ndata: [DONE]\n\n",
-            json!({"id": "m", "calls": 1, "bad_calls": 1, "finish": ["MAX_TOKENS"], "in": 50, "out": 60, "cached": 40, "category": "truncated"}),
+            json!({"id": "m", "calls": 1, "bad_calls": 1, "finish": ["MAX_TOKENS"], "in": 50, "out": 60, "cached": 40, "category": "truncated", "billed": []}),
+        ),
+        ask(
+            "/v2/chat",
+            JSON,
+            r#"{"id":"m","message":{"role":"assistant","content":[{"type":"text","text":"x"}]},"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":15,"search_units":1},"tokens":{"input_tokens":92,"output_tokens":17}}}"#,
+            json!({"in": 92, "out": 17, "searches": 1, "billed": [[null, {"input": 15, "output": 17}]]}),
+        ),
+        ask(
+            "/v2/chat",
+            JSON,
+            r#"{"id":"m","message":{"role":"assistant","content":[{"type":"text","text":"x"}]},"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":0,"output_tokens":1.5},"tokens":{"input_tokens":92,"output_tokens":17}}}"#,
+            json!({"in": 92, "out": 17, "odd": true, "billed": [[null, {"input": 0, "output": 17}]]}),
         ),
         ask(
             "/v2/chat",
@@ -79,6 +92,12 @@ fn the_rest_of_the_api() {
             JSON,
             r#"{"id":"e","embeddings":{"int8":[[1,2,3]]},"meta":{"billed_units":{"input_tokens":7}}}"#,
             json!({"operation": "embeddings", "id": "e", "messages": 2, "dimensions": 3, "in": 7, "out": null}),
+        ),
+        ask(
+            "/v2/embed",
+            JSON,
+            r#"{"id":"e","embeddings":{"float":[[1,2]]},"meta":{"billed_units":{"input_tokens":3,"image_tokens":1200,"images":1}}}"#,
+            json!({"in": 1203, "image_in": 1200, "billed": [], "source": "provider"}),
         ),
         ask(
             "/v1/embed",
@@ -122,6 +141,13 @@ fn errors() {
             r#"{"id":"x","message":"invalid request: message must be at least 1 token long"}"#,
             json!({"category": "invalid_request"}),
         ),
+        // A word that is not allowed, asked or answered.
+        error(
+            498,
+            r#"{"id":"x","message":"blocked input"}"#,
+            json!({"category": "content_filter", "error": "498"}),
+        ),
+        error(498, "", json!({"category": "content_filter", "error": "498"})),
         error(503, r#"{"id":"x","message":"try again"}"#, json!({"category": "overloaded"})),
     ]);
 }

@@ -26,6 +26,90 @@ fn ask(
 
 const CHAT: &str = "/v1/chat/completions";
 
+/// The prompt in the response head, and what of it was cached.
+#[test]
+fn usage_in_the_head() {
+    const HEAD: &[(&str, &str)] = &[
+        ("content-type", "application/json"),
+        ("fireworks-prompt-tokens", "8000"),
+        ("fireworks-cached-prompt-tokens", "7500"),
+    ];
+    const STREAM: &[(&str, &str)] = &[
+        ("content-type", "text/event-stream"),
+        ("fireworks-prompt-tokens", "8000"),
+        ("fireworks-cached-prompt-tokens", "7500"),
+    ];
+    const ODD: &[(&str, &str)] = &[
+        ("content-type", "application/json"),
+        ("fireworks-prompt-tokens", "many"),
+        ("fireworks-cached-prompt-tokens", "7500"),
+    ];
+    let row = |name, headers, status, response, want| Row {
+        headers,
+        status,
+        ..ask(name, "fireworks", "/inference/v1/chat/completions", response, want)
+    };
+    let plain = r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8000,"completion_tokens":10,"total_tokens":8010}}"#;
+    let told = r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8000,"completion_tokens":10,"total_tokens":8010,"prompt_tokens_details":{"cached_tokens":0}}}"#;
+    check(&[
+        row(
+            "the body does not tell what was cached",
+            HEAD,
+            200,
+            plain,
+            json!({"in": 8000, "cached": 7500, "out": 10}),
+        ),
+        row("the body tells it too", HEAD, 200, told, json!({"in": 8000, "cached": 0, "out": 10})),
+        row(
+            "a stream tells no usage",
+            STREAM,
+            200,
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            json!({"in": 8000, "cached": 7500, "out": null, "source": "provider"}),
+        ),
+        row(
+            "each chunk tells usage, the last one counts",
+            STREAM,
+            200,
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}],\"usage\":{\"prompt_tokens\":8000,\"completion_tokens\":1}}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":8000,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":7400}}}\n\ndata: [DONE]\n\n",
+            json!({"in": 8000, "cached": 7400, "out": 2, "source": "provider"}),
+        ),
+        row("no number", ODD, 200, plain, json!({"in": 8000, "cached": null, "odd": false})),
+        row(
+            "what was refused used nothing",
+            HEAD,
+            429,
+            r#"{"error":{"message":"slow down","type":"rate_limit"}}"#,
+            json!({"in": null, "source": "missing", "category": "rate_limit"}),
+        ),
+    ]);
+}
+
+/// How long a server of one's own read and wrote.
+#[test]
+fn timings() {
+    let timed = |name, response, millis| {
+        ask(name, "llamacpp", CHAT, response, json!({"processing_ms": millis, "out": 16}))
+    };
+    check(&[
+        timed(
+            "whole",
+            r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2854,"completion_tokens":16},"timings":{"cache_n":2825,"prompt_ms":34.449,"predicted_ms":108.078}}"#,
+            Some(142),
+        ),
+        timed(
+            "the last of a stream",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}],\"timings\":{\"prompt_ms\":30,\"predicted_ms\":1.5}}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":16},\"timings\":{\"prompt_ms\":30,\"predicted_ms\":20}}\n\ndata: [DONE]\n\n",
+            Some(50),
+        ),
+        timed(
+            "nonsense",
+            r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":16},"timings":{"prompt_ms":-1e300,"predicted_ms":"20"}}"#,
+            None,
+        ),
+    ]);
+}
+
 #[test]
 fn usage() {
     check(&[

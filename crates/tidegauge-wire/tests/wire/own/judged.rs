@@ -60,7 +60,15 @@ fn rows() -> Vec<Row<'static>> {
             "cohere",
             "/v2/chat",
             r#"{"id":"c","finish_reason":"COMPLETE","message":{"content":[{"type":"text","text":"x"}]},"usage":{"billed_units":{"input_tokens":2,"output_tokens":9},"tokens":{"input_tokens":500,"output_tokens":90}}}"#,
-            json!({"in": 500, "out": 90}),
+            json!({"in": 500, "out": 90, "billed": [[null, {"input": 2, "output": 9}]]}),
+        ),
+        ask(
+            "Steps that the totals leave out",
+            "anthropic",
+            "/v1/messages",
+            r#"{"id":"m","type":"message","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":5,"output_tokens":3,"iterations":[{"type":"compaction","input_tokens":90,"output_tokens":4},{"type":"message","input_tokens":5,"output_tokens":3}]}}"#,
+            json!({"in": 5, "out": 3,
+                "billed": [[null, {"input": 90, "output": 4}], [null, {"input": 5, "output": 3}]]}),
         ),
         ask(
             "Why a retired completion ended",

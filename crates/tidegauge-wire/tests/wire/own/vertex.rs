@@ -4,6 +4,38 @@ use serde_json::json;
 
 use super::{JSON, Row, SSE, check};
 
+/// What the platform says of its traffic, in words or in numbers, is the tier that served the call.
+#[test]
+fn traffic() {
+    let path =
+        "/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-flash:generateContent";
+    for (told, tier) in [
+        (r#""ON_DEMAND""#, json!("standard")),
+        ("1", json!("standard")),
+        (r#""PROVISIONED_THROUGHPUT""#, json!("provisioned_throughput")),
+        ("2", json!("provisioned_throughput")),
+        (r#""ON_DEMAND_PRIORITY""#, json!("priority")),
+        (r#""ON_DEMAND_FLEX""#, json!("flex")),
+        (r#""TRAFFIC_TYPE_UNSPECIFIED""#, json!(null)),
+        ("0", json!(null)),
+        ("99999999999999999999", json!(null)),
+    ] {
+        let response = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"x"}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":3,"candidatesTokenCount":4,"trafficType":{told}}}}}"#
+        );
+        check(&[Row {
+            name: told,
+            kind: "vertex",
+            path,
+            request: r#"{"contents":[]}"#,
+            status: 200,
+            headers: JSON,
+            response: response.as_bytes(),
+            want: json!({"tier": tier, "in": 3, "out": 4}),
+        }]);
+    }
+}
+
 #[test]
 fn publishers() {
     let ask = |path: &'static str, headers, response: &'static str, want| Row {

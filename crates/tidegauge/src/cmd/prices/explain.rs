@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
-use tidegauge_core::{Bucket, Charge, CostLine, Money, Usage};
+use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Usage};
 use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
 use tidegauge_wire::{PROVIDERS, provider};
 
@@ -183,8 +183,11 @@ fn read_usage(told: &Value, reported: Option<&str>) -> Usage {
         audio_seconds: told.get("audio_seconds").and_then(Value::as_f64),
         searches: tokens(told, "searches"),
         reported_usd: reported.map(str::to_owned),
+        region: told.get("region").and_then(Value::as_str).map(str::to_owned),
         ..Usage::default()
     };
+    let parts = told.get("billed").and_then(Value::as_array);
+    parts.into_iter().flatten().for_each(|part| usage.bill(read_part(part)));
     let (input, output) = (tokens(told, "input_tokens"), tokens(told, "output_tokens"));
     if let Some(buckets) = told.get("buckets") {
         let count = |bucket: Bucket| tokens(buckets, bucket.name());
@@ -214,6 +217,16 @@ fn read_usage(told: &Value, reported: Option<&str>) -> Usage {
     usage
 }
 
+/// One part of what is billed.
+fn read_part(told: &Value) -> Billed {
+    let buckets = told.get("buckets").unwrap_or(&Value::Null);
+    let count = |bucket: Bucket| Some((bucket, tokens(buckets, bucket.name())?));
+    Billed {
+        model: told.get("model").and_then(Value::as_str).map(str::to_owned),
+        tokens: Bucket::ALL.into_iter().filter_map(count).collect(),
+    }
+}
+
 /// The entry, the list and what chose between its prices, a line each.
 fn circumstances(call: &Call<'_>, breakdown: &Breakdown, prices: &Prices) -> Vec<String> {
     let mut lines = Vec::new();
@@ -226,6 +239,11 @@ fn circumstances(call: &Call<'_>, breakdown: &Breakdown, prices: &Prices) -> Vec
     if listed {
         lines.push(format!("prompt      {} tokens", breakdown.prompt));
         lines.push(format!("served as   {}", call.tier.unwrap_or("standard")));
+        lines.extend(call.usage.region.as_ref().map(|region| format!("ran in      {region}")));
+        if !call.usage.billed.is_empty() {
+            lines
+                .push("billed      what the provider bills, not the tokens of the call".to_owned());
+        }
     }
     if !call.exact {
         let note = "the record has no buckets: written caches count as 5 minutes, audio as text";
@@ -345,6 +363,9 @@ fn no_price(breakdown: &Breakdown) -> String {
         |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
     if breakdown.found.is_some() {
         return "this list has a price for it.".to_owned();
+    }
+    if breakdown.prepaid {
+        return "its tier is paid for by time, so its tokens have no price.".to_owned();
     }
     if !breakdown.lacks.is_empty() {
         let lacks = breakdown.lacks.iter().map(|charge| charge.name()).collect();

@@ -77,6 +77,29 @@ fn estimated_tokens_are_explained_like_told_ones() {
 }
 
 #[test]
+fn a_bill_a_region_and_a_tier_paid_for_beforehand_are_said() {
+    let (prices, config) = (Prices::bundled(), config(""));
+    let billed = vec![Billed { model: None, tokens: [(Bucket::Output, 3)].into() }];
+    let usage = Usage {
+        input: Some(90),
+        output: Some(9),
+        billed,
+        region: Some("us".into()),
+        ..Usage::default()
+    };
+    let (same, text) = told(&priced(usage.clone(), None, &prices), &config, &prices);
+    assert!(same && text.contains(": the same."), "{text}");
+    for said in ["ran in      us", "billed      what the provider bills", "1.1 x standard"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("input"), "{text}");
+    let prepaid = priced(usage, Some("provisioned_throughput"), &prices);
+    assert_eq!(prepaid.measurement.cost.status, CostStatus::Unpriced);
+    let (same, text) = told(&prepaid, &config, &prices);
+    assert!(same && text.contains("its tier is paid for by time"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_the_same_is_said() {
     let (prices, config) = (Prices::bundled(), config(""));
     let usage = Usage { input: Some(1000), output: Some(1), ..Usage::default() };
@@ -152,6 +175,9 @@ proptest! {
         model in prop::sample::select(vec!["gpt-5.4", "gpt-realtime", "gpt-4.1", "o3", "mine-8b"]),
         tier in prop::sample::select(vec![None, Some("batch"), Some("flex"), Some("priority")]),
         searches in proptest::option::of(0_u64..9),
+        region in prop::sample::select(vec![None, Some("us"), Some("global")]),
+        billed in proptest::collection::vec(
+            (prop::sample::select(vec![None, Some("gpt-4o"), Some("nobody")]), 0_u64..400_000, 0_u64..9), 0..3),
         nanos in 0_u64..90_000_000_000,
     ) {
         let config = config(
@@ -163,6 +189,11 @@ proptest! {
             input, cache_read: read, cache_read_audio: read_audio, cache_write_5m: five,
             cache_write_1h: hour, input_audio: audio, input_image: image, output,
             reasoning: think, output_audio: o_audio, output_image: o_image, searches,
+            region: region.map(str::to_owned),
+            billed: billed.into_iter().map(|(model, read, out)| Billed {
+                model: model.map(str::to_owned),
+                tokens: [(Bucket::CacheRead, read), (Bucket::Output, out)].into(),
+            }).collect(),
             ..Usage::default()
         };
         let mut record = record();
