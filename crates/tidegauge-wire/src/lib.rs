@@ -6,6 +6,7 @@
 //! an HTTP client, a runtime, the clock, or a price.
 
 mod answer;
+mod background;
 mod base64;
 mod content;
 mod eventstream;
@@ -36,6 +37,7 @@ mod work;
 mod ws;
 
 pub use answer::Answer;
+pub use background::{Background, Spent, Stage};
 pub use field::{Items, Json, Members};
 pub use observer::{Concluded, Observer};
 pub use provider::{

@@ -437,7 +437,7 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
     match watched {
         Watched::Nobody => vec![of(exchange, Observation::default())],
         Watched::Exchange(observer) => {
-            let Concluded { mut observation, words, texts } = observer.conclude(&exchange);
+            let Concluded { mut observation, words, texts, .. } = observer.conclude(&exchange);
             let left = observation.outcome.category == Some(Category::ClientCancelled);
             if exchange.end == End::Cancelled && !left {
                 // Who closes behind the last event of a stream has had all of it.

@@ -54,7 +54,7 @@ fn check(rows: &[Row]) {
         let (plain, texts) = case.observe_with_texts(&mut |left| left, |_| {});
         let plain = timeless(plain);
         for size in [usize::MAX, 1, 7, 100] {
-            let Concluded { observation, words, texts: again } =
+            let Concluded { observation, words, texts: again, .. } =
                 case.watch(case.provider(), ALL, &mut |_| size, |_| {});
             let words = written(&words.expect(row.name));
             assert_eq!(words, row.want, "{} in pieces of {size}: {words:#}", row.name);
