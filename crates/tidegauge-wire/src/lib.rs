@@ -28,6 +28,7 @@ mod session;
 mod skim;
 mod socket;
 mod splice;
+mod spoken;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;

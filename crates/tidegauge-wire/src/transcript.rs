@@ -13,7 +13,7 @@ use crate::answer::MAX_NAME;
 use crate::field::{Doc, Items, Json, clip};
 
 /// The most of one body that is written down, in bytes of its JSON form.
-const MAX_BODY: usize = 256 << 10;
+pub(crate) const MAX_BODY: usize = 256 << 10;
 /// The largest data that is kept, in bytes of base64.
 const MAX_DATA: usize = 16 << 10;
 /// How many messages, parts and tools of one body are written down.
@@ -231,6 +231,22 @@ impl Prompt {
         let tool =
             ToolDefinition { kind: word(kind), name: word(name), ..ToolDefinition::default() };
         self.scribe.push(&mut self.content.tools, tool);
+    }
+
+    /// What stands for all that is asked, unless this says otherwise.
+    pub(crate) fn stand(&mut self, standing: Content) {
+        if self.content.system.is_empty() {
+            self.content.system = standing.system;
+        }
+        if self.content.tools.is_empty() {
+            self.content.tools = standing.tools;
+        }
+        self.scribe.truncated |= standing.truncated;
+    }
+
+    /// Shortens what is there to what is kept of a body.
+    pub(crate) fn shorten(&mut self) {
+        self.scribe.truncated |= shorten::to(&mut self.content, MAX_BODY);
     }
 
     /// The words, shortened to what is kept of a body.

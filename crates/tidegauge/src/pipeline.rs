@@ -191,9 +191,13 @@ impl Observers for Pipeline {
                 observer.sample_texts();
             }
         }
+        let mut socket = provider.and_then(|one| Socket::new(one, begin.head)).map(Box::new);
+        if let Some(socket) = socket.as_mut().filter(|_| words) {
+            socket.keep_words(permit.wanted(&self.rules.load()));
+        }
         Box::new(Watching {
             observer,
-            socket: provider.and_then(|one| Socket::new(one, begin.head)).map(Box::new),
+            socket,
             session: None,
             provider,
             capture: permit.level,
@@ -232,13 +236,14 @@ impl Watching {
 
     /// Where the words wait until they are in a record. Without room there are none.
     fn room(&mut self) -> Option<Room> {
-        let (observer, waiting) = self.observer.as_mut().zip(self.waiting.take())?;
-        let room = waiting.room(observer.words());
-        if room.is_none() {
-            observer.forget_words();
-            self.health.content_dropped(Withheld::Memory, 1);
+        let waiting = self.waiting.take()?;
+        if self.session.is_some() {
+            let socket = self.socket.as_mut()?;
+            let (words, turns) = (socket.words(), socket.unfinished());
+            return place(&waiting, words, turns, &self.health, || socket.forget_words());
         }
-        room
+        let observer = self.observer.as_mut()?;
+        place(&waiting, observer.words(), 1, &self.health, || observer.forget_words())
     }
 
     /// Hands over the turns that have ended, and counts what was not read.
@@ -248,15 +253,18 @@ impl Watching {
             0 => {}
             skipped => self.health.messages_not_read(skipped),
         }
-        for turn in socket.turns() {
+        for mut turn in socket.turns() {
             self.health.turns_over(1);
+            let waiting = self.waiting.as_ref();
+            let room = waiting.and_then(|waiting| {
+                place(waiting, turn.words(), 1, &self.health, || turn.forget_words())
+            });
             let finished = Finished {
                 watched: Watched::Turn(Box::new(turn)),
                 provider: self.provider,
                 exchange: Exchange::clone(session),
-                // The words of a session are not kept.
-                capture: Capture::Off,
-                _room: None,
+                capture: self.capture,
+                _room: room,
                 ticket: None,
                 hurried: self.hurried.load(Ordering::Relaxed),
             };
@@ -265,6 +273,22 @@ impl Watching {
             }
         }
     }
+}
+
+/// Room for the words of so many records, or none of them.
+fn place(
+    waiting: &Waiting,
+    words: usize,
+    records: u64,
+    health: &Health,
+    forget: impl FnOnce(),
+) -> Option<Room> {
+    let room = waiting.room(words);
+    if room.is_none() {
+        forget();
+        health.content_dropped(Withheld::Memory, records);
+    }
+    room
 }
 
 impl Observe for Watching {
@@ -441,6 +465,11 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
     let of = |exchange, observation| {
         record(exchange, observation, provider, tools.prices, Accounted::Here)
     };
+    let of_turn = |turn, session: &Exchange| {
+        let (exchange, mut observation, words) = turn::finish(turn, session);
+        observation.content = tools.rules.admit(words, capture, tools.health);
+        of(exchange, observation)
+    };
     match watched {
         Watched::Nobody => vec![of(exchange, Observation::default())],
         Watched::Exchange(observer) => {
@@ -464,14 +493,12 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
             vec![record(exchange, observation, provider, tools.prices, accounted)]
         }
         Watched::Turn(turn) => {
-            let (exchange, observation) = turn::finish(*turn, &exchange);
-            vec![of(exchange, observation)]
+            vec![of_turn(*turn, &exchange)]
         }
         Watched::Session(socket) => {
             let (turns, session) = socket.finish(&mut exchange);
-            let turns = turns.into_iter().map(|turn| turn::finish(turn, &exchange));
             let mut records: Vec<Record> =
-                turns.map(|(exchange, observation)| of(exchange, observation)).collect();
+                turns.into_iter().map(|turn| of_turn(turn, &exchange)).collect();
             records.push(of(exchange, session));
             records
         }
