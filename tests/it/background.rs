@@ -213,3 +213,27 @@ async fn what_was_not_seen_to_begin_is_not_told() {
     assert_eq!(accounted(&records), [1]);
     assert_eq!(records[1]["operation"], "chat");
 }
+
+/// What was asked is with the `POST`, what was answered with the fetch that tells it, and not again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_are_told_once_too() {
+    let upstream = upstream(&["in_progress", "completed"]).await;
+    for (capture, kept) in [("", false), ("capture: full\n", true)] {
+        let start = Start::upstreams(&[("openai", &upstream.origin())]);
+        let program = start.and(capture).run().await;
+        call(program.listen, &ask(true)).await;
+        fetch(&program, 3).await;
+        let records = program.first_records(4).await;
+        let words: Vec<bool> = records.iter().map(|record| !record["content"].is_null()).collect();
+        let told = accounted(&records)[0];
+        assert_eq!(
+            words,
+            [0, 1, 2, 3].map(|place| kept && (place == 0 || place == told)),
+            "{capture}"
+        );
+        if kept {
+            let said = &records[told]["content"]["output_messages"][0]["parts"][0]["content"];
+            assert_eq!(said, "hello");
+        }
+    }
+}
