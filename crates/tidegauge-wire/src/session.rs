@@ -122,25 +122,22 @@ impl Session {
 
     /// The present message tells what every turn starts from.
     pub(crate) fn stand(&mut self, write: impl FnOnce(&mut Prompt)) {
-        let bytes = self.length();
         if let Some(script) = &mut self.script {
-            script.stand(bytes, write);
+            script.stand(write);
         }
     }
 
     /// The present message says something that the next turn answers.
     pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
-        let bytes = self.length();
         if let Some(script) = &mut self.script {
-            script.say(bytes, write);
+            script.say(write);
         }
     }
 
     /// The present message says something to that turn if it is open, else to the next.
     pub(crate) fn say_to(&mut self, key: &str, write: impl FnOnce(&mut Prompt)) {
-        let bytes = self.length();
         match self.turn(key).and_then(|turn| turn.spoken.as_mut()) {
-            Some(spoken) => spoken.say(bytes, write),
+            Some(spoken) => spoken.say(write),
             None => self.say(write),
         }
     }
@@ -187,10 +184,6 @@ impl Session {
         if let Some(ask) = self.asked.back_mut() {
             ask.turn.forget_words();
         }
-    }
-
-    fn length(&self) -> usize {
-        usize::try_from(self.bytes).unwrap_or(usize::MAX)
     }
 
     /// The present message asks for a turn. `id`: what an error would call it; `lane`: where in the

@@ -4,11 +4,11 @@
 //! its turns. Bounded: so much that waits, so much a turn, so much all turns that are not over. Sound is
 //! never kept. It must not know a format, and not whether the words may be kept.
 
-use tidegauge_core::{Content, Message, Modality, Part};
+use tidegauge_core::{Content, Part};
 
 use crate::answer::MAX_NAME;
 use crate::field::{Json, clip};
-use crate::transcript::{Ended, MAX_BODY, Prompt, Reply, Wanted};
+use crate::transcript::{Ended, MAX_BODY, Prompt, Reply, Wanted, mute};
 
 /// How much may be held of what turns were asked with that are not over; further ones have no such words.
 const MAX_ASKED: usize = 1 << 20;
@@ -19,7 +19,7 @@ const MAX_ITEMS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Script {
     wanted: Wanted,
-    /// Instructions and tools, and how long the message was that told them.
+    /// Instructions and tools, and how large they are.
     standing: (Content, usize),
     waiting: Asking,
 }
@@ -27,8 +27,10 @@ pub(crate) struct Script {
 /// What a turn is asked with.
 #[derive(Debug)]
 struct Asking {
+    wanted: Wanted,
     prompt: Prompt,
     standing: Content,
+    /// How large both are.
     bytes: usize,
     /// Speech of which the words may come later.
     items: Vec<String>,
@@ -49,19 +51,21 @@ impl Script {
         Self { wanted, standing: (Content::default(), 0), waiting: Asking::new(wanted) }
     }
 
-    /// The session tells what its turns start from, in a message of that length.
-    pub(crate) fn stand(&mut self, bytes: usize, write: impl FnOnce(&mut Prompt)) {
+    /// The session tells what its turns start from.
+    pub(crate) fn stand(&mut self, write: impl FnOnce(&mut Prompt)) {
         if self.wanted.request {
             let mut prompt = Prompt::new(self.wanted);
             write(&mut prompt);
-            self.standing = (prompt.settle(false), bytes.min(MAX_BODY));
+            prompt.shorten();
+            let bytes = prompt.size();
+            self.standing = (prompt.settle(false), bytes);
         }
     }
 
-    /// The client says something, in a message of that length.
-    pub(crate) fn say(&mut self, bytes: usize, write: impl FnOnce(&mut Prompt)) {
+    /// The client says something.
+    pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
         if self.wanted.request {
-            self.waiting.write(bytes, write);
+            self.waiting.write(write);
         }
     }
 
@@ -121,6 +125,7 @@ impl Script {
 impl Asking {
     fn new(wanted: Wanted) -> Self {
         Self {
+            wanted,
             prompt: Prompt::new(wanted),
             standing: Content::default(),
             bytes: 0,
@@ -130,12 +135,17 @@ impl Asking {
         }
     }
 
-    fn write(&mut self, bytes: usize, write: impl FnOnce(&mut Prompt)) {
-        if self.bytes >= MAX_BODY {
+    fn write(&mut self, write: impl FnOnce(&mut Prompt)) {
+        // What sound was among it is not counted: it is not kept.
+        let mut said = Prompt::new(self.wanted);
+        write(&mut said);
+        said.mute();
+        let bytes = said.size();
+        if bytes > 0 && self.bytes >= MAX_BODY {
             self.truncated = true;
             return;
         }
-        write(&mut self.prompt);
+        self.prompt.append(said);
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > MAX_BODY {
             self.prompt.shorten();
@@ -163,9 +173,9 @@ impl Asking {
 
 impl Spoken {
     /// The client says something that belongs here.
-    pub(crate) fn say(&mut self, bytes: usize, write: impl FnOnce(&mut Prompt)) {
+    pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
         if let Some(asked) = &mut self.asked {
-            asked.write(bytes, write);
+            asked.write(write);
         }
     }
 
@@ -205,16 +215,5 @@ impl Spoken {
         }
         mute(&mut content);
         (!content.is_empty()).then(|| Box::new(content))
-    }
-}
-
-/// Takes the sound out of it, and leaves that there was some.
-fn mute(content: &mut Content) {
-    let messages = content.input.iter_mut().chain(&mut content.output);
-    let parts = messages.flat_map(|Message { parts, .. }| parts);
-    for part in parts.chain(&mut content.system) {
-        if let Part::Blob { modality: Modality::Audio, content, .. } = part {
-            content.clear();
-        }
     }
 }

@@ -244,6 +244,25 @@ impl Prompt {
         self.scribe.truncated |= standing.truncated;
     }
 
+    /// About how many bytes of JSON it takes.
+    pub(crate) fn size(&mut self) -> usize {
+        shorten::size(&mut self.content)
+    }
+
+    /// Takes the sound out of it.
+    pub(crate) fn mute(&mut self) {
+        mute(&mut self.content);
+    }
+
+    /// Goes on with what was written elsewhere.
+    pub(crate) fn append(&mut self, more: Self) {
+        let Content { system, input, output: _, tools, truncated: _ } = more.content;
+        self.scribe.extend(&mut self.content.system, system);
+        self.scribe.extend(&mut self.content.input, input);
+        self.scribe.extend(&mut self.content.tools, tools);
+        self.scribe.truncated |= more.scribe.truncated;
+    }
+
     /// Shortens what is there to what is kept of a body.
     pub(crate) fn shorten(&mut self) {
         self.scribe.truncated |= shorten::to(&mut self.content, MAX_BODY);
@@ -255,6 +274,17 @@ impl Prompt {
         content.truncated = self.scribe.truncated | lossy;
         content.truncated |= shorten::to(&mut content, MAX_BODY);
         content
+    }
+}
+
+/// Takes the sound out of it, and leaves that there was some.
+pub(crate) fn mute(content: &mut Content) {
+    let messages = content.input.iter_mut().chain(&mut content.output);
+    let parts = messages.flat_map(|Message { parts, .. }| parts);
+    for part in parts.chain(&mut content.system) {
+        if let Part::Blob { modality: Modality::Audio, content, .. } = part {
+            content.clear();
+        }
     }
 }
 

@@ -231,6 +231,34 @@ fn the_live_api_says_words_and_no_sound() {
     assert_eq!(overhear("gemini", LIVE, &steps, ALL), want);
 }
 
+/// However long somebody speaks, there is room for what they write.
+#[test]
+fn sound_takes_no_room() {
+    let sound = "QUJD".repeat(50 << 10);
+    let hi = [answers(&[text("hi")], "stop"), json!([says("user", &[text("one")])])];
+    let mut steps = Vec::new();
+    for _ in 0..10 {
+        steps.push(Client(json!({"type": "input_audio_buffer.append", "audio": sound})));
+        steps.push(user(&[json!({"type": "input_audio", "audio": sound})]));
+    }
+    steps.extend([user(&[json!({"type": "input_text", "text": "one"})]), ask(), created("r")]);
+    steps.extend([done("r", 1, 2), BYE]);
+    let words = &overhear("openai", REALTIME, &steps, ALL)[0];
+    assert_eq!((&words["output"], &words["input"][10]), (&hi[0], &hi[1][0]));
+    assert_eq!(words["truncated"], Value::Null);
+
+    let blob = json!({"mimeType": "audio/pcm", "data": sound});
+    let mut steps = vec![Client(json!({"realtimeInput": {"audio": blob}})); 10];
+    steps.extend([
+        Client(json!({"realtimeInput": {"text": "one"}})),
+        live(json!({"modelTurn": {"parts": [{"inlineData": blob}, {"text": "hi"}]}})),
+        Server(json!({"serverContent": {"turnComplete": true}, "usageMetadata": figures(10, 5)})),
+        BYE,
+    ]);
+    let words = &overhear("gemini", LIVE, &steps, ALL)[0];
+    assert_eq!(*words, json!({"input": hi[1], "output": hi[0]}));
+}
+
 /// Too much is shortened, and what would be held for many turns is bounded.
 #[test]
 fn words_are_bounded() {
