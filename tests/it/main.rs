@@ -11,6 +11,7 @@
 )]
 
 mod accounting;
+mod background;
 mod capture;
 mod checks;
 mod cli;

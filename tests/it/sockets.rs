@@ -436,3 +436,83 @@ async fn play(recording: &Value, coding: Coding) {
 async fn books(program: &Program) -> Value {
     program.page("/readyz?verbose").await.json()
 }
+
+/// Stand in what is asked and in what is answered.
+const EMAIL: &str = "ann@example.com";
+const CANARY: &str = "canary-7f3a91";
+/// Sound as it comes over the wire.
+const SOUND: &str = "U09VTkRTT1VORA==";
+
+/// A turn of each protocol: asked and answered with the same words, and with sound.
+async fn tell(pair: &mut Pair, target: &str) {
+    let words = format!("{CANARY} {EMAIL}");
+    let content = json!([{"type": "input_text", "text": words}]);
+    let item = json!({"type": "message", "role": "user", "content": content});
+    if target == REALTIME {
+        let session = json!({"id": "s", "instructions": format!("be kind, {CANARY}")});
+        pair.down(&json!({"type": "session.updated", "session": session})).await;
+        pair.up(&json!({"type": "input_audio_buffer.append", "audio": SOUND})).await;
+        pair.up(&json!({"type": "conversation.item.create", "item": item})).await;
+        pair.up(&ask()).await;
+    } else {
+        let instructions = format!("be kind, {CANARY}");
+        pair.up(&json!({"type": "response.create", "model": "m", "instructions": instructions, "input": [item]}))
+            .await;
+    }
+    pair.down(&created("r1")).await;
+    let sound = json!({"type": "response.output_audio.delta", "response_id": "r1", "delta": SOUND});
+    pair.down(&sound).await;
+    pair.down(&json!({"type": "response.output_text.delta", "response_id": "r1", "delta": words}))
+        .await;
+    let over = if target == REALTIME { "response.done" } else { "response.completed" };
+    let response = json!({"id": "r1", "status": "completed", "output": [],
+        "usage": {"total_tokens": 3, "input_tokens": 1, "output_tokens": 2}});
+    pair.down(&json!({"type": over, "response": response})).await;
+}
+
+/// The record of the turn, and everything that came out of the program.
+async fn told(target: &str, capture: &str, extra: &str) -> (Value, String) {
+    let (collector, upstream) = (Collector::start().await, listener().await);
+    let start = start("openai", &upstream).and(capture).env("TIDEGAUGE_LOG", "trace");
+    let start = start.env("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT");
+    let mut program = start.export(&collector.origin(), "http/protobuf").run().await;
+    let mut pair = Pair::open(&program, &upstream, target, Coding::Deflate, extra).await;
+    tell(&mut pair, target).await;
+    pair.close().await;
+    let (mut turns, sessions) = sorted(program.first_records(2).await);
+    assert_eq!((turns.len(), &sessions[0]["content"]), (1, &Value::Null), "{target} {capture}");
+    let mut all = program.page("/metrics").await.text();
+    assert!(program.stop().await.success());
+    all += &program.said();
+    all += &std::fs::read_to_string(program.record_file()).unwrap();
+    all += &String::from_utf8_lossy(&collector.bytes());
+    assert!(!all.contains(SOUND) && all.contains("\"r1\""), "{target} {capture}");
+    (turns.remove(0), all)
+}
+
+/// What a turn says goes where what a call says does, and only if it may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_of_turns_are_captured_as_permitted() {
+    for target in [REALTIME, "/openai/v1/responses"] {
+        let silent = "x-tidegauge-capture: off\r\n";
+        for (capture, extra) in [("", ""), ("capture: full\n", silent)] {
+            let (turn, all) = told(target, capture, extra).await;
+            assert_eq!(turn["content"], Value::Null, "{target}");
+            assert!(!all.contains(CANARY) && !all.contains(EMAIL), "{target}");
+        }
+        for (capture, email) in
+            [("capture: redacted\n", "[REDACTED:email]"), ("capture: full\n", EMAIL)]
+        {
+            let (turn, all) = told(target, capture, "").await;
+            let text = |text: &str| json!({"type": "text", "content": text});
+            let words = text(&format!("{CANARY} {email}"));
+            let want = json!({
+                "system_instructions": [text(&format!("be kind, {CANARY}"))],
+                "input_messages": [{"role": "user", "parts": [words]}],
+                "output_messages": [{"role": "assistant", "parts": [words], "finish_reason": "stop"}],
+            });
+            assert_eq!(turn["content"], want, "{target} {capture}");
+            assert_eq!(all.contains(EMAIL), email == EMAIL, "{target} {capture}");
+        }
+    }
+}

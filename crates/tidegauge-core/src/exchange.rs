@@ -39,7 +39,7 @@ impl fmt::Display for ExchangeId {
     }
 }
 
-/// What was asked of the provider. The first four are OpenTelemetry's words, the rest are ours.
+/// What was asked of the provider. The first five are OpenTelemetry's words, the rest are ours.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Operation {
     /// A conversation turn: chat completions, responses, messages, converse.
@@ -50,6 +50,8 @@ pub enum Operation {
     TextCompletion,
     /// Vectors for texts.
     Embeddings,
+    /// A response that was asked for before, shown or cancelled by its id.
+    FetchResponse,
     /// Documents ordered by relevance.
     Rerank,
     /// Pictures made or edited.
@@ -76,11 +78,12 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Chat,
         Self::GenerateContent,
         Self::TextCompletion,
         Self::Embeddings,
+        Self::FetchResponse,
         Self::Rerank,
         Self::ImageGeneration,
         Self::VideoGeneration,
@@ -101,6 +104,7 @@ impl Operation {
             Self::GenerateContent => "generate_content",
             Self::TextCompletion => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::FetchResponse => "fetch_response",
             Self::Rerank => "rerank",
             Self::ImageGeneration => "image_generation",
             Self::VideoGeneration => "video_generation",
@@ -115,8 +119,8 @@ impl Operation {
         }
     }
 
-    /// Whether a model produced something: these get an inference span and GenAI metrics, the
-    /// others only HTTP ones.
+    /// Whether a model produced something, now or before: these get an inference span and GenAI
+    /// metrics, the others only HTTP ones.
     pub fn is_inference(self) -> bool {
         !matches!(self, Self::CountTokens | Self::Models | Self::Batch | Self::Other)
     }

@@ -130,6 +130,8 @@ pub struct Health {
     splices_refused: AtomicU64,
     holds_exceeded: AtomicU64,
     schemas_unusable: AtomicU64,
+    responses_open: AtomicI64,
+    responses_forgotten: AtomicU64,
     journal_opened: AtomicU64,
     journal_closed: AtomicU64,
     journal_lost: [AtomicU64; Dropped::ALL.len()],
@@ -209,6 +211,9 @@ counters! {
     hold_exceeded, holds_exceeded => holds_exceeded;
     /// The schema of a tool that was called could not be used, so its arguments were not checked.
     schema_unusable, schemas_unusable => schemas_unusable;
+    /// A response that was not over when it was asked for was forgotten to make room for another: its
+    /// usage will not be told.
+    response_forgotten, responses_forgotten => responses_forgotten;
     /// The journal noted that an exchange began.
     journal_open, journal_opened => journal_opened;
     /// The journal noted that an exchange is over.
@@ -241,6 +246,8 @@ gauges! {
     streams_changed, streams => streams;
     /// Exchanges that are over began to wait to become records, or no longer do.
     records_queued_changed, records_queued => records_queued;
+    /// Responses that were not over when they were asked for began to be remembered, or no longer are.
+    responses_open_changed, responses_open => responses_open;
     /// Client connections opened or closed.
     connections_changed, connections => connections;
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use tidegauge_core::Bucket;
+use tidegauge_core::{Bucket, Operation};
 
 use crate::attribute::pair;
 use crate::metric::{Family, Point, Value};
@@ -114,7 +114,7 @@ fn next(family: &Family) -> Vec<Family> {
 fn tokens(counted: &Family) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for point in counted.points.iter().filter(|point| is_inference(point)) {
+    for point in counted.points.iter().filter(|point| is_inference(point) || is_told_later(point)) {
         let Value::Count(count) = point.value else { continue };
         let Some((metrics, modality)) = counters(told(point, name::BUCKET)) else { continue };
         let mut set = without(point, &[name::BUCKET, name::USAGE_SOURCE]);
@@ -141,6 +141,11 @@ fn tokens(counted: &Family) -> Vec<Family> {
 
 fn is_inference(point: &Point) -> bool {
     INFERENCE.contains(&told(point, name::OPERATION_NAME))
+}
+
+/// What an inference used that was over only when it was fetched.
+fn is_told_later(point: &Point) -> bool {
+    told(point, name::OPERATION_NAME) == Operation::FetchResponse.name()
 }
 
 fn told<'p>(point: &'p Point, key: &str) -> &'p str {

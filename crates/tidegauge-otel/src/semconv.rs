@@ -365,6 +365,10 @@ metrics! {
         "Requests that a killed process left open, found in its journal.";
     SCHEMAS_UNUSABLE = Counter "tidegauge.tools.schemas_unusable" "{call}" &[],
         "Tool calls that were not checked because the schema of their tool cannot be used.";
+    RESPONSES_OPEN = UpDownCounter "tidegauge.responses.open" "{response}" &[],
+        "Background responses whose usage is to come with a later answer.";
+    RESPONSES_FORGOTTEN = Counter "tidegauge.responses.forgotten" "{response}" &[],
+        "Background responses that were forgotten before their usage came, to make room for others.";
     STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
         "Response streams that are being passed on.";
     CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],

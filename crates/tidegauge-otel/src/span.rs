@@ -21,8 +21,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, Version};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tidegauge_core::{
-    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Prompt, Record, Request,
-    Response, SpanId, TraceId, Usage,
+    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Operation, Prompt, Record,
+    Request, Response, SpanId, TraceId, Usage,
 };
 
 use crate::attribute::{AttributeLimits, Attributes};
@@ -289,11 +289,10 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
-    let model = observation.request.model.as_deref().unwrap_or_default();
     let trace = &exchange.trace;
     let parent = exchange.within.map_or(trace.server, |session| session.span);
     head(out, exchange, trace.inference, Some(parent), SpanKind::Client);
-    title(out, exchange.operation.name(), crate::attribute::cut(model, 128));
+    title(out, exchange.operation.name(), subject(record));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
 
@@ -303,6 +302,18 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
         content::on_span(&mut list, record);
     }
     close(list, observation.outcome.error.is_some());
+}
+
+/// What a call is named by beside its operation: the model. A fetch asks no model, and its id would
+/// name each one anew.
+fn subject(record: &Record) -> &str {
+    match record.exchange.operation {
+        Operation::FetchResponse => "",
+        _ => {
+            let model = record.observation.request.model.as_deref().unwrap_or_default();
+            crate::attribute::cut(model, 128)
+        }
+    }
 }
 
 /// Everything about a model call but what was said in it, for its span and its event.

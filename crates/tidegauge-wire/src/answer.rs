@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use tidegauge_core::{Batch, ProviderError, Response, Sample, Usage};
 
+use crate::background::Stage;
 use crate::field::{CUT, Doc, Json, clip};
 use crate::said::Said;
 
@@ -36,6 +37,8 @@ pub struct Answer {
     pub truncated: bool,
     /// The answer says that it is not ready yet.
     pub pending: bool,
+    /// How far the response is, where it may last longer than the call that asks for it.
+    pub stage: Option<Stage>,
     /// The results of a batch job.
     pub batch: Batch,
     /// What is read now was said before, piece by piece.
@@ -58,6 +61,8 @@ pub(crate) struct Settled {
     pub(crate) usage: Usage,
     /// The results of a batch job, if there were any.
     pub(crate) batch: Option<Batch>,
+    /// How far the response is, where it may last longer than its call.
+    pub(crate) stage: Option<Stage>,
     /// A sample of what was said, if that was wanted.
     pub(crate) said: Option<Sample>,
     /// The calls whose arguments are whole.
@@ -221,7 +226,14 @@ impl Answer {
             said
         });
         let calls = self.calls.into_iter().filter_map(|call| call.whole(&mut doc)).collect();
-        Settled { response: self.response, usage: self.usage, batch, said, calls }
+        Settled {
+            response: self.response,
+            usage: self.usage,
+            batch,
+            stage: self.stage,
+            said,
+            calls,
+        }
     }
 
     /// Arguments that are JSON as it is.

@@ -6,6 +6,7 @@
 //! an HTTP client, a runtime, the clock, or a price.
 
 mod answer;
+mod background;
 mod base64;
 mod body;
 mod content;
@@ -28,6 +29,7 @@ mod session;
 mod skim;
 mod socket;
 mod splice;
+mod spoken;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -37,6 +39,7 @@ mod work;
 mod ws;
 
 pub use answer::Answer;
+pub use background::{Background, Spent, Stage};
 pub use field::{Items, Json, Members};
 pub use observer::{Concluded, Observer};
 pub use provider::{

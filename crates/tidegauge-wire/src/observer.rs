@@ -13,6 +13,7 @@ use tidegauge_core::{
 };
 
 use crate::answer::{Answer, Settled};
+use crate::background::{self, Background, Stage};
 use crate::body::Body;
 use crate::content::Content;
 use crate::failure;
@@ -54,6 +55,8 @@ pub struct Concluded {
     pub observation: Observation,
     /// What was said, if that was kept ([`Observer::keep_words`]).
     pub words: Option<Box<Words>>,
+    /// What it says of a response that lasts longer than the call that asks for it.
+    pub background: Option<Background>,
     /// What is needed to check tool calls, and to count tokens that nobody told if samples were taken
     /// ([`Observer::sample_texts`]).
     pub texts: Texts,
@@ -127,7 +130,8 @@ impl Observer {
     /// From now on also keeps what is said, as far as it is wanted: for [`Observer::conclude`]. Only
     /// what is said in words: vectors, pictures made and the like are not.
     pub fn keep_words(&mut self, wanted: Wanted) {
-        if wanted.any() && speaks(self.operation) && self.reading.reader.is_some() {
+        let said = speaks(self.operation) || self.operation == Operation::FetchResponse;
+        if wanted.any() && said && self.reading.reader.is_some() {
             let skim = || Skim::new(Limits::WORDS);
             self.words = Some(Box::new(Keeping { wanted, request: skim(), response: skim() }));
             self.reading.reply = wanted.response.then(|| Box::new(Reply::new()));
@@ -236,13 +240,13 @@ impl Observer {
             readable,
             malformed: readable && self.reading.malformed,
             truncated: self.reading.answer.truncated,
-            pending: self.reading.answer.pending,
+            pending: self.reading.answer.pending || self.reading.answer.stage == Some(Stage::Open),
         };
         let partial =
             request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
         let (reader, mut doc) = (self.reading.reader, std::mem::take(&mut self.reading.doc));
         let (settled, times) = self.reading.settle(stream);
-        let Settled { mut response, usage, batch, said, calls } = settled;
+        let Settled { mut response, usage, batch, stage, said, calls } = settled;
         let left_out = batch.as_ref().is_some_and(|batch| batch.left_out > 0);
         if let Some(batch) = &batch {
             response.model = only_model(batch);
@@ -260,6 +264,9 @@ impl Observer {
         };
         seen.usage.source = source(exchange, &seen);
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
+        let fetched = reader.and_then(|reader| reader.fetches(&self.asked));
+        let background =
+            background::split(exchange, &mut seen, stage, fetched, facts, self.provider);
         let mut texts = Texts { calls, ..Texts::default() };
         let said = said.filter(|_| facts.readable && !facts.pending && is_untold(&seen));
         let wanted = success && (said.is_some() || !texts.calls.is_empty());
@@ -273,7 +280,7 @@ impl Observer {
                 add_samples(self.operation, reader, asked, said, &seen, &mut texts);
             }
         }
-        Concluded { observation: seen, words: joined(prompt, reply), texts }
+        Concluded { observation: seen, words: joined(prompt, reply), background, texts }
     }
 
     /// What was sent, with its shape in the document.

@@ -30,30 +30,56 @@ pub(crate) fn judge(
     facts: Facts,
     provider: &dyn Provider,
 ) -> Outcome {
-    if exchange.end == End::Cancelled && !is_over(seen) {
-        return nobody(Category::ClientCancelled);
-    }
-    let response = &seen.response;
-    if response.error.is_some() || response.status.is_some_and(failure::is_failure) {
-        let (category, error, unclassified) = failure::judge(provider, response);
-        return Outcome { category: Some(category), error: Some(error), unclassified };
-    }
-    if let Some(failure) = exchange.failure {
-        return failed(failure);
-    }
-    if is_cut(exchange, seen, facts) {
-        return failed(Failure::StreamCut);
+    let told = seen.response.error.is_some();
+    if let Some(outcome) = on_the_way(exchange, seen, facts, provider, told) {
+        return outcome;
     }
     let inference = exchange.operation.is_inference();
-    match response.status {
-        Some(status) if status.is_success() && facts.malformed => Outcome {
-            category: Some(Category::MalformedResponse),
-            error: Some(ErrorType::fixed("malformed_response")),
-            unclassified: false,
-        },
+    match seen.response.status {
         Some(status) if status.is_success() && inference => meaning(seen, facts),
         _ => Outcome::default(),
     }
+}
+
+/// What it comes to to be shown a response that was made before, whatever that one came to.
+pub(crate) fn judge_fetch(
+    exchange: &Exchange,
+    seen: &Observation,
+    facts: Facts,
+    provider: &dyn Provider,
+) -> Outcome {
+    on_the_way(exchange, seen, facts, provider, false).unwrap_or_default()
+}
+
+/// How it failed before it had a meaning, if it did. `told`: an error inside a success is one of its
+/// own.
+fn on_the_way(
+    exchange: &Exchange,
+    seen: &Observation,
+    facts: Facts,
+    provider: &dyn Provider,
+    told: bool,
+) -> Option<Outcome> {
+    if exchange.end == End::Cancelled && !is_over(seen) {
+        return Some(nobody(Category::ClientCancelled));
+    }
+    let response = &seen.response;
+    if told || response.status.is_some_and(failure::is_failure) {
+        let (category, error, unclassified) = failure::judge(provider, response);
+        return Some(Outcome { category: Some(category), error: Some(error), unclassified });
+    }
+    if let Some(failure) = exchange.failure {
+        return Some(failed(failure));
+    }
+    if is_cut(exchange, seen, facts) {
+        return Some(failed(Failure::StreamCut));
+    }
+    let success = response.status.is_some_and(|status| status.is_success());
+    (success && facts.malformed).then(|| Outcome {
+        category: Some(Category::MalformedResponse),
+        error: Some(ErrorType::fixed("malformed_response")),
+        unclassified: false,
+    })
 }
 
 /// What a turn of a session comes to.
@@ -203,6 +229,8 @@ fn meaning(seen: &Observation, facts: Facts) -> Outcome {
         nobody(Category::ContentFilter)
     } else if response.refusal {
         nobody(Category::Refusal)
+    } else if ended_by(&["cancelled"]) {
+        nobody(Category::ClientCancelled)
     } else if ended_by(&["model_context_window_exceeded"]) {
         nobody(Category::ContextOverflow)
     } else if facts.truncated || ended_by(TRUNCATED) {

@@ -90,6 +90,12 @@ pub trait Reader: Sync {
     /// fields come as members with strings.
     fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request);
 
+    /// The id under which a response is fetched that was asked for before, where this API makes none
+    /// but shows them.
+    fn fetches(&self, _head: &Asked) -> Option<String> {
+        None
+    }
+
     /// The tools that a request declares with a JSON schema for their arguments.
     fn read_tools(&self, _body: Json<'_>, _into: &mut Vec<Tool>) {}
 

@@ -11,8 +11,10 @@ use http::StatusCode;
 use tidegauge_core::{End, Operation, ProviderError, Request};
 
 use crate::answer::{Answer, MAX_NAME};
-use crate::field::clip;
+use crate::field::{Json, clip};
 use crate::provider::{Asked, Provider};
+use crate::spoken::{Script, Spoken};
+use crate::transcript::{Prompt, Reply, Wanted};
 use crate::turn::Turn;
 
 /// How many turns may be asked for and not begun; more are noticed when they begin.
@@ -48,6 +50,8 @@ pub struct Session {
     asked: VecDeque<Ask>,
     open: Vec<Turn>,
     over: Vec<Turn>,
+    /// Only there if the words are wanted.
+    script: Option<Box<Script>>,
 }
 
 /// A turn that was asked for and has not begun.
@@ -83,6 +87,102 @@ impl Session {
             asked: VecDeque::new(),
             open: Vec::new(),
             over: Vec::new(),
+            script: None,
+        }
+    }
+
+    /// From now on also keeps what is said, as far as it is wanted.
+    pub(crate) fn keep_words(&mut self, wanted: Wanted) {
+        self.script = wanted.any().then(|| Box::new(Script::new(wanted)));
+    }
+
+    /// How many bytes are held for the words.
+    pub(crate) fn words(&self) -> usize {
+        self.script.as_ref().map_or(0, |script| script.len()) + self.words_of_turns()
+    }
+
+    /// Lets go of the words, and keeps none from now on.
+    pub(crate) fn forget_words(&mut self) {
+        self.script = None;
+        let asked = self.asked.iter_mut().map(|ask| &mut ask.turn);
+        asked.chain(&mut self.open).chain(&mut self.over).for_each(Turn::forget_words);
+    }
+
+    fn words_of_turns(&self) -> usize {
+        let asked = self.asked.iter().map(|ask| &ask.turn);
+        asked.chain(&self.open).chain(&self.over).map(Turn::words).sum()
+    }
+
+    /// The words of a turn that is asked for or begins.
+    fn spoken(&mut self) -> Option<Box<Spoken>> {
+        self.script.as_ref()?;
+        let held = self.words_of_turns();
+        self.script.as_mut().map(|script| Box::new(script.turn(held)))
+    }
+
+    /// The present message tells what every turn starts from.
+    pub(crate) fn stand(&mut self, write: impl FnOnce(&mut Prompt)) {
+        if let Some(script) = &mut self.script {
+            script.stand(write);
+        }
+    }
+
+    /// The present message says something that the next turn answers.
+    pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
+        if let Some(script) = &mut self.script {
+            script.say(write);
+        }
+    }
+
+    /// The present message says something to that turn if it is open, else to the next.
+    pub(crate) fn say_to(&mut self, key: &str, write: impl FnOnce(&mut Prompt)) {
+        match self.turn(key).and_then(|turn| turn.spoken.as_mut()) {
+            Some(spoken) => spoken.say(write),
+            None => self.say(write),
+        }
+    }
+
+    /// The client has spoken; its words may come under that name.
+    pub(crate) fn speak(&mut self, item: &str) {
+        if let Some(script) = &mut self.script {
+            script.speak(item);
+        }
+    }
+
+    /// The words of that speech: they are of the turn that answers it, if that is open or to come.
+    pub(crate) fn hear(&mut self, item: &str, text: Json<'_>) {
+        let Some(script) = &mut self.script else { return };
+        let asked = self.asked.iter_mut().map(|ask| &mut ask.turn);
+        let mut spoken = asked.chain(&mut self.open).filter_map(|turn| turn.spoken.as_deref_mut());
+        match spoken.find(|spoken| spoken.answers(item)) {
+            Some(spoken) => spoken.hear(text),
+            None => script.hear_of(item, text),
+        }
+    }
+
+    /// Speech becomes words in that turn if it is open, else before the next.
+    pub(crate) fn hear_in(&mut self, key: &str, text: Json<'_>) {
+        match self.turn(key).and_then(|turn| turn.spoken.as_mut()) {
+            Some(spoken) => spoken.hear(text),
+            None => {
+                if let Some(script) = &mut self.script {
+                    script.hear(text);
+                }
+            }
+        }
+    }
+
+    /// The present message is a piece of what that turn answers, if it is open.
+    pub(crate) fn reply(&mut self, key: &str, write: impl FnOnce(&mut Reply)) {
+        if let Some(spoken) = self.turn(key).and_then(|turn| turn.spoken.as_mut()) {
+            spoken.reply(write);
+        }
+    }
+
+    /// Nothing is kept of what was said in the turn that was asked for last.
+    pub(crate) fn silence(&mut self) {
+        if let Some(ask) = self.asked.back_mut() {
+            ask.turn.forget_words();
         }
     }
 
@@ -96,6 +196,7 @@ impl Session {
         let mut turn = Turn::new(self.provider, self.operation, lane, self.at, request);
         turn.asked = true;
         turn.asked_bytes = self.bytes;
+        turn.spoken = self.spoken();
         let name = |text: &str| clip(text, MAX_NAME).to_owned();
         turn.quiet = quiet;
         self.asked.push_back(Ask { id: name(id), lane: name(lane), turn });
@@ -106,8 +207,12 @@ impl Session {
         !self.asked.is_empty()
     }
 
-    /// What was asked for and has not begun is superseded by what comes.
+    /// What was asked for and has not begun is superseded by what comes, which answers its words too.
     pub(crate) fn forget_asked(&mut self) {
+        let last = self.asked.pop_back().and_then(|ask| ask.turn.spoken);
+        if let (Some(script), Some(spoken)) = (&mut self.script, last) {
+            script.restore(*spoken);
+        }
         self.asked.clear();
     }
 
@@ -135,6 +240,7 @@ impl Session {
         self.answer_to(lane).unwrap_or_else(|| {
             let mut turn = self.unasked(committed.unwrap_or(self.at));
             turn.asked = committed.is_some();
+            turn.spoken = self.spoken();
             turn
         })
     }
@@ -174,16 +280,28 @@ impl Session {
     }
 
     /// A turn is over. One that found no room when it began is told by its last event alone.
-    pub(crate) fn over(&mut self, key: &str, end: End, read: impl FnOnce(&mut Answer)) {
+    pub(crate) fn over(
+        &mut self,
+        key: &str,
+        end: End,
+        read: impl FnOnce(&mut Answer),
+        write: impl FnOnce(&mut Reply),
+    ) {
         let place = self.open.iter().position(|turn| turn.key == clip(key, MAX_NAME));
         let mut turn = match place {
             Some(place) => self.open.remove(place),
             None => {
                 let mut turn = self.answer_to(key).unwrap_or_else(|| self.unasked(self.at));
                 turn.answer.response.model.clone_from(&self.answer.response.model);
+                if turn.spoken.is_none() && !turn.asked {
+                    turn.spoken = self.spoken();
+                }
                 turn
             }
         };
+        if let Some(spoken) = &mut turn.spoken {
+            spoken.reply(write);
+        }
         turn.lossy |= self.lossy;
         turn.event(self.at, self.bytes, read);
         turn.end = end;
@@ -204,6 +322,7 @@ impl Session {
         operation: Operation,
         request: Request,
         read: impl FnOnce(&mut Answer),
+        write: impl FnOnce(&mut Reply),
     ) {
         let began = self.spoken.unwrap_or(self.at);
         let mut turn = Turn::new(self.provider, operation, "", began, request);
@@ -211,6 +330,11 @@ impl Session {
         turn.lossy = self.lossy;
         turn.event(self.at, self.bytes, read);
         turn.answer.ended = true;
+        turn.spoken = self.script.as_ref().map(|script| {
+            let mut spoken = script.alone();
+            spoken.reply(write);
+            Box::new(spoken)
+        });
         self.conclude(turn);
     }
 

@@ -17,6 +17,7 @@ use crate::percent;
 use crate::provider::{Asked, Provider, SocketReader};
 use crate::session::Session;
 use crate::skim::Limits;
+use crate::transcript::Wanted;
 use crate::turn::Turn;
 use crate::ws::{Agreed, Coding, Frames, Told};
 
@@ -35,6 +36,8 @@ pub struct Socket {
     /// Messages that were not read since somebody asked.
     skipped: u64,
     lossy: bool,
+    /// How large messages are reduced, of either side.
+    limits: (Limits, Limits),
 }
 
 impl fmt::Debug for Socket {
@@ -77,14 +80,34 @@ impl Socket {
             closed: Closed::default(),
             skipped: 0,
             lossy: false,
+            limits: (Limits::MESSAGE, Limits::ANSWER),
         })
+    }
+
+    /// From now on also keeps what is said, as far as it is wanted: for [`Turn::conclude`]. Sound is never
+    /// kept. To be said before [`Socket::agreed`].
+    pub fn keep_words(&mut self, wanted: Wanted) {
+        if wanted.any() {
+            self.session.keep_words(wanted);
+            self.limits = (Limits::WORDS, Limits::WORDS);
+        }
+    }
+
+    /// How many bytes are held for the words.
+    pub fn words(&self) -> usize {
+        self.session.words()
+    }
+
+    /// Lets go of the words; the observations stay what they are.
+    pub fn forget_words(&mut self) {
+        self.session.forget_words();
     }
 
     /// The head of the `101`.
     pub fn agreed(&mut self, headers: &HeaderMap) {
         let Agreed { client, server } = Agreed::of(headers);
-        self.client = Frames::new(client, Limits::MESSAGE);
-        self.server = Frames::new(server, Limits::ANSWER);
+        self.client = Frames::new(client, self.limits.0);
+        self.server = Frames::new(server, self.limits.1);
         self.lossy |= client == Coding::Unknown;
         self.session.answer.response.status = Some(StatusCode::SWITCHING_PROTOCOLS);
         self.provider.read_headers(headers, &mut self.session.answer);

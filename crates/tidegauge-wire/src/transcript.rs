@@ -13,7 +13,7 @@ use crate::answer::MAX_NAME;
 use crate::field::{Doc, Items, Json, clip};
 
 /// The most of one body that is written down, in bytes of its JSON form.
-const MAX_BODY: usize = 256 << 10;
+pub(crate) const MAX_BODY: usize = 256 << 10;
 /// The largest data that is kept, in bytes of base64.
 const MAX_DATA: usize = 16 << 10;
 /// How many messages, parts and tools of one body are written down.
@@ -233,12 +233,58 @@ impl Prompt {
         self.scribe.push(&mut self.content.tools, tool);
     }
 
+    /// What stands for all that is asked, unless this says otherwise.
+    pub(crate) fn stand(&mut self, standing: Content) {
+        if self.content.system.is_empty() {
+            self.content.system = standing.system;
+        }
+        if self.content.tools.is_empty() {
+            self.content.tools = standing.tools;
+        }
+        self.scribe.truncated |= standing.truncated;
+    }
+
+    /// About how many bytes of JSON it takes.
+    pub(crate) fn size(&mut self) -> usize {
+        shorten::size(&mut self.content)
+    }
+
+    /// Takes the sound out of it.
+    pub(crate) fn mute(&mut self) {
+        mute(&mut self.content);
+    }
+
+    /// Goes on with what was written elsewhere.
+    pub(crate) fn append(&mut self, more: Self) {
+        let Content { system, input, output: _, tools, truncated: _ } = more.content;
+        self.scribe.extend(&mut self.content.system, system);
+        self.scribe.extend(&mut self.content.input, input);
+        self.scribe.extend(&mut self.content.tools, tools);
+        self.scribe.truncated |= more.scribe.truncated;
+    }
+
+    /// Shortens what is there to what is kept of a body.
+    pub(crate) fn shorten(&mut self) {
+        self.scribe.truncated |= shorten::to(&mut self.content, MAX_BODY);
+    }
+
     /// The words, shortened to what is kept of a body.
     pub(crate) fn settle(self, lossy: bool) -> Content {
         let mut content = self.content;
         content.truncated = self.scribe.truncated | lossy;
         content.truncated |= shorten::to(&mut content, MAX_BODY);
         content
+    }
+}
+
+/// Takes the sound out of it, and leaves that there was some.
+pub(crate) fn mute(content: &mut Content) {
+    let messages = content.input.iter_mut().chain(&mut content.output);
+    let parts = messages.flat_map(|Message { parts, .. }| parts);
+    for part in parts.chain(&mut content.system) {
+        if let Part::Blob { modality: Modality::Audio, content, .. } = part {
+            content.clear();
+        }
     }
 }
 

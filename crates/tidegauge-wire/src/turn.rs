@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidegauge_core::{
-    End, Exchange, Failure, Observation, Operation, Request, Source, StreamTimes,
+    Content, End, Exchange, Failure, Observation, Operation, Request, Source, StreamTimes,
 };
 
 use crate::answer::{Answer, Settled};
 use crate::outcome;
 use crate::provider::Provider;
+use crate::spoken::Spoken;
+use crate::transcript::Ended;
 
 /// One response over a socket.
 pub struct Turn {
@@ -42,6 +44,8 @@ pub struct Turn {
     /// It was not to generate anything.
     pub(crate) quiet: bool,
     pub(crate) lossy: bool,
+    /// What is said in it, if that is wanted.
+    pub(crate) spoken: Option<Box<Spoken>>,
     times: StreamTimes,
     last: Option<Duration>,
     provider: &'static dyn Provider,
@@ -71,6 +75,7 @@ impl Turn {
             closing: false,
             quiet: false,
             lossy: false,
+            spoken: None,
             times: StreamTimes::default(),
             last: None,
             provider,
@@ -112,8 +117,36 @@ impl Turn {
         self.asked
     }
 
+    /// How many bytes are held for the words.
+    pub fn words(&self) -> usize {
+        self.spoken.as_ref().map_or(0, |spoken| spoken.len())
+    }
+
+    /// Lets go of the words; the observation stays what it is.
+    pub fn forget_words(&mut self) {
+        self.spoken = None;
+    }
+
     /// What was said in it. `exchange` is the turn's own: its times count from when it began.
     pub fn finish(self, exchange: &Exchange) -> Observation {
+        self.conclude(exchange).0
+    }
+
+    /// The same, and the words if they were kept. They are as they were said: what must not be known has
+    /// to be taken out of them before they may go into the observation.
+    pub fn conclude(mut self, exchange: &Exchange) -> (Observation, Option<Box<Content>>) {
+        let (spoken, lossy) = (self.spoken.take(), self.lossy);
+        let seen = self.observe(exchange);
+        let ended = match exchange.end {
+            End::Complete if seen.outcome.error.is_none() => Ended::Well,
+            End::Complete | End::Failed => Ended::Broken,
+            End::Cancelled => Ended::Cancelled,
+        };
+        let words = spoken.and_then(|spoken| spoken.settle(ended, lossy));
+        (seen, words)
+    }
+
+    fn observe(self, exchange: &Exchange) -> Observation {
         let Self { provider, request, answer, asked, quiet, lossy, times, began, .. } = self;
         let (ended, facts) = (answer.ended, (answer.truncated, answer.pending || quiet));
         let Settled { mut response, usage, .. } = answer.settle();

@@ -235,6 +235,11 @@ impl Console {
             "splices_refused": health.splices_refused(),
             "holds_exceeded": health.holds_exceeded(),
             "schemas_unusable": health.schemas_unusable(),
+            // In the background: their usage comes with a later answer, or never.
+            "responses": {
+                "open": health.responses_open(),
+                "forgotten": health.responses_forgotten(),
+            },
             "reloads": { "count": reloads, "last_was_good": reloaded_well },
             "prices": {
                 "catalogue": &**prices.catalogue(),

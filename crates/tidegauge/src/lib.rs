@@ -4,6 +4,7 @@
 //! exchanges into records for the `sinks`, `console` answers on the second listener. The only crate
 //! that may know all others; it must not know what any provider or telemetry format looks like.
 
+mod background;
 mod capture;
 mod cli;
 mod cmd;

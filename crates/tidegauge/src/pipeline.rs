@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, Capture, Category, CostStatus, Dropped, End, Exchange, Health, Observation, Observe,
-    Observers, Record, Sink, Task, Texts, Withheld,
+    Begin, Capture, Category, Cost, CostStatus, Dropped, End, Exchange, Health, Observation,
+    Observe, Observers, Record, Sink, Task, Texts, Times, Withheld,
 };
 use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
 use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
 
+use crate::background::{Accounted, Memory};
 use crate::capture::{Permit, Room, Rules, Waiting};
 use crate::journal::{Journal, Ticket};
 use crate::turn;
@@ -66,6 +67,8 @@ struct Tools<'a> {
     prices: &'a Prices,
     rules: &'a Rules,
     schemas: &'a Schemas,
+    /// Responses that were not over when they were asked for.
+    memory: &'a Memory,
     health: &'a Health,
 }
 
@@ -88,6 +91,7 @@ struct Worker {
     rules: Arc<ArcSwap<Rules>>,
     prices: Arc<ArcSwap<Prices>>,
     schemas: Schemas,
+    memory: Memory,
     sinks: Vec<Arc<dyn Sink>>,
     late: Arc<AtomicBool>,
     health: Arc<Health>,
@@ -130,6 +134,7 @@ impl Pipeline {
             rules: Arc::clone(&rules),
             prices,
             schemas: Schemas::default(),
+            memory: Memory::default(),
             sinks,
             late: Arc::clone(&late),
             health: counted,
@@ -186,9 +191,13 @@ impl Observers for Pipeline {
                 observer.sample_texts();
             }
         }
+        let mut socket = provider.and_then(|one| Socket::new(one, begin.head)).map(Box::new);
+        if let Some(socket) = socket.as_mut().filter(|_| words) {
+            socket.keep_words(permit.wanted(&self.rules.load()));
+        }
         Box::new(Watching {
             observer,
-            socket: provider.and_then(|one| Socket::new(one, begin.head)).map(Box::new),
+            socket,
             session: None,
             provider,
             capture: permit.level,
@@ -227,13 +236,14 @@ impl Watching {
 
     /// Where the words wait until they are in a record. Without room there are none.
     fn room(&mut self) -> Option<Room> {
-        let (observer, waiting) = self.observer.as_mut().zip(self.waiting.take())?;
-        let room = waiting.room(observer.words());
-        if room.is_none() {
-            observer.forget_words();
-            self.health.content_dropped(Withheld::Memory, 1);
+        let waiting = self.waiting.take()?;
+        if self.session.is_some() {
+            let socket = self.socket.as_mut()?;
+            let (words, turns) = (socket.words(), socket.unfinished());
+            return place(&waiting, words, turns, &self.health, || socket.forget_words());
         }
-        room
+        let observer = self.observer.as_mut()?;
+        place(&waiting, observer.words(), 1, &self.health, || observer.forget_words())
     }
 
     /// Hands over the turns that have ended, and counts what was not read.
@@ -243,15 +253,18 @@ impl Watching {
             0 => {}
             skipped => self.health.messages_not_read(skipped),
         }
-        for turn in socket.turns() {
+        for mut turn in socket.turns() {
             self.health.turns_over(1);
+            let waiting = self.waiting.as_ref();
+            let room = waiting.and_then(|waiting| {
+                place(waiting, turn.words(), 1, &self.health, || turn.forget_words())
+            });
             let finished = Finished {
                 watched: Watched::Turn(Box::new(turn)),
                 provider: self.provider,
                 exchange: Exchange::clone(session),
-                // The words of a session are not kept.
-                capture: Capture::Off,
-                _room: None,
+                capture: self.capture,
+                _room: room,
                 ticket: None,
                 hurried: self.hurried.load(Ordering::Relaxed),
             };
@@ -260,6 +273,22 @@ impl Watching {
             }
         }
     }
+}
+
+/// Room for the words of so many records, or none of them.
+fn place(
+    waiting: &Waiting,
+    words: usize,
+    records: u64,
+    health: &Health,
+    forget: impl FnOnce(),
+) -> Option<Room> {
+    let room = waiting.room(words);
+    if room.is_none() {
+        forget();
+        health.content_dropped(Withheld::Memory, records);
+    }
+    room
 }
 
 impl Observe for Watching {
@@ -369,8 +398,8 @@ impl Worker {
         let _ticket = finished.ticket.take();
         let (prices, rules) = (self.prices.load(), self.rules.load());
         let counted = Counted::of(&finished);
-        let (schemas, health) = (&self.schemas, &*self.health);
-        let tools = Tools { prices: &prices, rules: &rules, schemas, health };
+        let (schemas, memory, health) = (&self.schemas, &self.memory, &*self.health);
+        let tools = Tools { prices: &prices, rules: &rules, schemas, memory, health };
         let make = || (self.make)(finished, &tools);
         let Ok(records) = catch_unwind(AssertUnwindSafe(make)) else {
             self.health.panicked(Task::Pipeline, 1);
@@ -433,33 +462,43 @@ impl Counted {
 /// The records of what is over: one, but for a session that ends with turns.
 fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
     let Finished { watched, provider, mut exchange, capture, _room, ticket: _, hurried } = finished;
-    let of = |exchange, observation| record(exchange, observation, provider, tools.prices);
+    let of = |exchange, observation| {
+        record(exchange, observation, provider, tools.prices, Accounted::Here)
+    };
+    let of_turn = |turn, session: &Exchange| {
+        let (exchange, mut observation, words) = turn::finish(turn, session);
+        observation.content = tools.rules.admit(words, capture, tools.health);
+        of(exchange, observation)
+    };
     match watched {
         Watched::Nobody => vec![of(exchange, Observation::default())],
         Watched::Exchange(observer) => {
-            let Concluded { mut observation, words, texts } = observer.conclude(&exchange);
+            let Concluded { mut observation, words, background, texts } =
+                observer.conclude(&exchange);
             let left = observation.outcome.category == Some(Category::ClientCancelled);
             if exchange.end == End::Cancelled && !left {
                 // Who closes behind the last event of a stream has had all of it.
                 exchange.end = End::Complete;
             }
+            let (memory, health) = (tools.memory, tools.health);
+            let accounted = memory.settle(background, &mut exchange, &mut observation, health);
             // Loading the tables of a tokenizer could cost a process that must end the record.
             if !hurried || can_estimate_at_once() {
                 estimate(&mut observation, &texts);
             }
             check_calls(&mut observation, &texts, tools);
-            observation.content = tools.rules.admit(words, capture, tools.health);
-            vec![of(exchange, observation)]
+            // A response that is shown again says the same again.
+            let words = words.filter(|_| accounted != Accounted::Elsewhere);
+            observation.content = tools.rules.admit(words, capture, health);
+            vec![record(exchange, observation, provider, tools.prices, accounted)]
         }
         Watched::Turn(turn) => {
-            let (exchange, observation) = turn::finish(*turn, &exchange);
-            vec![of(exchange, observation)]
+            vec![of_turn(*turn, &exchange)]
         }
         Watched::Session(socket) => {
             let (turns, session) = socket.finish(&mut exchange);
-            let turns = turns.into_iter().map(|turn| turn::finish(turn, &exchange));
             let mut records: Vec<Record> =
-                turns.map(|(exchange, observation)| of(exchange, observation)).collect();
+                turns.into_iter().map(|turn| of_turn(turn, &exchange)).collect();
             records.push(of(exchange, session));
             records
         }
@@ -482,11 +521,27 @@ fn record(
     observation: Observation,
     provider: Option<&'static dyn Provider>,
     prices: &Prices,
+    accounted: Accounted,
 ) -> Record {
     exchange.labels.or(observation.request.labels.clone());
     let price_id = provider.and_then(price_id);
-    let measurement = measure(&exchange, &observation, prices, price_id);
+    let numbers = |exchange: &Exchange| measure(exchange, &observation, prices, price_id);
+    let mut measurement = numbers(&exchange);
+    match accounted {
+        Accounted::Here => {}
+        Accounted::Later | Accounted::Elsewhere => measurement.cost = Cost::default(),
+        // It cost what it did when it was asked for, and for as long as it took.
+        Accounted::Since(asked) => measurement.cost = numbers(&asked_at(asked, &exchange)).cost,
+    }
     Record { exchange, observation, measurement }
+}
+
+/// The exchange as if it had begun then.
+fn asked_at(asked: SystemTime, exchange: &Exchange) -> Exchange {
+    let over = exchange.started + exchange.times.ended;
+    let ended = over.duration_since(asked).unwrap_or_default();
+    let times = Times { sent: Some(Duration::ZERO), ended, ..Times::default() };
+    Exchange { started: asked, times, ..exchange.clone() }
 }
 
 /// A provider's id in price lists. What somebody runs themselves does not cost what a model of that

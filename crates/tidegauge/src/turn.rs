@@ -5,11 +5,17 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tidegauge_core::{Exchange, ExchangeId, Observation, Overhead, SpanId, Times, Trace, Within};
+use tidegauge_core::{
+    Content, Exchange, ExchangeId, Observation, Overhead, SpanId, Times, Trace, Within,
+};
 use tidegauge_wire::Turn;
 
-/// The turn as a record tells it. Its times count from when it began.
-pub(crate) fn finish(turn: Turn, session: &Exchange) -> (Exchange, Observation) {
+/// The turn as a record tells it, and what was said in it if that was kept. Its times count from when it
+/// began.
+pub(crate) fn finish(
+    turn: Turn,
+    session: &Exchange,
+) -> (Exchange, Observation, Option<Box<Content>>) {
     let started = session.started + turn.began;
     let since = |at: Duration| at.saturating_sub(turn.began);
     let millis = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -42,6 +48,6 @@ pub(crate) fn finish(turn: Turn, session: &Exchange) -> (Exchange, Observation) 
         within: Some(Within { exchange: session.id, span: trace.inference }),
         ..session.clone()
     };
-    let observation = turn.finish(&exchange);
-    (exchange, observation)
+    let (observation, words) = turn.conclude(&exchange);
+    (exchange, observation, words)
 }

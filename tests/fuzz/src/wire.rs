@@ -6,7 +6,7 @@ use std::io::Write as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tidegauge_core::{Dialect, Head, Observation, StreamTimes, testing};
 use tidegauge_wire::testing::{self as doors, Cost};
-use tidegauge_wire::{Observer, PROVIDERS, Provider, Socket};
+use tidegauge_wire::{Observer, PROVIDERS, Provider, Socket, Wanted};
 
 use crate::pieces::{Input, cut};
 
@@ -332,7 +332,11 @@ pub fn socket(data: &[u8]) {
     assert_eq!(session(provider, path, extensions, &parts, seed), whole);
 }
 
-/// The observations of the turns, as text, and the session's: the client speaks first, then in turns.
+/// The most that a session may hold of words: what was asked, what waits and stands, and what eight open
+/// turns answer.
+const SOCKET_WORDS: usize = (1 << 20) + (10 << 18);
+
+/// The observations of the turns, as text, with what was said, and the session's: the client speaks first, then in turns.
 fn session(
     provider: &'static dyn Provider,
     path: &str,
@@ -343,6 +347,7 @@ fn session(
     let asked = fields(&[("connection", "upgrade"), ("upgrade", "websocket")]);
     let head = Head { method: &Method::GET, path, query: Some("model=m"), headers: &asked };
     let Some(mut socket) = Socket::new(provider, head) else { return String::new() };
+    socket.keep_words(Wanted { request: true, response: true, schemas: true });
     socket.agreed(&fields(&[("sec-websocket-extensions", extensions)]));
     let dialect: &'static dyn Dialect = provider;
     let mut exchange = testing::exchange(testing::upstream(dialect));
@@ -355,12 +360,13 @@ fn session(
             } else {
                 socket.server(zero, piece);
             }
+            assert!(socket.words() <= SOCKET_WORDS, "{} bytes of words are held", socket.words());
             turns.extend(socket.turns());
         }
     }
     let (last, seen) = socket.finish(&mut exchange);
     turns.extend(last);
-    let turns: Vec<_> = turns.into_iter().map(|turn| turn.finish(&exchange)).collect();
+    let turns: Vec<_> = turns.into_iter().map(|turn| turn.conclude(&exchange)).collect();
     format!("{turns:?}{seen:?}")
 }
 

@@ -45,12 +45,13 @@ def cases(base):
 
     def background():
         begun = ask(background=True)
-        return [begun, client.responses.retrieve(begun.id)]
+        return [begun, client.responses.retrieve(begun.id), client.responses.retrieve(begun.id)]
 
-    # The same answer can be fetched again and again, so what is fetched is not counted.
+    # The same answer can be fetched again and again; it is counted once.
     yield Case("responses in the background", background, '"status": "queued"', [
         record("chat", MODEL, answered=MODEL, tokens=None),
-        record("other", None, tokens=None, __route="/v1/responses/{id}"),
+        record("fetch_response", MODEL, answered=MODEL, finish=None, __route="/v1/responses/{id}"),
+        record("fetch_response", None, answered=MODEL, finish=None, tokens=None, __route="/v1/responses/{id}"),
     ])
     yield Case("models", lambda: list(client.models.list()), MODEL, [record("models", None, tokens=None)])
     for model, error, category, status in FAILURES:

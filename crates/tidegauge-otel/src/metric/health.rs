@@ -35,6 +35,7 @@ const TOTALS: &[(Metric, Total)] = &[
     (name::JOURNAL_CLOSED, Health::journal_closed),
     (name::KILLED, Health::killed),
     (name::SCHEMAS_UNUSABLE, Health::schemas_unusable),
+    (name::RESPONSES_FORGOTTEN, Health::responses_forgotten),
     (name::RELOADS, |health| health.reloads().0),
     (name::PRICES_READS, |health| health.price_list_reads().0),
 ];
@@ -43,6 +44,7 @@ const AMOUNTS: &[(Metric, Amount)] = &[
     (name::STREAMS_ACTIVE, Health::streams),
     (name::RECORDS_QUEUED, Health::records_queued),
     (name::CONNECTIONS_ACTIVE, Health::connections),
+    (name::RESPONSES_OPEN, Health::responses_open),
     (name::RELOAD_OK, |health| i64::from(health.reloads().1)),
     (name::PRICES_OK, |health| i64::from(health.price_list_reads().1)),
 ];

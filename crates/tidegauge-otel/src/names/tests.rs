@@ -72,8 +72,9 @@ fn inference_moves_and_other_operations_stay() {
         assert_eq!(count(&next, old) + count(&next, new), count(&current, old), "{old}");
         assert!(count(&next, new) > 0);
     }
-    // Embeddings and sessions are no inference in the sense of the conventions.
-    let others = [Operation::Embeddings.name(), Operation::Realtime.name()];
+    // Embeddings, sessions and fetches are no inference in the sense of the conventions.
+    let others = [Operation::Embeddings, Operation::Realtime, Operation::FetchResponse];
+    let others = others.map(Operation::name);
     let left = next.iter().find(|f| f.metric.name == "gen_ai.client.operation.duration").unwrap();
     let stays = |operation: &str| others.contains(&operation);
     assert!(left.points.iter().all(|point| stays(told(point, "gen_ai.operation.name"))));
@@ -92,7 +93,9 @@ fn tokens_are_added_up_by_kind_of_content() {
         sums
     };
     let inference = |record: &tidegauge_core::Record| {
-        matches!(record.exchange.operation, Operation::Chat | Operation::GenerateContent)
+        let operation = record.exchange.operation;
+        let told_later = operation == Operation::FetchResponse;
+        (told_later || matches!(operation, Operation::Chat | Operation::GenerateContent))
             && record.exchange.times.sent.is_some()
     };
     let records = records::all();

@@ -150,9 +150,9 @@ fn counters_equal_what_was_recorded() {
     assert_eq!(total(&lines, name, &kind("input")), input);
     assert_eq!(total(&lines, name, &kind("output")), output);
     // Turns are calls, and no requests.
-    assert_eq!(total(&lines, "tidegauge_requests_total", &[]), 15.0);
-    assert_eq!(total(&lines, "http_server_request_duration_seconds_count", &[]), 15.0);
-    assert_eq!(total(&lines, "gen_ai_client_operation_duration_seconds_count", &[]), 15.0);
+    assert_eq!(total(&lines, "tidegauge_requests_total", &[]), 17.0);
+    assert_eq!(total(&lines, "http_server_request_duration_seconds_count", &[]), 17.0);
+    assert_eq!(total(&lines, "gen_ai_client_operation_duration_seconds_count", &[]), 17.0);
     let full = [("tidegauge_reason", "queue_full")];
     assert_eq!(total(&lines, "tidegauge_spans_dropped_total", &full), 3.0);
     assert_eq!(total(&lines, "tidegauge_spans_created_total", &[]), 7.0);

@@ -200,6 +200,7 @@ impl Registry {
             (SpanKind::Server, _) => "http.server",
             (SpanKind::Client, None) => "http.client",
             (SpanKind::Client, Some("embeddings")) => "gen_ai.embeddings.client",
+            (SpanKind::Client, Some("fetch_response")) => "gen_ai.fetch_response.client",
             (SpanKind::Client, Some(_)) => "gen_ai.inference.client",
             _ => {
                 found.add("span_kind", place);
@@ -361,6 +362,7 @@ fn expected_name(kind_name: &str, get: &impl Fn(&str) -> Option<String>) -> Stri
     match kind_name {
         "http.server" => join(method, get("http.route")),
         "http.client" => method.unwrap_or_default(),
+        "gen_ai.fetch_response.client" => get("gen_ai.operation.name").unwrap_or_default(),
         _ => join(get("gen_ai.operation.name"), get("gen_ai.request.model")),
     }
 }

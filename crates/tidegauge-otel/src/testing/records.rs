@@ -362,6 +362,28 @@ pub(crate) fn cut_turn() -> Record {
     record
 }
 
+/// A background response that is over when it is fetched: its usage is told here. Whoever asked for
+/// it named the model.
+pub(crate) fn fetched() -> Record {
+    let mut record = unary();
+    record.exchange.operation = Operation::FetchResponse;
+    record.exchange.method = Method::GET;
+    record.exchange.route = Cow::Borrowed("/v1/responses/{id}");
+    record.exchange.path = "/v1/responses/resp_1".to_owned();
+    record.observation.response.id = Some("resp_1".to_owned());
+    record.observation.request.api = Some("responses");
+    record
+}
+
+/// The same once more: it was told before.
+pub(crate) fn fetched_again() -> Record {
+    let mut record = fetched();
+    record.observation.request.model = None;
+    record.observation.usage = Usage::default();
+    record.measurement.cost = Cost::default();
+    record
+}
+
 /// All of them, by name.
 pub(crate) fn all() -> Vec<(&'static str, Record)> {
     vec![
@@ -382,6 +404,8 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("session", session()),
         ("turn", turn()),
         ("cut_turn", cut_turn()),
+        ("fetched", fetched()),
+        ("fetched_again", fetched_again()),
     ]
 }
 

@@ -29,6 +29,15 @@ pub(super) fn to(content: &mut Content, room: usize) -> bool {
     cut
 }
 
+/// About how many bytes of JSON `content` takes.
+pub(super) fn size(content: &mut Content) -> usize {
+    let messages = content.input.iter().chain(&content.output);
+    let things = messages.map(|message| 1 + message.parts.len()).sum::<usize>();
+    let mut all = FRAME * (things + content.system.len() + content.tools.len());
+    each(content, &mut |unit| all += unit.size());
+    all
+}
+
 /// The largest size so that, with nothing larger, all of them fit.
 fn cap(mut sizes: Vec<usize>, room: usize) -> usize {
     sizes.sort_unstable();

@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod azure;
+mod background;
 mod batches;
 mod bedrock;
 mod cohere;

@@ -10,6 +10,8 @@ use tidegauge_wire::{Socket, Turn, provider};
 use crate::exchange::{Case, exchange, headers};
 use crate::recordings::of_kind;
 
+mod words;
+
 /// One thing that happens on a socket.
 #[derive(Clone, Debug)]
 enum Step {
@@ -105,6 +107,16 @@ fn play_as(
     exchange.times.ended = Duration::from_millis(steps.len() as u64 + 1);
     let mut socket = Socket::new(provider, case.head()).expect("a socket that is known");
     socket.agreed(&headers([("x-request-id", "req_1")]));
+    let mut turns = feed(&mut socket, steps, size);
+    change(&mut exchange);
+    let (rest, session) = socket.finish(&mut exchange);
+    turns.extend(rest);
+    let turns = turns.into_iter().map(|turn| conclude(turn, &exchange)).collect();
+    Seen { turns, session, exchange }
+}
+
+/// Shows a socket the steps; the turns that ended.
+fn feed(socket: &mut Socket, steps: &[Step], size: usize) -> Vec<Turn> {
     let mut turns = Vec::new();
     for (step, millis) in steps.iter().zip(1..) {
         let at = Duration::from_millis(millis);
@@ -117,16 +129,12 @@ fn play_as(
         };
         let show = if client { Socket::client } else { Socket::server };
         if bytes.is_empty() {
-            show(&mut socket, at, &[]);
+            show(socket, at, &[]);
         }
-        bytes.chunks(size).for_each(|piece| show(&mut socket, at, piece));
+        bytes.chunks(size).for_each(|piece| show(socket, at, piece));
         turns.extend(socket.turns());
     }
-    change(&mut exchange);
-    let (rest, session) = socket.finish(&mut exchange);
-    turns.extend(rest);
-    let turns = turns.into_iter().map(|turn| conclude(turn, &exchange)).collect();
-    Seen { turns, session, exchange }
+    turns
 }
 
 fn conclude(turn: Turn, session: &Exchange) -> (Turned, Observation) {
@@ -805,22 +813,27 @@ fn only_known_sockets_are_read() {
     }
 }
 
+/// What happens in a recorded session, and where.
+fn recorded(label: &str, recording: &Value) -> (&'static str, Vec<Step>) {
+    let mut steps: Vec<Step> = recording["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| {
+            let data = message["data"].clone();
+            if message["direction"] == "sent" { Client(data) } else { Server(data) }
+        })
+        .collect();
+    steps.push(BYE);
+    (if label == "gemini" { LIVE } else { "/v1/realtime" }, steps)
+}
+
 /// Recorded sessions of real providers, in pieces of several sizes.
 #[test]
 fn recorded_sessions_read_as_expected() {
     for (label, recording) in of_kind("websocket") {
         let id = recording["id"].as_str().unwrap_or_default();
-        let mut steps: Vec<Step> = recording["messages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|message| {
-                let data = message["data"].clone();
-                if message["direction"] == "sent" { Client(data) } else { Server(data) }
-            })
-            .collect();
-        steps.push(BYE);
-        let target = if label == "gemini" { LIVE } else { "/v1/realtime" };
+        let (target, steps) = recorded(&label, &recording);
         for size in [1, 13, 1400, usize::MAX] {
             let seen = play(&label, target, &steps, size);
             let responses: Vec<&Observation> = seen

@@ -12,7 +12,7 @@ mod bodies;
 mod bounds;
 
 /// The halves and the schemas of tools: everything.
-const ALL: Wanted = Wanted { request: true, response: true, schemas: true };
+pub(crate) const ALL: Wanted = Wanted { request: true, response: true, schemas: true };
 
 /// One exchange and what is said in it.
 struct Row {
@@ -54,7 +54,7 @@ fn check(rows: &[Row]) {
         let (plain, texts) = case.observe_with_texts(&mut |left| left, |_| {});
         let plain = timeless(plain);
         for size in [usize::MAX, 1, 7, 100] {
-            let Concluded { observation, words, texts: again } =
+            let Concluded { observation, words, texts: again, .. } =
                 case.watch(case.provider(), ALL, &mut |_| size, |_| {});
             let words = written(&words.expect(row.name));
             assert_eq!(words, row.want, "{} in pieces of {size}: {words:#}", row.name);
@@ -73,7 +73,7 @@ fn check(rows: &[Row]) {
 }
 
 /// As it is written, without what is empty.
-fn written(content: &Content) -> Value {
+pub(crate) fn written(content: &Content) -> Value {
     let Content { system, input, output, tools, truncated } = content;
     let list =
         |list: Vec<Fields<'_>>| Value::from(list.into_iter().map(object).collect::<Vec<_>>());

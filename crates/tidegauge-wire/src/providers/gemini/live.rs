@@ -3,7 +3,7 @@
 use tidegauge_core::{End, Operation, Request};
 
 use super::generate::{read_config, read_part, tools};
-use super::{either, usage};
+use super::{either, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::{Json, clip};
 use crate::provider::SocketReader;
@@ -24,19 +24,36 @@ impl SocketReader for Live {
         read_setup(message.get("setup"), into);
         let content = either(message, "clientContent", "client_content");
         let turns = content.get("turns");
-        if either(content, "turnComplete", "turn_complete").bool() == Some(true) {
+        let complete = either(content, "turnComplete", "turn_complete").bool() == Some(true);
+        if complete {
+            // What was asked for before and has not been answered is not coming any more.
+            into.forget_asked();
+        }
+        into.say(|prompt| words::write_turns(turns, prompt));
+        if complete {
             let messages = turns.len().or_else(|| turns.is_object().then_some(1));
             ask(into, messages, 0);
         }
         let results = either(message, "toolResponse", "tool_response");
         if results.is_object() && !into.is_open(TURN) {
             let told = either(results, "functionResponses", "function_responses");
+            into.forget_asked();
+            into.say(|prompt| words::write_results(told, prompt));
             let failed = |one: &Json<'_>| one.get("response").get("error").is_some();
             ask(into, told.len(), told.items().filter(failed).count() as u64);
+        } else if results.is_object() {
+            let told = either(results, "functionResponses", "function_responses");
+            into.say_to(TURN, |prompt| words::write_results(told, prompt));
         }
         let input = either(message, "realtimeInput", "realtime_input");
         let ended = either(input, "activityEnd", "activity_end").exists()
             || either(input, "audioStreamEnd", "audio_stream_end").bool() == Some(true);
+        if input.get("text").has_text() {
+            into.say(|prompt| {
+                let said = prompt.scribe.said(input.get("text"));
+                prompt.says("user", said.into_iter().collect());
+            });
+        }
         if ended || input.get("text").has_text() {
             into.commit();
         }
@@ -58,6 +75,9 @@ impl SocketReader for Live {
         if speaks || told.is_object() || complete && into.is_asked() {
             into.begin(TURN, TURN);
         }
+        let heard = either(content, "inputTranscription", "input_transcription");
+        into.hear_in(TURN, heard.get("text"));
+        into.reply(TURN, |reply| words::write_live(content, calls, reply));
         into.event(TURN, |answer| {
             read_content(content, answer);
             for call in either(calls, "functionCalls", "function_calls").items() {
@@ -108,11 +128,11 @@ fn read_setup(setup: Json<'_>, into: &mut Session) {
     let declared = setup.get("tools");
     request.tools = declared.is_array().then(|| declared.items().map(tools).sum());
     into.request = request;
+    into.stand(|prompt| words::write_prompt(setup, prompt));
 }
 
-/// The client wants an answer. One that it asked for before and has not got is not coming any more.
+/// The client wants an answer.
 fn ask(into: &mut Session, messages: Option<u64>, tool_errors: u64) {
     let asked = Request { messages, tool_errors, ..into.request.clone() };
-    into.forget_asked();
     into.ask("", TURN, false, asked);
 }

@@ -25,6 +25,41 @@ pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
     }
 }
 
+/// What the client says over a socket: contents, or one of them.
+pub(super) fn write_turns(turns: Json<'_>, into: &mut Prompt) {
+    if turns.is_object() {
+        write_content(turns, into);
+    }
+    for content in into.scribe.items(turns) {
+        write_content(content, into);
+    }
+}
+
+/// What functions gave back, over a socket.
+pub(super) fn write_results(results: Json<'_>, into: &mut Prompt) {
+    for result in into.scribe.items(results) {
+        let scribe = &mut into.scribe;
+        let id = scribe.name(result.get("id")).or_else(|| scribe.name(result.get("name")));
+        let response = scribe.value(result.get("response"));
+        into.says("tool", vec![Part::ToolCallResponse { id, response }]);
+    }
+}
+
+/// A piece of what the model says over a socket. Of speech only words are written.
+pub(super) fn write_live(content: Json<'_>, calls: Json<'_>, into: &mut Reply) {
+    let turn = either(content, "modelTurn", "model_turn");
+    for part in into.scribe.items(turn.get("parts")) {
+        if !either(part, "inlineData", "inline_data").is_object() {
+            write_part(part, 0, into);
+        }
+    }
+    let heard = either(content, "outputTranscription", "output_transcription");
+    into.text(0, None, heard.get("text"));
+    for call in into.scribe.items(either(calls, "functionCalls", "function_calls")) {
+        into.whole_call(0, call.get("id"), call.get("name"), call.get("args"));
+    }
+}
+
 fn write_content(content: Json<'_>, into: &mut Prompt) {
     let parts = read_parts(content.get("parts"), &mut into.scribe);
     // Without a role the user speaks.
@@ -52,15 +87,19 @@ fn write_tool(tool: Json<'_>, into: &mut Prompt) {
 /// One candidate of an answer, whole or a piece of it.
 pub(super) fn write_candidate(candidate: Json<'_>, index: u64, into: &mut Reply) {
     for part in into.scribe.items(candidate.get("content").get("parts")) {
-        let text = part.get("text");
-        if !text.has_text() {
-            let part = read_part(part, &mut into.scribe);
-            into.parts(index, part);
-        } else if part.get("thought").bool() == Some(true) {
-            into.reasoning(index, None, text);
-        } else {
-            into.text(index, None, text);
-        }
+        write_part(part, index, into);
+    }
+}
+
+fn write_part(part: Json<'_>, index: u64, into: &mut Reply) {
+    let text = part.get("text");
+    if !text.has_text() {
+        let part = read_part(part, &mut into.scribe);
+        into.parts(index, part);
+    } else if part.get("thought").bool() == Some(true) {
+        into.reasoning(index, None, text);
+    } else {
+        into.text(index, None, text);
     }
 }
 

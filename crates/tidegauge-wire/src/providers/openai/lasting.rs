@@ -5,6 +5,8 @@ use http::StatusCode;
 use tidegauge_core::{End, Request};
 
 use super::responses::Responses;
+use super::words;
+use crate::answer::Answer;
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Event, Reader, SocketReader};
@@ -30,7 +32,12 @@ impl SocketReader for Lasting {
             }
             let quiet = message.get("generate").bool() == Some(false);
             let lane = message.get("stream_id").text().unwrap_or_default();
+            into.say(|prompt| words::write_items(message, prompt));
             into.ask("", &lane, quiet, asked);
+            // How the users of another proxy say that nothing is to be kept.
+            if message.get("no-log").bool() == Some(true) {
+                into.silence();
+            }
         }
     }
 
@@ -42,12 +49,18 @@ impl SocketReader for Lasting {
             "response.completed" | "response.incomplete" | "response.failed" => {
                 let cancelled = message.get("response").get("status").is("cancelled");
                 let end = if cancelled { End::Cancelled } else { End::Complete };
-                into.over(&lane, end, |answer| Responses.read_event(event, answer));
+                into.over(
+                    &lane,
+                    end,
+                    |answer| Responses.read_event(event, answer),
+                    |reply| Responses.write_reply(event, reply),
+                );
             }
             "error" => read_error(message, &lane, into),
             other if other.starts_with("response.") => {
                 into.begin(&lane, &lane);
                 into.event(&lane, |answer| Responses.read_event(event, answer));
+                into.reply(&lane, |reply| Responses.write_reply(event, reply));
             }
             _ => {}
         }
@@ -61,11 +74,12 @@ fn read_error(message: Json<'_>, lane: &str, into: &mut Session) {
     let status = status.and_then(|status| u16::try_from(status).ok());
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     if into.is_open(lane) {
-        into.over(lane, End::Complete, |answer| {
+        let read = |answer: &mut Answer| {
             answer.fail(Some(error.unwrap_or_default()));
             answer.response.status = status;
             answer.ended = true;
-        });
+        };
+        into.over(lane, End::Complete, read, |_| {});
     } else {
         into.refuse(None, lane, status, error);
     }

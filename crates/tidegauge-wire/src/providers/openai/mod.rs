@@ -153,15 +153,24 @@ const JOB: Route = Route {
     reader: Some(&Inline),
 };
 
-/// Reading a stored response again tells its usage again, so it is named but not read.
+/// A response that is shown once more, and may have gone on since it was asked for.
+const STORED: Route = Route {
+    method: Some(Method::GET),
+    pattern: "responses/{id}",
+    operation: Operation::FetchResponse,
+    reader: Some(&responses::Stored),
+};
+
 static ROUTES: &[Route] = &[
     post(CHAT, Operation::Chat, &chat::Chat),
     post(RESPONSES, Operation::Chat, &responses::Responses),
     // Nothing but a socket is asked for so.
     get(RESPONSES, Operation::Realtime),
     post("responses/input_tokens", Operation::CountTokens, &responses::InputTokens),
+    STORED,
     any("responses/{id}", Operation::Other),
-    any("responses/{id}/cancel", Operation::Other),
+    // It answers with the response, as showing it does.
+    post("responses/{id}/cancel", Operation::FetchResponse, &responses::Stored),
     any("responses/{id}/input_items", Operation::Other),
     post("agents/completions", Operation::Chat, &chat::Chat),
     post(COMPLETIONS, Operation::TextCompletion, &completions::Completions),

@@ -7,21 +7,26 @@ use tidegauge_core::{End, Operation, OutputType, RateLimit, Request, Reset};
 
 use super::audio::Transcription;
 use super::responses::Responses;
-use super::{request, usage};
+use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Event, Reader, SocketReader};
 use crate::session::Session;
+use crate::transcript::{Prompt, Reply};
 
 /// `wss://.../realtime?model=...`
 pub(crate) struct Realtime;
 
 impl SocketReader for Realtime {
     fn read_client(&self, message: Json<'_>, into: &mut Session) {
+        if message.get("type").is("conversation.item.create") {
+            into.say(|prompt| words::write_spoken(message.get("item"), prompt));
+        }
         if message.get("type").is("response.create") {
             let mut asked = into.request.clone();
             read_wishes(message.get("response"), &mut asked);
+            into.say(|prompt| write_wishes(message.get("response"), prompt));
             let id = message.get("event_id").text().unwrap_or_default();
             into.ask(&id, "", false, asked);
         }
@@ -34,7 +39,10 @@ impl SocketReader for Realtime {
             | "session.updated"
             | "transcription_session.created"
             | "transcription_session.updated" => read_session(message.get("session"), into),
-            "input_audio_buffer.committed" => into.commit(),
+            "input_audio_buffer.committed" => {
+                into.commit();
+                into.speak(&message.get("item_id").text().unwrap_or_default());
+            }
             "response.created" => {
                 let response = message.get("response");
                 let id = response.get("id").text().unwrap_or_default();
@@ -51,6 +59,7 @@ impl SocketReader for Realtime {
             _ => {
                 let id = message.get("response_id").text().unwrap_or_default();
                 into.event(&id, |answer| read_event(message, &kind, answer));
+                into.reply(&id, |reply| write_event(message, &kind, reply));
             }
         }
     }
@@ -67,6 +76,48 @@ fn read_event(message: Json<'_>, kind: &str, into: &mut Answer) {
     }
 }
 
+/// What a piece of a response says.
+fn write_event(message: Json<'_>, kind: &str, into: &mut Reply) {
+    let place = message.get("output_index").size();
+    match kind {
+        "response.text.delta"
+        | "response.audio_transcript.delta"
+        | "response.output_audio_transcript.delta" => into.text(0, place, message.get("delta")),
+        "response.output_item.done" => {
+            words::write_answered(message.get("item"), place.unwrap_or(0), into);
+        }
+        _ => Responses.write_reply(Event { name: None, data: message, stream: true }, into),
+    }
+}
+
+/// What the last event of a response says: its items, if their pieces did not come.
+fn write_done(response: Json<'_>, into: &mut Reply) {
+    if into.is_empty() {
+        for (place, item) in into.scribe.items(response.get("output")).enumerate() {
+            words::write_answered(item, place as u64, into);
+        }
+    }
+    let status = response.get("status");
+    let reason = response.get("status_details").get("reason");
+    if status.is("incomplete") {
+        into.finish(0, reason);
+    } else if status.is("completed") && into.ends_with_call(0) {
+        into.finish_as(0, "tool_calls");
+    } else {
+        into.finish(0, status);
+    }
+}
+
+/// What a session, or a wish for a response, says in words.
+fn write_wishes(wish: Json<'_>, into: &mut Prompt) {
+    let instructions = into.scribe.said(wish.get("instructions"));
+    into.system(instructions);
+    for item in into.scribe.items(wish.get("input")) {
+        words::write_spoken(item, into);
+    }
+    words::write_tools(wish.get("tools"), into);
+}
+
 /// The last event of a response. What it says of its end is its status, and the reason where it has
 /// one.
 fn read_done(response: Json<'_>, into: &mut Session) {
@@ -74,7 +125,7 @@ fn read_done(response: Json<'_>, into: &mut Session) {
     let status = response.get("status");
     let details = response.get("status_details");
     let end = if status.is("cancelled") { End::Cancelled } else { End::Complete };
-    into.over(&id, end, |answer| {
+    let read = |answer: &mut Answer| {
         let unseen = answer.calls() == 0;
         answer.id(response.get("id"));
         answer.ended = true;
@@ -90,7 +141,8 @@ fn read_done(response: Json<'_>, into: &mut Session) {
         }
         usage::read_realtime(response.get("usage"), &mut answer.usage);
         answer.token = false;
-    });
+    };
+    into.over(&id, end, read, |reply| write_done(response, reply));
 }
 
 fn read_item(item: Json<'_>, unseen: bool, into: &mut Answer) {
@@ -117,6 +169,7 @@ fn read_session(session: Json<'_>, into: &mut Session) {
     (asked.tools, asked.max_tokens, asked.output_type) = (None, None, None);
     read_wishes(session, &mut asked);
     into.request = asked;
+    into.stand(|prompt| write_wishes(session, prompt));
 }
 
 /// What a session and a wish for a response have in common. What is not told stays.
@@ -151,11 +204,14 @@ fn output_type(wish: Json<'_>) -> Option<OutputType> {
 fn transcribed(message: Json<'_>, into: &mut Session) {
     let model = into.transcriber.clone();
     let request = Request { model, api: into.request.api, ..Request::default() };
-    into.told(Operation::Transcription, request, |answer| {
+    let read = |answer: &mut Answer| {
         // That nothing was said is an answer too.
         answer.response.output = true;
         Transcription.read_event(Event { name: None, data: message, stream: true }, answer);
-    });
+    };
+    let heard = message.get("transcript");
+    into.hear(&message.get("item_id").text().unwrap_or_default(), heard);
+    into.told(Operation::Transcription, request, read, |reply| reply.text(0, None, heard));
 }
 
 /// `[{"name", "limit", "remaining", "reset_seconds"}]`

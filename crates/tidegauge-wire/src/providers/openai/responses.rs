@@ -4,8 +4,10 @@ use tidegauge_core::{Request, Tool};
 
 use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
+use crate::background::Stage;
 use crate::failure;
-use crate::field::Json;
+use crate::field::{Json, clip};
+use crate::percent;
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::tools;
 use crate::transcript::{Prompt, Reply};
@@ -147,6 +149,7 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
         }
     }
     read_status(object, into);
+    read_stage(object, items, into);
     if failure::is_told(object) {
         into.fail(failure::read(object));
     }
@@ -164,6 +167,18 @@ fn read_status(object: Json<'_>, into: &mut Answer) {
     }
     if status.is("cancelled") {
         into.finish_as(0, "cancelled");
+    }
+}
+
+/// An answer in one piece that is not over is of a response that goes on; a stream goes on only in the
+/// background.
+fn read_stage(object: Json<'_>, whole: bool, into: &mut Answer) {
+    let status = object.get("status").text().unwrap_or_default();
+    let lasts = whole || object.get("background").bool() == Some(true);
+    match &*status {
+        "queued" | "in_progress" if lasts => into.stage = Some(Stage::Open),
+        "completed" | "incomplete" | "failed" | "cancelled" => into.stage = Some(Stage::Over),
+        _ => {}
     }
 }
 
@@ -185,6 +200,31 @@ fn read_item(item: Json<'_>, into: &mut Answer) {
         "mcp_call" if item.get("error").is_some() => into.bad_call(),
         "reasoning" | "" => {}
         _ => into.response.output = true,
+    }
+}
+
+/// `GET .../responses/{id}` and `POST .../responses/{id}/cancel`: a response that was asked for before.
+pub(crate) struct Stored;
+
+impl Reader for Stored {
+    fn api(&self) -> Option<&'static str> {
+        Responses.api()
+    }
+
+    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
+
+    fn fetches(&self, head: &Asked) -> Option<String> {
+        let (_, rest) = head.path.rsplit_once("/responses/")?;
+        let id = rest.split('/').next().filter(|id| !id.is_empty())?;
+        Some(clip(&percent::decode(id), MAX_NAME).to_owned())
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        Responses.read_event(event, into);
+    }
+
+    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
+        Responses.write_reply(event, into);
     }
 }
 

@@ -304,6 +304,44 @@ fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
     })
 }
 
+/// An item of a spoken conversation, as the client says it. Of speech only words are written.
+pub(super) fn write_spoken(item: Json<'_>, into: &mut Prompt) {
+    if !matches!(&*item.get("type").text().unwrap_or_default(), "message" | "") {
+        if let Some(message) = read_item(item, &mut into.scribe) {
+            into.message(message);
+        }
+        return;
+    }
+    let Some(role) = into.scribe.name(item.get("role")) else { return };
+    let mut parts = Vec::new();
+    for part in into.scribe.items(item.get("content")) {
+        let kind = part.get("type");
+        let part = if kind.is("input_audio") || kind.is("audio") || kind.is("output_audio") {
+            let words = into.scribe.said(part.get("transcript"));
+            Some(words.unwrap_or_else(sound))
+        } else {
+            read_part(part, &mut into.scribe)
+        };
+        into.scribe.extend(&mut parts, part);
+    }
+    into.says(&role, parts);
+}
+
+/// That there was sound.
+fn sound() -> Part {
+    Part::Blob { modality: Modality::Audio, mime_type: None, content: String::new() }
+}
+
+/// The same of an answer that may be spoken.
+pub(super) fn write_answered(item: Json<'_>, place: u64, into: &mut Reply) {
+    if item.get("type").is("message") && !into.has(0, place) {
+        for part in item.get("content").items() {
+            into.text(0, Some(place), part.get("transcript"));
+        }
+    }
+    write_item(item, place, into);
+}
+
 /// An item of an answer, at its place among the others; nothing of it if its pieces came before.
 pub(super) fn write_item(item: Json<'_>, place: u64, into: &mut Reply) {
     let kind = item.get("type").text().unwrap_or_default();
