@@ -219,6 +219,9 @@ fn sets_without_room_are_folded_into_one() {
     assert_eq!(usage.points.len(), 4);
     assert_eq!(usage.points[3].attributes[0].key, "otel.metric.overflow");
     assert_eq!(count(&families, "gen_ai.client.operation.duration"), Some(10));
+    assert_eq!(count(&families, "tidegauge.cost"), Some(10 * 229_000));
+    // Seven durations and seven costs; the other sets hold no model.
+    assert_eq!(count(&families, "tidegauge.sets.folded"), Some(14));
 }
 
 /// A sum stays where it is rather than begin anew.
