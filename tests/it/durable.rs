@@ -9,15 +9,11 @@ use serde_json::{Value, json};
 use crate::support::answers::{self, HELLO};
 use crate::support::client::{Client, Ended, call, request};
 use crate::support::collector::{Collector, Mood};
+use crate::support::long;
 use crate::support::metrics::Page;
 use crate::support::program::{Program, Start, run, stdout};
 use crate::support::upstream::{Seen, Step, Upstream};
 use crate::support::wait::{until, until_async};
-
-/// Runs that take minutes are asked for.
-fn long() -> bool {
-    std::env::var_os("TIDEGAUGE_LONG_TESTS").is_some()
-}
 
 /// A call in a trace of its own, so that its span is found again; `hang`: it is never answered.
 fn asking(trace: u32, hang: bool) -> Vec<u8> {
@@ -70,7 +66,7 @@ async fn is_safe(program: &Program, accepted: u64) {
     .await;
 }
 
-async fn balances(program: &Program) {
+pub(crate) async fn balances(program: &Program) {
     let url = format!("http://{}", program.console);
     let told = run("", &["check", "--live", &url], &[]).await;
     let said = stdout(&told);

@@ -14,6 +14,7 @@ mod accounting;
 mod capture;
 mod checks;
 mod cli;
+mod clock;
 mod durable;
 mod failure;
 mod foreign;

@@ -231,7 +231,9 @@ impl Meter {
             health::since(&mut known, counts);
         }
         known.extend(limits.read());
-        let last = std::mem::replace(last, now);
+        // A wall clock that was set back must not let a sum end before it begins.
+        let last = std::mem::replace(last, now).min(now);
+        *began = (*began).min(now);
         Some(Reading { sums, told: registry.read(view), known, began: *began, last, now })
     }
 
