@@ -15,6 +15,7 @@ mod capture;
 mod checks;
 mod cli;
 mod clock;
+mod disk;
 mod durable;
 mod failure;
 mod foreign;
