@@ -22,6 +22,7 @@ mod foreign;
 mod forward;
 mod fuzz;
 mod hostile;
+mod load;
 mod money;
 #[expect(dead_code, unreachable_pub, reason = "a library of its own elsewhere")]
 #[path = "../fuzz/src/pieces.rs"]
