@@ -28,6 +28,7 @@ mod money;
 #[path = "../fuzz/src/pieces.rs"]
 mod pieces;
 mod probes;
+mod reload;
 mod replay;
 mod rig;
 mod sdk;
