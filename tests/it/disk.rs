@@ -59,7 +59,8 @@ impl Drop for Disk {
     fn drop(&mut self) {
         // Lazily: what was just killed may still be there.
         let unmount = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
-        assert!(unmount.is_ok_and(|status| status.success()), "unmounted");
+        let well = unmount.is_ok_and(|status| status.success());
+        assert!(well || std::thread::panicking(), "unmounted");
     }
 }
 
