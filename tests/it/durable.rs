@@ -2,7 +2,8 @@
 //! in the end.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -13,11 +14,7 @@ use crate::support::metrics::Page;
 use crate::support::program::{Program, Start, run, stdout};
 use crate::support::upstream::{Seen, Step, Upstream};
 use crate::support::wait::{until, until_async};
-
-/// Runs that take minutes are asked for.
-fn long() -> bool {
-    std::env::var_os("TIDEGAUGE_LONG_TESTS").is_some()
-}
+use crate::support::{long, say};
 
 /// A call in a trace of its own, so that its span is found again; `hang`: it is never answered.
 fn asking(trace: u32, hang: bool) -> Vec<u8> {
@@ -70,7 +67,7 @@ async fn is_safe(program: &Program, accepted: u64) {
     .await;
 }
 
-async fn balances(program: &Program) {
+pub(crate) async fn balances(program: &Program) {
     let url = format!("http://{}", program.console);
     let told = run("", &["check", "--live", &url], &[]).await;
     let said = stdout(&told);
@@ -140,6 +137,83 @@ async fn f45_kills_lose_nothing_that_was_written() {
     println!("of {} requests within 40 ms of a kill {late} are known", sent.len());
 }
 
+/// Bytes of the files of a disk queue or a journal.
+fn bytes_of(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).expect("a folder").flatten();
+    let segments = files.filter(|file| file.path().extension().is_some_and(|end| end == "seg"));
+    segments.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}
+
+/// Polls until `grew` says so; how long it took.
+async fn time_until(what: &str, grew: impl Fn() -> bool) -> Duration {
+    let begin = Instant::now();
+    until(what, || grew().then_some(())).await;
+    begin.elapsed()
+}
+
+/// P5: what exists is handed to the system at once, with nothing else going on that would push it
+/// there: neither more traffic, nor a collector, nor an end. How long it takes is told and not judged,
+/// a machine may be busy; that what was seen on disk outlives a kill is.
+#[tokio::test]
+async fn p5_what_exists_is_written_without_waiting() {
+    let calls = 40;
+    let (upstream, collector) = (upstream().await, Collector::start().await);
+    collector.set(Mood::Refuse(503));
+    let dir = tempfile::tempdir().expect("a folder");
+    let start = || {
+        Start::upstreams(&[("openai", &upstream.origin())])
+            .and(&format!("data_dir: {}\n", dir.path().display()))
+            .and("telemetry: { disk_queue: {}, journal: {} }\n")
+            .export(&collector.origin(), "http/protobuf")
+    };
+    let mut program = start().run().await;
+    let (queue, journal) = (dir.path().join("queue"), dir.path().join("journal"));
+    // What three spans take on disk, at the least.
+    assert_eq!(call(program.listen, &asking(1, false)).await.status, 200);
+    is_safe(&program, 1).await;
+    let three = bytes_of(&queue) * 9 / 10;
+    let mut times: [Vec<Duration>; 3] = Default::default();
+    for trace in 2..=calls {
+        let before = (bytes_of(&journal), bytes_of(&queue), program.records().len());
+        // The opening is there before the answer: the upstream never gives one.
+        let mut client = Client::connect(program.listen).await;
+        client.write(&asking(1000 + trace, true)).await;
+        times[0].push(time_until("the journal", || bytes_of(&journal) > before.0).await);
+        assert_eq!(call(program.listen, &asking(trace, false)).await.status, 200);
+        times[1].push(time_until("the disk queue", || bytes_of(&queue) >= before.1 + three).await);
+        times[2].push(time_until("the record", || program.records().len() > before.2).await);
+        drop(client);
+        // What the client that left makes is not to be taken for the next.
+        is_safe(&program, u64::from(2 * trace - 1)).await;
+    }
+    // And once more, with no time in between.
+    let before = bytes_of(&queue);
+    assert_eq!(call(program.listen, &asking(calls + 1, false)).await.status, 200);
+    until("the last one", || (bytes_of(&queue) >= before + three).then_some(())).await;
+    program.signal("KILL").await;
+    assert!(!program.ended().await.success());
+    for (what, mut times) in
+        ["journal, from the request", "disk queue, from the answer", "record file, from then on"]
+            .into_iter()
+            .zip(times)
+    {
+        times.sort();
+        let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
+        say(&format!("written: {what}: median {median:?}, at most {last:?}"));
+    }
+    collector.set(Mood::Take);
+    let mut program = start().run().await;
+    let expected: BTreeSet<_> = (1..=calls + 1).map(id).collect();
+    until("everything to arrive", || {
+        Some(()).filter(|()| expected.is_subset(&arrived(&collector).0))
+    })
+    .await;
+    balances(&program).await;
+    let page = program.metrics().await;
+    assert_eq!(number(&page, "tidegauge_spans_dropped_total"), 0);
+    assert!(program.stop().await.success());
+}
+
 /// F-37: an outage under load, with a disk queue, loses nothing, and the newest arrive before the
 /// oldest are all through.
 #[tokio::test]
@@ -154,7 +228,7 @@ async fn f37_an_outage_under_load_loses_nothing() {
         .run()
         .await;
     collector.set(Mood::Refuse(503));
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let mut trace = 0;
     while begin.elapsed() < outage {
         trace += 1;
@@ -164,7 +238,7 @@ async fn f37_an_outage_under_load_loses_nothing() {
     collector.set(Mood::Take);
     let expected: BTreeSet<_> = (1..=trace).map(id).collect();
     // The next try may be half a minute away, and then there is much to be sent (L-08).
-    let back = std::time::Instant::now();
+    let back = Instant::now();
     while arrived(&collector).0 != expected {
         assert!(back.elapsed() < Duration::from_secs(120), "it does not catch up");
         tokio::time::sleep(Duration::from_millis(200)).await;

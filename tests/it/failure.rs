@@ -10,6 +10,7 @@ use crate::support::answers::{self, HELLO, chunk, stream_head};
 use crate::support::client::{Answer, Client, Ended, call, get, post, request};
 use crate::support::collector::{Collector, Mood};
 use crate::support::program::{Program, Start, run, stderr};
+use crate::support::tls::{Authority, Front};
 use crate::support::upstream::{Script, Step, Upstream};
 use crate::support::wait::{until, until_async};
 
@@ -518,4 +519,84 @@ async fn what_a_collector_takes_in_part_is_counted() {
     })
     .await;
     assert_eq!(collector.spans().len(), 3, "it is not sent again");
+}
+
+/// F-39: whatever a collector answers with, no more of it is read than a bound, and clients do not notice.
+#[tokio::test]
+async fn an_answer_of_a_collector_without_end_costs_no_memory() {
+    let upstream = Upstream::start(answers::provider).await;
+    let piece: bytes::Bytes = vec![b'x'; 64 << 10].into();
+    let collector = Upstream::start(move |_| {
+        let length = (1_u64 << 40).to_string();
+        let mut script = vec![Step::Send(answers::head(200, &[("content-length", &length)]))];
+        script.extend(std::iter::repeat_n(Step::Send(piece.clone()), 2048));
+        script.push(Step::Hang);
+        script
+    })
+    .await;
+    let program = Start::upstreams(&[("openai", &upstream.origin())])
+        .export(&collector.origin(), "http/protobuf")
+        .run()
+        .await;
+    works(&program).await;
+    until("an export to be tried", || Some(()).filter(|()| !collector.seen().is_empty())).await;
+    let before = program.resident();
+    let exports = collector.seen().len();
+    for _ in 0..20 {
+        works(&program).await;
+    }
+    until("more exports", || Some(()).filter(|()| collector.seen().len() > exports + 2)).await;
+    let grown = program.resident().saturating_sub(before);
+    // Three signals may each have one answer in hand, of 4 MiB at most.
+    assert!(grown < 16 << 20, "it grew by {grown} bytes");
+    until_async("21 exchanges to be acknowledged", || async {
+        let page = program.metrics().await;
+        Some(()).filter(|()| page.total("tidegauge_spans_acked_total") as u64 == 63)
+    })
+    .await;
+}
+
+/// F-39: headers may hold a key, so they go nowhere but where they are configured to go.
+#[tokio::test]
+async fn a_collector_that_redirects_is_not_followed() {
+    let (upstream, other) = (Upstream::start(answers::provider).await, Collector::start().await);
+    let elsewhere = format!("{}/v1/traces", other.origin());
+    let collector = Upstream::always(answers::whole(307, &[("location", &elsewhere)], b"")).await;
+    let program = Start::upstreams(&[("openai", &upstream.origin())])
+        .export(&collector.origin(), "http/protobuf")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=rig-key")
+        .run()
+        .await;
+    works(&program).await;
+    until_async("3 spans to be dropped", || async {
+        let page = program.metrics().await;
+        let refused = page.sum("tidegauge_spans_dropped_total", |sample| {
+            sample.labels.values().any(|reason| reason == "rejected_by_collector")
+        });
+        Some(()).filter(|()| refused as u64 == 3)
+    })
+    .await;
+    assert_eq!(other.requests(), 0);
+}
+
+/// F-39: nothing is sent to a collector whose certificate has expired; what is made waits.
+#[tokio::test]
+async fn a_collector_whose_certificate_has_expired_gets_nothing() {
+    let upstream = Upstream::start(answers::provider).await;
+    let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
+    let collector = Collector::start().await;
+    let front = Front::start(&authority.vouch(&["localhost"], 2021), collector.addr).await;
+    let program = Start::upstreams(&[("openai", &upstream.origin())])
+        .export(&format!("https://localhost:{}", front.addr.port()), "http/protobuf")
+        .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.write(folder.path()).to_string_lossy())
+        .run()
+        .await;
+    for _ in 0..5 {
+        works(&program).await;
+    }
+    until("the failure to be said", || program.said().contains("connection").then_some(())).await;
+    let page = program.metrics().await;
+    assert_eq!(page.total("tidegauge_spans_queued") as u64, 15, "{page:?}");
+    assert_eq!(page.total("tidegauge_spans_dropped_total") as u64, 0, "{page:?}");
+    assert_eq!(collector.requests(), 0, "not a byte of a request");
 }

@@ -15,17 +15,21 @@ mod background;
 mod capture;
 mod checks;
 mod cli;
+mod clock;
+mod disk;
 mod durable;
 mod failure;
 mod foreign;
 mod forward;
 mod fuzz;
 mod hostile;
+mod load;
 mod money;
 #[expect(dead_code, unreachable_pub, reason = "a library of its own elsewhere")]
 #[path = "../fuzz/src/pieces.rs"]
 mod pieces;
 mod probes;
+mod reload;
 mod replay;
 mod rig;
 mod sdk;

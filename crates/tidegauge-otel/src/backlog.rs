@@ -41,6 +41,8 @@ pub(crate) struct Backlog {
     rest: Duration,
     start: Instant,
     state: Mutex<State>,
+    /// How the first opening went, until it is told.
+    untold: Mutex<Option<Result<Recovery, SpoolError>>>,
 }
 
 #[derive(Debug, Default)]
@@ -147,14 +149,23 @@ impl Backlog {
         rest: Option<Duration>,
     ) -> Result<Self, SpoolError> {
         let start = Instant::now();
-        let (rest, state) = (rest.unwrap_or(REST), Mutex::default());
-        let backlog = Self { options, resource, books, rest, start, state };
-        match Spool::open(&backlog.options.dir, backlog.options.settings) {
-            Ok((spool, recovery)) => backlog.adopt(&mut backlog.lock(), spool, &recovery),
+        let (rest, state, untold) = (rest.unwrap_or(REST), Mutex::default(), Mutex::default());
+        let backlog = Self { options, resource, books, rest, start, state, untold };
+        let opened = match Spool::open(&backlog.options.dir, backlog.options.settings) {
             Err(SpoolError::Locked) => return Err(SpoolError::Locked),
-            Err(error) => backlog.closed(&mut backlog.lock(), &error, start),
-        }
+            opened => backlog.opened(&mut backlog.lock(), opened, start),
+        };
+        *backlog.untold.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         Ok(backlog)
+    }
+
+    /// Says in the log how opening went. Not done by [`open`](Self::open): the log is there after the
+    /// exporter, which takes its lines.
+    pub(crate) fn tell_opening(&self) {
+        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(opened) = untold {
+            tell(&opened);
+        }
     }
 
     /// Writes one piece down. When this fails the piece is not on disk.
@@ -288,33 +299,28 @@ impl Backlog {
         if state.spool.is_some() || state.writing.at(now).is_some() {
             return;
         }
-        match Spool::open(&self.options.dir, self.options.settings) {
-            Ok((spool, recovery)) => self.adopt(state, spool, &recovery),
-            Err(error) => self.closed(state, &error, now),
+        let known = state.writing.0.is_some();
+        let opened = Spool::open(&self.options.dir, self.options.settings);
+        let opened = self.opened(state, opened, now);
+        if opened.is_ok() || !known {
+            tell(&opened);
         }
     }
 
-    fn adopt(&self, state: &mut State, spool: Spool, recovery: &Recovery) {
-        if recovery.exposed {
-            tracing::warn!("others than the owner may enter the directory of the disk queue");
-        }
-        if recovery.set_aside > 0 || recovery.ledger_lost || recovery.torn_bytes > 0 {
-            let (files, torn) = (recovery.set_aside, recovery.torn_bytes);
-            tracing::warn!(files, torn, "a part of the disk queue could not be read");
-        }
+    fn opened(
+        &self,
+        state: &mut State,
+        opened: Result<(Spool, Recovery), SpoolError>,
+        now: Instant,
+    ) -> Result<Recovery, SpoolError> {
+        let (spool, recovery) = opened.inspect_err(|error| self.closed(state, error, now))?;
         state.spool = Some(spool);
         self.found(Signal::Traces, units_of(&recovery.queued, Signal::Traces));
         self.book(state, Signal::Traces);
+        Ok(recovery)
     }
 
     fn closed(&self, state: &mut State, error: &SpoolError, now: Instant) {
-        if state.writing.0.is_none() {
-            let kind = match error {
-                SpoolError::Directory(error) => Some(error.kind()),
-                SpoolError::Locked => None,
-            };
-            tracing::warn!(kind = ?kind, "{error}; memory has to do");
-        }
         let full = matches!(error, SpoolError::Directory(error)
             if matches!(PushError::of(std::io::Error::from(error.kind())), PushError::Full(_)));
         let reason = if full { Dropped::DiskFull } else { Dropped::DiskIo };
@@ -366,6 +372,28 @@ impl Backlog {
     /// A panic under this lock leaves books that are at most one call behind.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How opening went, where that is worth a line.
+fn tell(opened: &Result<Recovery, SpoolError>) {
+    match opened {
+        Ok(recovery) => {
+            if recovery.exposed {
+                tracing::warn!("others than the owner may enter the directory of the disk queue");
+            }
+            if recovery.set_aside > 0 || recovery.ledger_lost || recovery.torn_bytes > 0 {
+                let (files, torn) = (recovery.set_aside, recovery.torn_bytes);
+                tracing::warn!(files, torn, "a part of the disk queue could not be read");
+            }
+        }
+        Err(error) => {
+            let kind = match error {
+                SpoolError::Directory(error) => Some(error.kind()),
+                SpoolError::Locked => None,
+            };
+            tracing::warn!(kind = ?kind, "{error}; memory has to do");
+        }
     }
 }
 

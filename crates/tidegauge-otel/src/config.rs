@@ -60,6 +60,8 @@ pub struct Settings {
     pub histograms: Option<Histograms>,
     /// Tags that become metric attributes.
     pub metric_tags: Option<Vec<String>>,
+    /// Attribute sets that a group of metrics may have.
+    pub metric_sets: Option<usize>,
     /// Bytes that may wait in memory for each exporter: three quarters for spans, an eighth each for metrics and logs.
     pub queue_bytes: Option<usize>,
     /// How long one piece is retried.

@@ -126,6 +126,12 @@ impl Telemetry {
         Ok(telemetry)
     }
 
+    /// Says in the log what was found on disk at the start. To be called once there is a log; the
+    /// second time it says nothing.
+    pub fn tell_opening(&self) {
+        self.outlets.iter().for_each(Outlet::tell_opening);
+    }
+
     /// All metrics as they are now, in that format.
     pub fn page(&self, format: Format) -> Vec<u8> {
         let resource = &self.config.resource;

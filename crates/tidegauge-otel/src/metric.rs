@@ -61,9 +61,9 @@ pub struct MetricOptions {
 }
 
 impl Default for MetricOptions {
-    /// `team`, 200 values, 7000 sets, no TLS.
+    /// `team`, 200 values, no TLS; 2000 sets, as OpenTelemetry's SDKs keep of an instrument.
     fn default() -> Self {
-        Self { tags: vec!["team".to_owned()], values: 200, sets: 7000, secure: false }
+        Self { tags: vec!["team".to_owned()], values: 200, sets: 2000, secure: false }
     }
 }
 
@@ -144,14 +144,22 @@ struct State {
     registry: Registry,
     limits: Limits,
     bound: Cardinality,
-    /// Values that found no room.
-    folded: u64,
+    folded: Folded,
     /// Holds one attribute set at a time.
     scratch: Vec<u8>,
     /// When counting began.
     began: u64,
     /// What each view was told last: when, and the counts of [`health`], in their order.
     told: Vec<(u64, Vec<u64>)>,
+}
+
+/// What found no room.
+#[derive(Clone, Copy, Debug, Default)]
+struct Folded {
+    /// Attribute values that became another word.
+    values: u64,
+    /// Measurements that were added up without their attribute set.
+    measurements: u64,
 }
 
 /// What a view is to be told, before it is put in order.
@@ -186,7 +194,7 @@ impl Meter {
             registry: Registry::new(views, options.sets),
             limits: Limits::default(),
             bound: Cardinality::new(options.values),
-            folded: 0,
+            folded: Folded::default(),
             scratch: Vec::new(),
             began,
         };
@@ -223,7 +231,9 @@ impl Meter {
             health::since(&mut known, counts);
         }
         known.extend(limits.read());
-        let last = std::mem::replace(last, now);
+        // A wall clock that was set back must not let a sum end before it begins.
+        let last = std::mem::replace(last, now).min(now);
+        *began = (*began).min(now);
         Some(Reading { sums, told: registry.read(view), known, began: *began, last, now })
     }
 
@@ -352,10 +362,15 @@ impl State {
             write(&mut set::list(&mut self.scratch), &mut bound);
             // A value may stand in several sets of a record; it is counted in one.
             if counts && let set::Bound::Checked { folded, .. } = bound {
-                self.folded += folded;
+                self.folded.values += folded;
             }
             self.registry.place(group, &self.scratch)
         });
+        if let Some(place) = place
+            && self.registry.is_overflow(group, place)
+        {
+            self.folded.measurements += 1;
+        }
         if let Some(mut series) = place.and_then(|place| self.registry.series(group, place)) {
             act(&mut series);
         }

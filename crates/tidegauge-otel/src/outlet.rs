@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ pub(crate) struct Outlet {
     pub(crate) metrics: Option<Arc<Queue>>,
     /// Events and log lines, if it takes them.
     pub(crate) logs: Option<Arc<Queue>>,
-    has_disk: bool,
+    /// The thread's disk queue. Weak: when the thread has ended, another process may have it.
+    disk: Option<Weak<Backlog>>,
     stop: watch::Sender<Stop>,
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
@@ -94,15 +95,15 @@ impl Outlet {
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&books))))
         };
         let (stop, stopped) = watch::channel(Stop::Running);
+        let backlog = backlog(config, common, &books)?;
         let outlet = Self {
             traces: queue(&config.traces, Signal::Traces, config.trace_queue),
             metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
             logs: queue(&config.logs, Signal::Logs, config.log_queue),
-            has_disk: config.disk_queue.is_some(),
+            disk: backlog.as_ref().map(Arc::downgrade),
             stop,
             thread: Mutex::new(None),
         };
-        let backlog = backlog(config, common, &books)?;
         let senders = outlet.senders(config, common, backlog.as_ref(), &stopped)?;
         let thread = spawn(config, senders, backlog, stopped, &common.health)?;
         *outlet.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -111,7 +112,14 @@ impl Outlet {
 
     /// Whether what is left at the end is written down.
     pub(crate) fn has_disk(&self) -> bool {
-        self.has_disk
+        self.disk.is_some()
+    }
+
+    /// Says in the log how opening the disk queue went.
+    pub(crate) fn tell_opening(&self) {
+        if let Some(backlog) = self.disk.as_ref().and_then(Weak::upgrade) {
+            backlog.tell_opening();
+        }
     }
 
     /// Tells the thread how near the end is.

@@ -395,4 +395,6 @@ metrics! {
         "When a rate limit is whole again, in seconds since 1970.";
     LABELS_FOLDED = Counter "tidegauge.labels.folded" "{value}" &[],
         "Metric attribute values that became _OTHER because there were too many.";
+    SETS_FOLDED = Counter "tidegauge.sets.folded" "{measurement}" &[],
+        "Measurements added up without their attributes because there were too many attribute sets.";
 }

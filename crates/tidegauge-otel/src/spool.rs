@@ -23,6 +23,8 @@ mod disk;
 pub(crate) mod faults;
 mod header;
 mod ledger;
+#[cfg(test)]
+mod medium;
 mod segment;
 mod tally;
 #[cfg(test)]

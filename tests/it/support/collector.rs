@@ -247,6 +247,34 @@ impl Collector {
             .unwrap_or_default()
     }
 
+    /// Of each point of a sum or a distribution that ever came: its metric, when it began and when it
+    /// was told, in nanoseconds since 1970.
+    pub(crate) fn intervals(&self) -> Vec<(String, u64, u64)> {
+        let taken = self.shared.taken.lock().unwrap();
+        let resources = taken.metrics.iter().flat_map(|request| &request.resource_metrics);
+        let scopes = resources.flat_map(|resource| &resource.scope_metrics);
+        let mut all = Vec::new();
+        for metric in scopes.flat_map(|scope| &scope.metrics) {
+            let mut add = |since, now| all.push((metric.name.clone(), since, now));
+            match &metric.data {
+                Some(metric::Data::Sum(sum)) => sum
+                    .data_points
+                    .iter()
+                    .for_each(|point| add(point.start_time_unix_nano, point.time_unix_nano)),
+                Some(metric::Data::Histogram(histogram)) => histogram
+                    .data_points
+                    .iter()
+                    .for_each(|point| add(point.start_time_unix_nano, point.time_unix_nano)),
+                Some(metric::Data::ExponentialHistogram(histogram)) => histogram
+                    .data_points
+                    .iter()
+                    .for_each(|point| add(point.start_time_unix_nano, point.time_unix_nano)),
+                _ => {}
+            }
+        }
+        all
+    }
+
     /// The trace ids that exemplars of a metric ever led to: each export tells only the new ones.
     pub(crate) fn exemplars(&self, name: &str) -> Vec<String> {
         let taken = self.shared.taken.lock().unwrap();

@@ -17,3 +17,8 @@ pub(crate) fn say(what: &str) {
     // Unlike `println!`, this is not kept back until a test fails.
     let _ = writeln!(std::io::stderr(), "{what}");
 }
+
+/// Whether runs are wanted that take minutes, or the whole machine.
+pub(crate) fn long() -> bool {
+    std::env::var_os("TIDEGAUGE_LONG_TESTS").is_some()
+}

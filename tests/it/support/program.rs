@@ -21,12 +21,13 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
 pub(crate) struct Start {
     config: String,
     env: Vec<(String, String)>,
+    through: Vec<String>,
 }
 
 impl Start {
     /// With this configuration file.
     pub(crate) fn with(config: impl Into<String>) -> Self {
-        Self { config: config.into(), env: Vec::new() }
+        Self { config: config.into(), env: Vec::new(), through: Vec::new() }
     }
 
     /// With upstreams of these names at these origins, nothing asked that clients did not ask.
@@ -51,6 +52,12 @@ impl Start {
         self
     }
 
+    /// Starts it by another program, which ends its own arguments with the program's and becomes it.
+    pub(crate) fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(|&part| part.to_owned()).collect();
+        self
+    }
+
     /// Exports by gRPC or HTTP to a collector, often.
     pub(crate) fn export(self, origin: &str, protocol: &str) -> Self {
         self.env("OTEL_EXPORTER_OTLP_ENDPOINT", origin)
@@ -64,7 +71,7 @@ impl Start {
         let dir = tempfile::tempdir().expect("a folder");
         let config = dir.path().join("tidegauge.yaml");
         std::fs::write(&config, &self.config).expect("a configuration file");
-        let mut command = command(dir.path());
+        let mut command = command_through(&self.through, dir.path());
         command.arg("serve").arg("--config").arg(&config);
         command.args(["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
         command.arg("--record-file").arg(dir.path().join("records.jsonl")).envs(self.env);
@@ -88,7 +95,13 @@ impl Start {
 
 /// The program as a command with nothing of our environment but the path.
 pub(crate) fn command(folder: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command_through(&[], folder)
+}
+
+fn command_through(through: &[String], folder: &Path) -> Command {
+    let mut parts = through.iter().map(String::as_str).chain([PROGRAM]);
+    let mut command = Command::new(parts.next().unwrap_or(PROGRAM));
+    command.args(parts);
     command.env_clear().current_dir(folder).env("HOME", folder).env("TMPDIR", folder);
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -188,9 +201,13 @@ impl Program {
         Page::parse(&answer.text())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("the program runs")
+    }
+
     /// Bytes of memory it holds now (`VmRSS`).
     pub(crate) fn resident(&self) -> usize {
-        let pid = self.child.id().expect("the program runs");
+        let pid = self.pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
         let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
         let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
@@ -199,7 +216,7 @@ impl Program {
 
     /// Sends a signal by name, such as `TERM`.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("the program runs");
+        let pid = self.pid();
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().await;
         assert!(sent.expect("a shell").success(), "the signal is sent");
     }

@@ -115,6 +115,7 @@ pub(super) fn resolve(
         sampler: read.sampler(),
         metric: MetricOptions {
             tags: settings.metric_tags.clone().unwrap_or(MetricOptions::default().tags),
+            sets: settings.metric_sets.unwrap_or(MetricOptions::default().sets),
             secure: settings.secure,
             ..MetricOptions::default()
         },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use tidegauge_core::{Books, Dropped, Health, Rejected, Task, Withheld};
 
-use super::{Family, Point, Value};
+use super::{Family, Folded, Point, Value};
 use crate::attribute::pair;
 use crate::resource;
 use crate::semconv::{self as name, Metric};
@@ -76,9 +76,9 @@ const DROPS: &[(Metric, Loss)] = &[
     (name::LOGS_DROPPED, Books::logs_dropped),
 ];
 
-/// Everything this process knows about itself, always in the same order. `folded` counts attribute
-/// values that found no room; `secure`: our own listener speaks TLS.
-pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
+/// Everything this process knows about itself, always in the same order. `secure`: our own listener
+/// speaks TLS.
+pub(super) fn read(health: &Health, folded: Folded, secure: bool) -> Vec<Family> {
     let mut families = Vec::new();
     for (metric, read) in TOTALS {
         families.push(family(metric, vec![point(Vec::new(), Value::Count(read(health)))]));
@@ -115,7 +115,11 @@ pub(super) fn read(health: &Health, folded: u64, secure: bool) -> Vec<Family> {
     families.push(counted(&name::PANICS, name::TASK, panics));
     let words = Withheld::ALL.iter().map(|why| (why.name(), health.contents_dropped(*why)));
     families.push(counted(&name::CONTENT_DROPPED, name::REASON, words));
-    families.push(family(&name::LABELS_FOLDED, vec![point(Vec::new(), Value::Count(folded))]));
+    for (metric, count) in
+        [(&name::LABELS_FOLDED, folded.values), (&name::SETS_FOLDED, folded.measurements)]
+    {
+        families.push(family(metric, vec![point(Vec::new(), Value::Count(count))]));
+    }
     for (metric, read) in AMOUNTS {
         families.push(family(metric, vec![point(Vec::new(), Value::Level(read(health)))]));
     }

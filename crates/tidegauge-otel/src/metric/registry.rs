@@ -119,6 +119,11 @@ impl Registry {
         self.groups.get_mut(group as usize).map(|sets| sets.place(set, self.sets))
     }
 
+    /// Whether that place stands for the sets without room.
+    pub(super) fn is_overflow(&self, group: Group, place: usize) -> bool {
+        self.groups.get(group as usize).is_some_and(|sets| sets.overflow == Some(place))
+    }
+
     /// The series of a place.
     pub(super) fn series(&mut self, group: Group, place: usize) -> Option<Series<'_>> {
         let cells = &mut self.groups.get_mut(group as usize)?.kept.get_mut(place)?.cells;

@@ -197,6 +197,36 @@ fn deltas_add_up_and_levels_stay() {
     assert_eq!((calls, money, spans), (6, 6 * 229_000, 18));
 }
 
+/// A wall clock that is set back makes no interval end before it begins, and changes no sum.
+#[test]
+fn f43_a_wall_clock_that_jumps_turns_no_interval_round() {
+    let (meter, _) = meter(&[Sums::Cumulative, Sums::Delta]);
+    let began = meter.lock().began;
+    let hour = 3_600_000_000_000;
+    let (mut whole, mut parts) = (0, 0);
+    for (now, since_all, since_last) in [
+        (began + 1, began, began),
+        (began + hour, began, began + 1),
+        (began - hour, began - hour, began - hour),
+        (began - hour + 5, began - hour, began - hour),
+        (began + 9, began - hour, began - hour + 5),
+    ] {
+        meter.record(&records::unary());
+        whole += 1;
+        let read = |view| meter.read(&mut meter.lock(), view, now).unwrap().families();
+        for (families, since) in [(read(0), since_all), (read(1), since_last)] {
+            let told = family(&families, "gen_ai.client.operation.duration").unwrap();
+            assert_eq!((told.since, told.now), (since, now));
+        }
+        meter.record(&records::unary());
+        whole += 1;
+        let families = meter.read(&mut meter.lock(), 1, now).unwrap().families();
+        parts += count(&families, "gen_ai.client.operation.duration").unwrap();
+    }
+    assert_eq!(count(&meter.collect(0), "gen_ai.client.operation.duration"), Some(whole));
+    assert_eq!(parts, whole / 2, "each delta was told once");
+}
+
 /// Sets past the bound become one that says so, and nothing is lost.
 #[test]
 fn sets_without_room_are_folded_into_one() {
@@ -219,6 +249,9 @@ fn sets_without_room_are_folded_into_one() {
     assert_eq!(usage.points.len(), 4);
     assert_eq!(usage.points[3].attributes[0].key, "otel.metric.overflow");
     assert_eq!(count(&families, "gen_ai.client.operation.duration"), Some(10));
+    assert_eq!(count(&families, "tidegauge.cost"), Some(10 * 229_000));
+    // Seven durations and seven costs; the other sets hold no model.
+    assert_eq!(count(&families, "tidegauge.sets.folded"), Some(14));
 }
 
 /// A sum stays where it is rather than begin anew.

@@ -9,7 +9,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 #[cfg(test)]
-use super::faults::{self, Op};
+use super::{
+    faults::{self, Op},
+    medium,
+};
 
 /// Makes the directory and its parents where they are missing. True if others than the owner may
 /// enter it; one that was there is left as it is.
@@ -40,7 +43,10 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    #[cfg(test)]
+    medium::created(path, &file);
+    Ok(file)
 }
 
 /// Opens for reading.
@@ -72,40 +78,60 @@ pub(super) fn write_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()>
     file.seek(SeekFrom::Start(at))?;
     #[cfg(test)]
     faults::tear(file, bytes)?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    #[cfg(test)]
+    medium::wrote(file, at, bytes);
+    Ok(())
 }
 
 /// Cuts the file off there.
 pub(super) fn truncate(file: &File, at: u64) -> io::Result<()> {
     #[cfg(test)]
     faults::trip(Op::Truncate)?;
-    file.set_len(at)
+    file.set_len(at)?;
+    #[cfg(test)]
+    medium::cut(file, at);
+    Ok(())
 }
 
 /// Returns when the file's content is on the medium.
 pub(super) fn sync(file: &File) -> io::Result<()> {
     #[cfg(test)]
     faults::trip(Op::Sync)?;
-    file.sync_data()
+    file.sync_data()?;
+    #[cfg(test)]
+    medium::synced(file);
+    Ok(())
 }
 
 /// Returns when the names in the directory are on the medium. Where the system cannot say, at once.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     #[cfg(test)]
     faults::trip(Op::Sync)?;
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()?;
+    }
+    #[cfg(test)]
+    medium::synced_names();
+    Ok(())
 }
 
 /// Removes a file.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     faults::trip(Op::Remove)?;
-    fs::remove_file(path)
+    fs::remove_file(path)?;
+    #[cfg(test)]
+    medium::removed(path);
+    Ok(())
 }
 
 /// Gives a file another name.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(test)]
     faults::trip(Op::Rename)?;
-    fs::rename(from, to)
+    fs::rename(from, to)?;
+    #[cfg(test)]
+    medium::moved(from, to);
+    Ok(())
 }

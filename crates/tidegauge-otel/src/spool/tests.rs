@@ -11,6 +11,8 @@ mod damage;
 mod full;
 mod killed;
 mod model;
+#[cfg(unix)]
+mod power;
 mod speed;
 mod trouble;
 

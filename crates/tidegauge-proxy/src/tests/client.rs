@@ -347,9 +347,9 @@ async fn one_connection_too_many_is_told_to_come_back() {
     read_until(&mut third, "ok").await;
 }
 
-/// A panic in an observer costs its record, never the stream.
+/// A panic in an observer costs its record, never the stream, wherever it happens (F-47).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_observer_is_not_noticed() {
+async fn f47_a_broken_observer_is_not_noticed() {
     let rig = Rig::new(|mut tcp, _| async move {
         read_request(&mut tcp).await.unwrap();
         tcp.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
@@ -359,17 +359,33 @@ async fn a_broken_observer_is_not_noticed() {
         tcp.write_all(b"0\r\n\r\n").await.unwrap();
     })
     .await;
-    rig.recorder.panics.store(true, std::sync::atomic::Ordering::SeqCst);
-    let mut client = rig.connect().await;
-    client.write_all(b"GET /up/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
-    let answer = read_to_end(&mut client).await;
-    assert!(answer.ends_with(b"0\r\n\r\n"));
-    assert_eq!(super::fixture::dechunk(body(&answer)), b"line".repeat(100));
-    until(|| (rig.health.active() == 0).then_some(())).await;
-    let lost = rig.health.records_lost(tidegauge_core::Dropped::Panic);
-    assert_eq!((rig.health.accepted(), lost), (1, 1));
-    assert_eq!(rig.health.panics(tidegauge_core::Task::Observer), 1);
+    use super::fixture::Place;
+    let places =
+        [Place::Begin, Place::Request, Place::Head, Place::Response, Place::End, Place::Drop];
+    for (broken, place) in (1..).zip(places) {
+        *rig.recorder.panics.lock().unwrap() = Some(place);
+        let mut client = rig.connect().await;
+        let head = "POST /up/x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close";
+        client.write_all(format!("{head}\r\n\r\nhi").as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut client).await;
+        assert!(answer.ends_with(b"0\r\n\r\n"), "{place:?}");
+        assert_eq!(super::fixture::dechunk(body(&answer)), b"line".repeat(100), "{place:?}");
+        until(|| (rig.health.active() == 0).then_some(())).await;
+        let lost = until(|| {
+            let lost = rig.health.records_lost(tidegauge_core::Dropped::Panic);
+            (lost == broken).then_some(lost)
+        })
+        .await;
+        assert_eq!((rig.health.accepted(), lost), (broken, broken), "{place:?}");
+        assert_eq!(rig.health.panics(tidegauge_core::Task::Observer), broken, "{place:?}");
+    }
     assert_eq!(rig.health.panics(tidegauge_core::Task::Connection), 0);
+    until(|| (rig.health.connections() == 0 && rig.health.streams() == 0).then_some(())).await;
+    // What comes after is recorded.
+    *rig.recorder.panics.lock().unwrap() = None;
+    let answer = rig.raw(b"GET /up/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(super::fixture::dechunk(body(&answer)), b"line".repeat(100));
+    rig.seen(1).await;
 }
 
 /// A request that no upstream is waiting for is told what there is.

@@ -81,6 +81,7 @@ impl Filter for Lines {
         self.0.extend_from_slice(bytes);
         while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
             let line = self.0.drain(..=end).collect::<Vec<_>>();
+            assert!(line != b"break\n", "a bug in a filter");
             if line != b"usage\n" {
                 out.push(line.into());
             }
@@ -113,16 +114,43 @@ impl Seen {
     }
 }
 
+/// A call of an observer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    Begin,
+    Request,
+    Head,
+    Response,
+    End,
+    Drop,
+}
+
 #[derive(Default)]
 pub(crate) struct Recorder {
     seen: Mutex<Vec<Seen>>,
-    /// Observers panic at the first piece of a response.
-    pub(crate) panics: AtomicBool,
+    /// Where observers panic.
+    pub(crate) panics: Mutex<Option<Place>>,
     /// Observers want to be shown what passes after a switch.
     pub(crate) wants_tunnels: AtomicBool,
 }
 
 struct Recording(Arc<Recorder>, usize);
+
+impl Recorder {
+    fn reach(&self, place: Place) {
+        // Not held while panicking.
+        let panics = *self.panics.lock().unwrap();
+        assert!(panics != Some(place), "a bug in an observer");
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.reach(Place::Drop);
+        }
+    }
+}
 
 impl Recording {
     fn note(&self, note: impl FnOnce(&mut Seen)) {
@@ -134,6 +162,7 @@ struct Recorders(Arc<Recorder>);
 
 impl Observers for Recorders {
     fn begin(&self, _: Begin<'_>) -> Box<dyn Observe> {
+        self.0.reach(Place::Begin);
         let mut seen = self.0.seen.lock().unwrap();
         seen.push(Seen::default());
         Box::new(Recording(Arc::clone(&self.0), seen.len() - 1))
@@ -142,6 +171,7 @@ impl Observers for Recorders {
 
 impl Observe for Recording {
     fn request(&mut self, _: Duration, bytes: &Bytes) {
+        self.0.reach(Place::Request);
         self.note(|seen| {
             seen.request.extend_from_slice(bytes);
             seen.closed += usize::from(bytes.is_empty());
@@ -149,6 +179,7 @@ impl Observe for Recording {
     }
 
     fn response_head(&mut self, _: Duration, status: StatusCode, headers: &HeaderMap) {
+        self.0.reach(Place::Head);
         self.note(|seen| {
             assert!(seen.head.is_none(), "one response is passed on");
             seen.head = Some((status, headers.clone()));
@@ -156,7 +187,7 @@ impl Observe for Recording {
     }
 
     fn response(&mut self, _: Duration, bytes: &Bytes) {
-        assert!(!self.0.panics.load(SeqCst), "a bug in an observer");
+        self.0.reach(Place::Response);
         self.note(|seen| {
             seen.response.extend_from_slice(bytes);
             seen.closed += usize::from(bytes.is_empty());
@@ -168,6 +199,7 @@ impl Observe for Recording {
     }
 
     fn end(self: Box<Self>, exchange: Exchange) {
+        self.0.reach(Place::End);
         self.note(|seen| seen.ends.push(exchange));
     }
 }

@@ -64,6 +64,33 @@ async fn usage_is_asked_for_and_taken_out_again() {
     assert_eq!((exchange.upstream_bytes, exchange.response_bytes), (19, 13));
 }
 
+/// A filter that breaks may have lost bytes, so its stream is cut where it broke, and told as that; the
+/// next one is well (F-47).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f47_a_broken_filter_cuts_its_stream_and_no_other() {
+    let (rig, _told) = rig(|body| {
+        let text = if body.contains("broken") { "one\nbreak\ntwo\n" } else { "one\ntwo\n" };
+        let length = text.len();
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        format!("{head}{length:x}\r\n{text}\r\n0\r\n\r\n")
+    })
+    .await;
+    let response = rig.raw(&post(r#"{"stream":true,"model":"broken"}"#, "")).await;
+    assert!(!response.ends_with(b"0\r\n\r\n"), "a cut stays a cut");
+    let seen = rig.one().await;
+    assert_eq!(seen.response, b"one\nbreak\ntwo\n", "the observer is not the filter");
+    assert_eq!(
+        (seen.exchange().end, seen.exchange().failure),
+        (End::Failed, Some(Failure::Internal))
+    );
+    assert_eq!(rig.health.panics(tidegauge_core::Task::Observer), 1);
+    assert_eq!(rig.health.records_lost(tidegauge_core::Dropped::Panic), 0, "it has a record");
+
+    let response = rig.raw(&post(r#"{"stream":true}"#, "")).await;
+    assert_eq!(dechunk(body(&response)), b"one\ntwo\n");
+    assert_eq!(rig.seen(2).await[1].exchange().end, End::Complete);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_to_be_touched_is_not() {
     let long = format!(r#"{{"stream":true,"x":"{}"}}"#, "x".repeat(2000));

@@ -677,6 +677,10 @@ pub(crate) struct Limits {
     /// Bytes of telemetry that may wait in memory for a receiver. Default 64MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry_queue: Option<Size>,
+    /// Attribute sets that metrics with the same attributes may have; measurements of further ones are
+    /// added up in one set. Default 2000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_sets: Option<u32>,
 }
 
 /// The program's own log.

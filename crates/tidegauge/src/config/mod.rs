@@ -247,6 +247,8 @@ pub struct Limits {
     pub records: u32,
     /// Bytes of telemetry that may wait in memory.
     pub telemetry_queue: u64,
+    /// Attribute sets that a group of metrics may have.
+    pub metric_sets: u32,
 }
 
 impl Default for Limits {
@@ -262,6 +264,7 @@ impl Default for Limits {
             // Enough for what ends together while a tokenizer is loaded, once.
             records: 16_384,
             telemetry_queue: 64 << 20,
+            metric_sets: 2000,
         }
     }
 }

@@ -62,6 +62,7 @@ impl Config {
                 drain: Some(Time(self.limits.drain)),
                 records: Some(self.limits.records),
                 telemetry_queue: Some(Size(self.limits.telemetry_queue)),
+                metric_sets: Some(self.limits.metric_sets),
             }),
             log: Some(LogFile {
                 format: self.log.json.map(

@@ -401,11 +401,13 @@ impl Resolver<'_> {
             drain: word.drain.map_or(default.drain, |time| time.0),
             records: word.records.unwrap_or(default.records),
             telemetry_queue: word.telemetry_queue.map_or(default.telemetry_queue, |size| size.0),
+            metric_sets: word.metric_sets.unwrap_or(default.metric_sets),
         };
         let counts = [
             ("connections", limits.connections),
             ("headers", limits.headers),
             ("records", limits.records),
+            ("metric_sets", limits.metric_sets),
         ];
         for (key, _) in counts.iter().filter(|(_, count)| *count == 0) {
             self.wrong(&["limits", key], "expected 1 or more, found `0`".to_owned(), None);

@@ -77,6 +77,7 @@ fn settings(config: &Config) -> Settings {
             HistogramsWord::Explicit => Histograms::Explicit,
         }),
         metric_tags: Some(telemetry.metric_tags.clone()),
+        metric_sets: usize::try_from(config.limits.metric_sets).ok(),
         queue_bytes: usize::try_from(config.limits.telemetry_queue).ok(),
         max_retry_age: None,
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
