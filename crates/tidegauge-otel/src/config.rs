@@ -298,7 +298,9 @@ pub struct QueueOptions {
     pub bytes: usize,
     /// Pieces that may wait; only bound when a standard variable sets it.
     pub pieces: usize,
-    /// Pieces in one export.
+    /// Pieces that are not kept waiting for more.
+    pub due_pieces: usize,
+    /// Pieces in one export, at most: as many as wait, so that an export takes more the later it is.
     pub batch_pieces: usize,
     /// Bytes in one export, before compression: under the 4 MiB that gRPC servers take.
     pub batch_bytes: usize,
@@ -309,12 +311,14 @@ pub struct QueueOptions {
 }
 
 impl Default for QueueOptions {
-    /// 64 MiB, batches of 512 or 3.5 MiB, after one second, for five minutes.
+    /// 64 MiB, an export after one second or with 512 pieces, of at most 8,192 or 3.5 MiB, for five
+    /// minutes.
     fn default() -> Self {
         Self {
             bytes: 64 << 20,
             pieces: usize::MAX,
-            batch_pieces: 512,
+            due_pieces: 512,
+            batch_pieces: 8192,
             batch_bytes: 3584 << 10,
             delay: Duration::from_secs(1),
             max_age: Duration::from_secs(300),

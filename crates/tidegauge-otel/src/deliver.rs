@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::Dropped;
+use tidegauge_core::{Dropped, Health, Task};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backlog::{Backlog, Taken};
@@ -37,6 +38,7 @@ pub(crate) enum Stop {
 }
 
 /// Delivers one signal to one collector.
+#[derive(Clone)]
 pub(crate) struct Sender {
     /// Whose it is, for our own log.
     pub(crate) exporter: String,
@@ -65,7 +67,7 @@ pub(crate) struct Sender {
 }
 
 /// What a sender remembers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
     /// What was told last.
     told: News,
@@ -97,8 +99,26 @@ impl Sender {
     /// The pause that is used but for tests.
     pub(crate) const PAUSE: Duration = FIRST_PAUSE;
 
-    /// Sends until shutdown and the queue is empty. With a backlog what is left then is there.
-    pub(crate) async fn run(mut self) {
+    /// Sends until shutdown and the queue is empty. With a backlog what is left then is there. A panic
+    /// costs the batch it happened with, and is counted: after a pause the rest is sent.
+    pub(crate) async fn last(self, health: Arc<Health>) {
+        let mut panics = 0;
+        loop {
+            // A task of its own, so that a panic ends there.
+            let mut task = JoinSet::new();
+            task.spawn(self.clone().run());
+            let Some(Err(error)) = task.join_next().await else { return };
+            if !error.is_panic() {
+                return;
+            }
+            health.panicked(Task::Sink, 1);
+            self.queue.broken();
+            tokio::time::sleep(backoff(self.pause, panics)).await;
+            panics = panics.saturating_add(1);
+        }
+    }
+
+    async fn run(mut self) {
         loop {
             let stop = *self.stop.borrow_and_update();
             if stop == Stop::Now {
@@ -219,6 +239,8 @@ impl Sender {
 
     /// Sends one request; `None` if it was given up at the end. Meanwhile what comes is written down.
     async fn send(&mut self, request: Bytes) -> Option<Answer> {
+        #[cfg(test)]
+        crate::testing::break_here(&self.exporter);
         let (transport, queue) = (Arc::clone(&self.transport), Arc::clone(&self.queue));
         let mut stop = self.stop.clone();
         let ended = async {

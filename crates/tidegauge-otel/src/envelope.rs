@@ -16,8 +16,8 @@ use crate::queue::Piece;
 use crate::semconv::SCOPE_VERSION;
 use crate::span::Scope;
 
-/// What the memory of one request may keep for the next.
-const KEPT: usize = 1 << 20;
+/// What the memory of one request may keep for the next: the longest that is sent.
+const KEPT: usize = 4 << 20;
 
 /// What is the same in every request: resource and scopes, encoded once.
 #[derive(Clone, Debug)]

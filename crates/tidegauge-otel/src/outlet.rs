@@ -218,7 +218,7 @@ fn spawn(
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for sender in senders {
-                tasks.spawn(sender.run());
+                tasks.spawn(sender.last(Arc::clone(&health)));
             }
             if let Some(backlog) = backlog.clone() {
                 tasks.spawn(sync(backlog, stop));

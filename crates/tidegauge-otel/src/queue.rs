@@ -263,6 +263,13 @@ impl Queue {
         }
     }
 
+    /// Whoever emptied this has broken off. The batch on its way is lost, for it may be what broke it.
+    pub(crate) fn broken(&self) {
+        let mut state = self.lock();
+        put_back(&mut state);
+        self.discard(&mut state, Dropped::Panic);
+    }
+
     /// Pieces that wait, without those on their way.
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()
@@ -319,7 +326,8 @@ impl Queue {
 
     /// Whether a whole batch waits.
     fn is_full(&self, state: &State) -> bool {
-        state.waiting.len() >= state.batch || state.message >= self.options.batch_bytes
+        let due = state.batch.min(self.options.due_pieces);
+        state.waiting.len() >= due || state.message >= self.options.batch_bytes
     }
 
     /// Whether half of the room is taken.

@@ -5,7 +5,7 @@ pub(crate) mod conformance;
 pub(crate) mod records;
 mod reference;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -21,6 +21,24 @@ use crate::exemplar::ExemplarFilter;
 use crate::metric::{Histograms, Meter, MetricOptions, View};
 use crate::span::{Scope, SpanOptions};
 use crate::{event, points, span};
+
+/// Exporters whose next export panics.
+static BREAKING: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Lets the next export of that exporter panic.
+pub(crate) fn break_next(exporter: &str) {
+    BREAKING.lock().unwrap().push(exporter.to_owned());
+}
+
+/// Panics if [`break_next`] was called for that exporter, once for each call.
+pub(crate) fn break_here(exporter: &str) {
+    let broken = {
+        let mut breaking = BREAKING.lock().unwrap();
+        let place = breaking.iter().position(|one| one == exporter);
+        place.map(|place| breaking.swap_remove(place))
+    };
+    assert_eq!(broken, None, "as the test wants it");
+}
 
 /// The spans of a record, read back from what goes over the wire.
 pub(crate) fn spans(record: &Record, options: &SpanOptions) -> Vec<(Scope, Span)> {

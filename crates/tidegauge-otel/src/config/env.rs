@@ -474,7 +474,8 @@ impl Reader<'_> {
         let batch = self.positive(&format!("{prefix}_MAX_EXPORT_BATCH_SIZE"));
         let delay = self.millis(&format!("{prefix}_SCHEDULE_DELAY")).unwrap_or(base.delay);
         let batch_pieces = batch.unwrap_or(base.batch_pieces).min(pieces);
-        QueueOptions { bytes, pieces, batch_pieces, delay, ..base }
+        let due_pieces = batch.unwrap_or(base.due_pieces).min(pieces);
+        QueueOptions { bytes, pieces, due_pieces, batch_pieces, delay, ..base }
     }
 
     /// Attribute limits: for one kind of data, else for all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::metrics::v1::{exemplar, metric::Data, number_data_point::Value};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
-use tidegauge_core::{Dropped, Health, Record, Sink};
+use tidegauge_core::{Dropped, Health, Record, Sink, Task};
 use tonic::{Code, Status};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -173,6 +173,29 @@ fn a_collector_that_never_answers_is_asked_again() {
         assert_eq!((health.spans_acked(), dropped(&health)), (3, 0), "{protocol:?}");
         assert_books(&health);
     }
+}
+
+/// Half of F-47: the other panics are tested where they are caught.
+#[test]
+fn a_panic_costs_one_batch() {
+    let collector = Collector::start();
+    let mut config = traces_only(&collector, Protocol::Grpc);
+    config.exporters[0].name = "breaks".to_owned();
+    for _ in 0..2 {
+        crate::testing::break_next("breaks");
+    }
+    let (telemetry, health) = start(config);
+    for made in 1..=4 {
+        telemetry.record(&records::unary());
+        // One batch after the other.
+        while health.spans_dropped(Dropped::Panic) + health.spans_acked() < made * 3 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    telemetry.shutdown(LONG);
+    assert_eq!((health.spans_dropped(Dropped::Panic), dropped(&health)), (6, 6));
+    assert_eq!((health.spans_acked(), health.panics(Task::Sink)), (6, 2));
+    assert_books(&health);
 }
 
 /// Taken is taken, whatever the answer says; and no more of it is read than a bound.

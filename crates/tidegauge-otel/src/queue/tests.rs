@@ -58,7 +58,12 @@ impl Bench {
 }
 
 fn options() -> QueueOptions {
-    QueueOptions { batch_pieces: 4, delay: Duration::from_secs(1), ..QueueOptions::default() }
+    QueueOptions {
+        due_pieces: 4,
+        batch_pieces: 4,
+        delay: Duration::from_secs(1),
+        ..QueueOptions::default()
+    }
 }
 
 #[test]
@@ -72,6 +77,16 @@ fn a_batch_is_due_when_it_is_full_or_old_enough() {
     assert_eq!(bench.queue.due(bench.start, true), Due::Now);
     bench.push(3..4, Duration::ZERO);
     assert_eq!(bench.due(Duration::ZERO), Due::Now);
+}
+
+/// What has come while an export was on its way goes out together.
+#[test]
+fn a_late_export_takes_more() {
+    let bench = bench(QueueOptions { due_pieces: 2, ..options() });
+    bench.push(1..3, Duration::ZERO);
+    assert_eq!(bench.due(Duration::ZERO), Due::Now);
+    bench.push(3..8, Duration::ZERO);
+    assert_eq!(bench.take(), [1, 2, 3, 4]);
 }
 
 #[test]
