@@ -145,3 +145,29 @@ pub fn of_base64(text: &[u8]) -> Option<Vec<u8>> {
 pub fn of_percent(segment: &str) -> String {
     percent::decode(segment).into_owned()
 }
+
+/// A frame of a websocket with these first four bits and this kind, masked as a client's or not
+/// (RFC 6455, 5.2).
+pub fn frame(bits: u8, opcode: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
+    let mask_bit = if masked { 0x80 } else { 0 };
+    let mut out = vec![bits | opcode];
+    match payload.len() {
+        small @ 0..=125 => out.push(mask_bit | small as u8),
+        medium @ 126..=0xffff => {
+            out.push(mask_bit | 126);
+            out.extend((medium as u16).to_be_bytes());
+        }
+        large => {
+            out.push(mask_bit | 127);
+            out.extend((large as u64).to_be_bytes());
+        }
+    }
+    let key = [0x37, 0xfa, 0x21, 0x3d];
+    if masked {
+        out.extend(key);
+        out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    } else {
+        out.extend(payload);
+    }
+    out
+}

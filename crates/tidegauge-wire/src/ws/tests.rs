@@ -5,6 +5,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::frame;
 
 /// One thing that a direction said.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,31 +45,6 @@ fn read(coding: Coding, bytes: &[u8], cut: impl FnMut(usize) -> usize) -> Vec<He
 const PLAIN: Coding = Coding::Plain;
 const DEFLATE: Coding = Coding::Deflate { takeover: true };
 const FRESH: Coding = Coding::Deflate { takeover: false };
-
-/// A frame with these first four bits and this kind.
-fn frame(bits: u8, opcode: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
-    let mask_bit = if masked { 0x80 } else { 0 };
-    let mut out = vec![bits | opcode];
-    match payload.len() {
-        small @ 0..=125 => out.push(mask_bit | small as u8),
-        medium @ 126..=0xffff => {
-            out.push(mask_bit | 126);
-            out.extend((medium as u16).to_be_bytes());
-        }
-        large => {
-            out.push(mask_bit | 127);
-            out.extend((large as u64).to_be_bytes());
-        }
-    }
-    let key = [0x37, 0xfa, 0x21, 0x3d];
-    if masked {
-        out.extend(key);
-        out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-    } else {
-        out.extend(payload);
-    }
-    out
-}
 
 const FIN: u8 = 0x80;
 const DEFLATED: u8 = 0x40;

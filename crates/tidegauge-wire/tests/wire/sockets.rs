@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tidegauge_core::{End, Exchange, Failure, Observation, Operation};
+use tidegauge_wire::testing::frame;
 use tidegauge_wire::{Socket, Turn, provider};
 
 use crate::exchange::{Case, exchange, headers};
@@ -42,29 +43,8 @@ struct Turned {
     end: End,
 }
 
-fn frame(opcode: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
-    let mask_bit = if masked { 0x80 } else { 0 };
-    let mut out = vec![0x80 | opcode];
-    match payload.len() {
-        small @ 0..=125 => out.push(mask_bit | small as u8),
-        medium @ 126..=0xffff => {
-            out.push(mask_bit | 126);
-            out.extend((medium as u16).to_be_bytes());
-        }
-        large => {
-            out.push(mask_bit | 127);
-            out.extend((large as u64).to_be_bytes());
-        }
-    }
-    let key = [9, 8, 7, 6];
-    if masked {
-        out.extend(key);
-        out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-    } else {
-        out.extend(payload);
-    }
-    out
-}
+/// The first bits of a message in one frame.
+const WHOLE: u8 = 0x80;
 
 fn close(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
@@ -121,10 +101,10 @@ fn feed(socket: &mut Socket, steps: &[Step], size: usize) -> Vec<Turn> {
     for (step, millis) in steps.iter().zip(1..) {
         let at = Duration::from_millis(millis);
         let (client, bytes) = match step {
-            Client(value) => (true, frame(1, true, value.to_string().as_bytes())),
-            Server(value) => (false, frame(2, false, value.to_string().as_bytes())),
-            ClientCloses(code) => (true, frame(8, true, &close(*code, ""))),
-            ServerCloses(code, reason) => (false, frame(8, false, &close(*code, reason))),
+            Client(value) => (true, frame(WHOLE, 1, true, value.to_string().as_bytes())),
+            Server(value) => (false, frame(WHOLE, 2, false, value.to_string().as_bytes())),
+            ClientCloses(code) => (true, frame(WHOLE, 8, true, &close(*code, ""))),
+            ServerCloses(code, reason) => (false, frame(WHOLE, 8, false, &close(*code, reason))),
             ClientEnds | ServerEnds => (matches!(step, ClientEnds), Vec::new()),
         };
         let show = if client { Socket::client } else { Socket::server };
