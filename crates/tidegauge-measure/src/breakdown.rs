@@ -11,7 +11,7 @@ use crate::catalogue::Quote;
 use crate::decimal::{PLACES, dollars};
 use crate::explain::tiers;
 use crate::overlay::parent;
-use crate::price::{Asked, Bill, Found, Prices, names, searches};
+use crate::price::{Asked, Bill, Found, Prices, Unlisted, names, searches};
 
 /// The price of one call and where it comes from.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,8 +28,8 @@ pub struct Breakdown {
     pub tried: Vec<String>,
     /// What an entry of that name has no price for, where there is one and that is the reason.
     pub lacks: Vec<Charge>,
-    /// The tier that served the call is paid for beforehand, so that no list prices its tokens.
-    pub prepaid: bool,
+    /// Why no list prices tokens of the tier that served the call, where that is the reason.
+    pub unlisted: Option<Unlisted>,
 }
 
 /// Why a price is what it is.
@@ -58,7 +58,7 @@ impl Prices {
         let parts = if parts.is_empty() { vec![*asked] } else { parts };
         let bills: Option<Vec<Bill>> = parts.iter().map(|part| self.bill(part)).collect();
         let bills = bills.filter(|_| priced);
-        let looked_up = bills.is_none() && asked.price_id != Some("") && !asked.is_prepaid();
+        let looked_up = bills.is_none() && asked.price_id != Some("") && asked.unlisted().is_none();
         // The part that has no price.
         let bare = parts.iter().find(|part| self.bill(part).is_none()).unwrap_or(asked);
         Breakdown {
@@ -70,7 +70,7 @@ impl Prices {
                 Vec::new()
             },
             lacks: if looked_up { self.lacks(bare) } else { Vec::new() },
-            prepaid: bills.is_none() && asked.is_prepaid(),
+            unlisted: asked.unlisted().filter(|_| bills.is_none()),
             found: bills.and_then(|bills| Some(bills.into_iter().next()?.found)),
             cost,
         }

@@ -32,6 +32,6 @@ pub use histogram::Percentiles;
 pub use load::{CatalogueError, CatalogueMistake, Form};
 pub use measure::measure;
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
-pub use price::{Asked, By, Found, Prices};
+pub use price::{Asked, By, Found, Prices, Unlisted};
 pub use tokens::{can_estimate_at_once, estimate};
 pub use window::{Bounds, Key, Row, Span, Windows};

@@ -31,8 +31,21 @@ const OWN: &str = "own prices";
 /// How the catalogue names a model that costs nothing.
 const FREE: &str = ":free";
 
-/// Tiers whose calls are paid for by time beforehand: their tokens have no price.
-const PREPAID: &[&str] = &["provisioned_throughput", "reserved"];
+/// Tiers whose tokens no list prices.
+const UNLISTED: &[(&str, Unlisted)] = &[
+    ("provisioned_throughput", Unlisted::Prepaid),
+    ("reserved", Unlisted::Prepaid),
+    ("fast", Unlisted::Faster),
+];
+
+/// Why no list prices the tokens of a tier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unlisted {
+    /// They are paid for by time, beforehand.
+    Prepaid,
+    /// They cost a multiple of the listed price, another one for each model.
+    Faster,
+}
 
 /// What is to be priced. Names are as the wire has them.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +78,10 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the tier that served the call is paid for beforehand.
-    pub(crate) fn is_prepaid(&self) -> bool {
-        self.service_tier.is_some_and(|tier| PREPAID.contains(&tier))
+    /// Why no list prices what the tier that served the call used, if none does.
+    pub(crate) fn unlisted(&self) -> Option<Unlisted> {
+        let tier = self.service_tier?;
+        UNLISTED.iter().find(|(name, _)| *name == tier).map(|(_, why)| *why)
     }
 }
 
@@ -288,7 +302,7 @@ impl Prices {
     }
 
     fn listed_bill(&self, asked: &Asked<'_>) -> Option<Bill> {
-        if asked.price_id == Some("") || asked.is_prepaid() {
+        if asked.price_id == Some("") || asked.unlisted().is_some() {
             return None;
         }
         let direct = names(asked)

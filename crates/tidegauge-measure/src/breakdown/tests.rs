@@ -109,8 +109,9 @@ fn a_region_and_a_tier_that_is_paid_for_beforehand() {
     let usage = usage(10, 10);
     let prepaid = Asked { service_tier: Some("provisioned_throughput"), ..asked("gpt-4o", &usage) };
     let breakdown = prices.break_down(&prepaid);
-    assert_eq!((breakdown.prepaid, breakdown.found, breakdown.tried.len()), (true, None, 0));
-    assert!(!prices.break_down(&asked("gpt-4o", &usage)).prepaid);
+    let unlisted = Some(Unlisted::Prepaid);
+    assert_eq!((breakdown.unlisted, breakdown.found, breakdown.tried.len()), (unlisted, None, 0));
+    assert_eq!(prices.break_down(&asked("gpt-4o", &usage)).unlisted, None);
 }
 
 #[test]

@@ -168,6 +168,10 @@ fn read_message(message: Json<'_>, into: &mut Answer) {
     read_stop(message, into);
     read_usage(message.get("usage"), into);
     into.service_tier(message.get("usage").get("service_tier"));
+    // Another rate, whatever tier the capacity is of.
+    if message.get("usage").get("speed").is("fast") {
+        into.response.service_tier = Some("fast".to_owned());
+    }
 }
 
 /// A content block: whole in a message, with the input of a tool call; its empty beginning in a

@@ -65,6 +65,11 @@ fn answers() {
             json!({"in": 28, "out": 106, "thought": 67, "billed": [], "region": "us"}),
         ),
         ask(
+            "fast mode is a rate of its own",
+            r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":2,"output_tokens":3,"service_tier":"standard","speed":"fast"}}"#,
+            json!({"in": 2, "out": 3, "tier": "fast"}),
+        ),
+        ask(
             "steps of any form",
             r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":2,"output_tokens":3,"inference_geo":"not_available","iterations":[7,null,{"input_tokens":-1},{"input_tokens":2,"output_tokens":4}]}}"#,
             json!({"in": 2, "out": 3, "odd": true, "region": null,

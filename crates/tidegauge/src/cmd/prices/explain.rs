@@ -13,7 +13,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
 use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Usage};
-use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
+use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Unlisted, Why};
 use tidegauge_wire::{PROVIDERS, provider};
 
 use crate::cli::ExplainArgs;
@@ -364,8 +364,15 @@ fn no_price(breakdown: &Breakdown) -> String {
     if breakdown.found.is_some() {
         return "this list has a price for it.".to_owned();
     }
-    if breakdown.prepaid {
-        return "its tier is paid for by time, so its tokens have no price.".to_owned();
+    match breakdown.unlisted {
+        Some(Unlisted::Prepaid) => {
+            return "its tier is paid for by time, so its tokens have no price.".to_owned();
+        }
+        Some(Unlisted::Faster) => {
+            return "its tier costs a multiple that the list does not have: set `pricing.models`."
+                .to_owned();
+        }
+        None => {}
     }
     if !breakdown.lacks.is_empty() {
         let lacks = breakdown.lacks.iter().map(|charge| charge.name()).collect();

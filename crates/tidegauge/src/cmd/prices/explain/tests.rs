@@ -93,10 +93,15 @@ fn a_bill_a_region_and_a_tier_paid_for_beforehand_are_said() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("input"), "{text}");
-    let prepaid = priced(usage, Some("provisioned_throughput"), &prices);
-    assert_eq!(prepaid.measurement.cost.status, CostStatus::Unpriced);
-    let (same, text) = told(&prepaid, &config, &prices);
-    assert!(same && text.contains("its tier is paid for by time"), "{text}");
+    for (tier, why) in [
+        ("provisioned_throughput", "its tier is paid for by time"),
+        ("fast", "its tier costs a multiple"),
+    ] {
+        let unlisted = priced(usage.clone(), Some(tier), &prices);
+        assert_eq!(unlisted.measurement.cost.status, CostStatus::Unpriced);
+        let (same, text) = told(&unlisted, &config, &prices);
+        assert!(same && text.contains(why), "{text}");
+    }
 }
 
 #[test]
