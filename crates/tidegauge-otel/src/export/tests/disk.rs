@@ -301,7 +301,10 @@ fn every_signal_is_kept() {
 fn p5_what_is_sent_is_on_disk_until_it_is_taken() {
     let (collector, dir) = (Collector::start(), scratch());
     collector.always(Some(Reply::Hang));
-    let (telemetry, health) = start(with_disk(&collector, dir.path()));
+    let mut config = with_disk(&collector, dir.path());
+    // What comes meanwhile does not wait for the end of the export.
+    config.exporters[0].traces.as_mut().unwrap().timeout = Duration::from_secs(3600);
+    let (telemetry, health) = start(config);
     record(&telemetry, 0..10);
     collector.wait(|seen| !seen.requests.is_empty());
     record(&telemetry, 10..20);
