@@ -125,12 +125,11 @@ impl Sender {
                 break;
             }
             let may_spill = self.spills || stop != Stop::Running;
-            if may_spill {
-                self.keep();
-            }
+            let more = may_spill && self.keep();
             match self.turn(stop != Stop::Running, Instant::now()) {
                 Turn::Memory => self.deliver_memory().await,
                 Turn::Disk(taken) => self.deliver_disk(taken).await,
+                Turn::Wait(_) if more => tokio::task::yield_now().await,
                 Turn::Wait(until) => self.wait(until).await,
                 Turn::Over => break,
             }
@@ -251,24 +250,24 @@ impl Sender {
         let sending = transport.send(request);
         tokio::pin!(sending, ended);
         loop {
+            let more = self.spills && self.keep();
             tokio::select! {
                 answer = &mut sending => return Some(answer),
                 () = &mut ended => return None,
-                () = queue.came.notified() => {}
-            }
-            if self.spills {
-                self.keep();
+                () = tokio::task::yield_now(), if more => {}
+                () = queue.came.notified(), if !more => {}
             }
         }
     }
 
-    /// Moves what waits in memory to the disk, if there is one that works.
-    fn keep(&mut self) {
-        let Some(backlog) = &self.backlog else { return };
+    /// Moves what waits in memory to the disk, if there is one that works. Whether more has come
+    /// meanwhile: of that nobody is told by [`Queue::came`], which only tells of the first piece.
+    fn keep(&mut self) -> bool {
+        let Some(backlog) = &self.backlog else { return false };
         let now = Instant::now();
         // Those that are there now: more may come all the time.
         for _ in 0..self.queue.len() {
-            let Some(piece) = self.queue.begin_move() else { return };
+            let Some(piece) = self.queue.begin_move() else { return false };
             match backlog.write(self.signal, &piece, now) {
                 Ok(()) => {
                     let (first, records) = self.course.fresh.unwrap_or((now, 0));
@@ -278,9 +277,13 @@ impl Sender {
                     }
                 }
                 Err(Dropped::TooLarge) => self.queue.drop_moving(Dropped::TooLarge),
-                Err(reason) => return self.queue.not_moved(reason),
+                Err(reason) => {
+                    self.queue.not_moved(reason);
+                    return false;
+                }
             }
         }
+        self.queue.len() > 0
     }
 
     /// Draws the consequences of an answer.
