@@ -453,6 +453,18 @@ async fn a_collector_that_never_answers_delays_nobody_and_not_the_end() {
     .await;
 }
 
+/// Until those of one call have been dropped, for the collector will never take them.
+async fn three_spans_are_refused(program: &Program) {
+    until_async("3 spans to be dropped", || async {
+        let page = program.metrics().await;
+        let refused = page.sum("tidegauge_spans_dropped_total", |sample| {
+            sample.labels.values().any(|reason| reason == "rejected_by_collector")
+        });
+        Some(()).filter(|()| refused as u64 == 3)
+    })
+    .await;
+}
+
 /// F-35.
 #[tokio::test]
 async fn what_a_collector_refuses_for_good_is_counted_and_not_sent_again() {
@@ -465,14 +477,7 @@ async fn what_a_collector_refuses_for_good_is_counted_and_not_sent_again() {
             .run()
             .await;
         works(&program).await;
-        until_async("3 spans to be dropped", || async {
-            let page = program.metrics().await;
-            let refused = page.sum("tidegauge_spans_dropped_total", |sample| {
-                sample.labels.values().any(|reason| reason == "rejected_by_collector")
-            });
-            Some(()).filter(|()| refused as u64 == 3)
-        })
-        .await;
+        three_spans_are_refused(&program).await;
         collector.set(Mood::Take);
         works(&program).await;
         assert_eq!(collector.first_spans(3).await.len(), 3, "{protocol}: only the new ones come");
@@ -568,14 +573,7 @@ async fn a_collector_that_redirects_is_not_followed() {
         .run()
         .await;
     works(&program).await;
-    until_async("3 spans to be dropped", || async {
-        let page = program.metrics().await;
-        let refused = page.sum("tidegauge_spans_dropped_total", |sample| {
-            sample.labels.values().any(|reason| reason == "rejected_by_collector")
-        });
-        Some(()).filter(|()| refused as u64 == 3)
-    })
-    .await;
+    three_spans_are_refused(&program).await;
     assert_eq!(other.requests(), 0);
 }
 

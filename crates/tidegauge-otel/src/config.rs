@@ -30,22 +30,8 @@ pub use preset::Preset;
 /// What the configuration file says. Everything may be left out.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// Where to send all signals; nothing is sent there when neither this nor a variable says where.
-    pub endpoint: Option<String>,
-    /// `grpc` or `http/protobuf`. Left out: gRPC if the endpoint's port is 4317, else HTTP.
-    pub protocol: Option<String>,
-    /// Headers of every export; values may be secret.
-    pub headers: Vec<(String, String)>,
-    /// `gzip`, `zstd` or `none`.
-    pub compression: Option<String>,
-    /// How long one export may take.
-    pub timeout: Option<Duration>,
-    /// File with PEM certificates trusted besides the platform's.
-    pub certificate: Option<String>,
-    /// File with our PEM certificate chain.
-    pub client_certificate: Option<String>,
-    /// File with the key for it.
-    pub client_key: Option<String>,
+    /// Where to send all signals, and how.
+    pub otlp: Receiver,
     /// `service.name`.
     pub service_name: Option<String>,
     /// Further resource attributes.
@@ -87,16 +73,12 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What the configuration file says about one further collector.
+/// What the configuration file says about reaching a collector.
 #[derive(Clone, Default)]
-pub struct ExporterSettings {
-    /// What it is called in our own metrics; never `default`, and no other's name.
-    pub name: String,
-    /// Where it is.
-    pub endpoint: String,
-    /// What is known about it.
-    pub preset: Preset,
-    /// `grpc` or `http/protobuf`. Left out: as the preset wants, else by the port.
+pub struct Receiver {
+    /// Where it is; nothing is sent there when neither this nor a variable says where.
+    pub endpoint: Option<String>,
+    /// `grpc` or `http/protobuf`. Left out: gRPC if the endpoint's port is 4317, else HTTP.
     pub protocol: Option<String>,
     /// Headers of every export; values may be secret.
     pub headers: Vec<(String, String)>,
@@ -110,6 +92,24 @@ pub struct ExporterSettings {
     pub client_certificate: Option<String>,
     /// File with the key for it.
     pub client_key: Option<String>,
+}
+
+impl fmt::Debug for Receiver {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receiver")
+    }
+}
+
+/// What the configuration file says about one further collector.
+#[derive(Clone, Default)]
+pub struct ExporterSettings {
+    /// What it is called in our own metrics; never `default`, and no other's name.
+    pub name: String,
+    /// What is known about it.
+    pub preset: Preset,
+    /// Where it is, which must be told, and how it is reached. The preset's protocol is used where none is.
+    pub otlp: Receiver,
     /// What is sent there. Left out: what the preset takes.
     pub signals: Option<Signals>,
     /// Where what it did not take is kept on disk. Left out: nowhere.

@@ -42,7 +42,7 @@ pub use attribute::AttributeLimits;
 pub use backlog::DiskQueue;
 pub use config::{
     Compression, Config, ConfigError, Exporter, ExporterSettings, Identity, Mistake, Preset,
-    Protocol, QueueOptions, Sampler, Settings, Signals, Sums, Target,
+    Protocol, QueueOptions, Receiver, Sampler, Settings, Signals, Sums, Target,
 };
 pub use diagnostics::layer;
 pub use exemplar::ExemplarFilter;

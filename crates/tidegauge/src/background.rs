@@ -5,10 +5,10 @@
 //! usage and cost, and which does not. Bounded: past [`MOST`] the oldest is forgotten and counted. Must
 //! not know a provider's format, nor what anything costs.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use indexmap::IndexMap;
 use tidegauge_core::{Exchange, Health, Labels, Observation};
 use tidegauge_wire::{Background, Spent};
 
@@ -28,17 +28,9 @@ pub(crate) enum Accounted {
     Elsewhere,
 }
 
-/// The responses that are not over. It is of one process, and is empty when that begins.
+/// The responses that are not over, the oldest first. It is of one process, and is empty when that begins.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    asked: HashMap<Key, Asked>,
-    /// The same, the oldest first.
-    order: BTreeMap<u64, Key>,
-    next: u64,
-}
+pub(crate) struct Memory(Mutex<IndexMap<Key, Asked>>);
 
 /// Upstream and the provider's id.
 type Key = (Arc<str>, Arc<str>);
@@ -46,7 +38,6 @@ type Key = (Arc<str>, Arc<str>);
 /// What is remembered of the call that asked.
 #[derive(Debug)]
 struct Asked {
-    place: u64,
     at: SystemTime,
     model: Option<String>,
     service_tier: Option<String>,
@@ -85,44 +76,36 @@ impl Memory {
         labels.or(seen.request.labels.clone());
         // Which request it was is not who asked.
         labels.request_id = None;
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.asked.len();
-        known.forget(&key);
-        let place = known.next;
-        known.next += 1;
         let asked = Asked {
-            place,
             at: exchange.started,
             model: seen.request.model.clone(),
             service_tier: seen.request.service_tier.clone(),
             labels,
         };
-        known.order.insert(place, key.clone());
-        known.asked.insert(key, asked);
-        if known.asked.len() > MOST
-            && let Some((_, oldest)) = known.order.pop_first()
-        {
-            known.asked.remove(&oldest);
+        let mut known = self.known();
+        let before = known.len();
+        // The latest call that asked for it counts, and is the youngest.
+        known.shift_remove(&key);
+        known.insert(key, asked);
+        if known.len() > MOST {
+            known.shift_remove_index(0);
             health.response_forgotten();
         }
-        if known.asked.len() > before {
+        if known.len() > before {
             health.responses_open_changed(1);
         }
     }
 
     fn take(&self, exchange: &Exchange, seen: &Observation, health: &Health) -> Option<Asked> {
         let key = key(exchange, seen)?;
-        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).forget(&key)?;
+        let asked = self.known().shift_remove(&key)?;
         health.responses_open_changed(-1);
         Some(asked)
     }
-}
 
-impl Known {
-    fn forget(&mut self, key: &Key) -> Option<Asked> {
-        let asked = self.asked.remove(key)?;
-        self.order.remove(&asked.place);
-        Some(asked)
+    /// Nothing in here is left half-done by a panic.
+    fn known(&self) -> MutexGuard<'_, IndexMap<Key, Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,7 +115,7 @@ fn key(exchange: &Exchange, seen: &Observation) -> Option<Key> {
 }
 
 fn tell(asked: Asked, spent: Spent, exchange: &mut Exchange, seen: &mut Observation) -> Accounted {
-    let Asked { place: _, at, model, service_tier, labels } = asked;
+    let Asked { at, model, service_tier, labels } = asked;
     exchange.labels.or(labels);
     seen.request.model = model;
     seen.request.service_tier = service_tier;

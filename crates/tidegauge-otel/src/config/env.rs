@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{
     Compression, Config, Exporter, ExporterSettings, Identity, Preset, Protocol, QueueOptions,
-    Sampler, Settings, Signals, Sums, Target,
+    Receiver, Sampler, Settings, Signals, Sums, Target,
 };
 use crate::attribute::AttributeLimits;
 use crate::exemplar::ExemplarFilter;
@@ -167,29 +167,20 @@ struct Told {
 impl Reader<'_> {
     /// One of `exporters`: read as the default one is, but that no variable speaks of it.
     fn further(&mut self, index: usize, of: &ExporterSettings, default: &Exporter) -> Exporter {
-        let mut headers: Vec<_> = of
-            .preset
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect();
-        headers.extend(of.headers.iter().cloned());
-        let protocol = of.preset.protocol().map(|protocol| protocol.word().to_owned());
-        let settings = Settings {
-            endpoint: Some(of.endpoint.clone()),
-            protocol: of.protocol.clone().or(protocol),
-            headers,
-            compression: of.compression.clone(),
-            timeout: of.timeout,
-            certificate: of.certificate.clone(),
-            client_certificate: of.client_certificate.clone(),
-            client_key: of.client_key.clone(),
-            ..Settings::default()
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let headers = of.preset.headers().iter().map(own).chain(of.otlp.headers.iter().cloned());
+        let protocol = || of.preset.protocol().map(|protocol| protocol.word().to_owned());
+        let otlp = Receiver {
+            protocol: of.otlp.protocol.clone().or_else(protocol),
+            headers: headers.collect(),
+            ..of.otlp.clone()
         };
+        let nowhere = otlp.endpoint.as_ref().is_none_or(|endpoint| endpoint.trim().is_empty());
+        let settings = Settings { otlp, ..Settings::default() };
         let place = format!("telemetry.exporters.{index}");
         let mut read =
             Reader { settings: &settings, lookup: &|_| None, place: &place, mistakes: Vec::new() };
-        if of.endpoint.trim().is_empty() {
+        if nowhere {
             read.mistake(&format!("{place}.endpoint"), "a URL with http:// or https:// and a host");
         }
         let Signals { traces, metrics, logs } = of.signals.unwrap_or(of.preset.signals());
@@ -211,7 +202,8 @@ impl Reader<'_> {
 
     fn target(&mut self, signal: Signal, off: bool) -> Option<Target> {
         let wanted = self.exporter(signal);
-        let endpoint = self.otlp(signal, "ENDPOINT", "endpoint", self.settings.endpoint.clone());
+        let endpoint =
+            self.otlp(signal, "ENDPOINT", "endpoint", self.settings.otlp.endpoint.clone());
         if off || wanted == Some(false) || (wanted.is_none() && endpoint.is_none()) {
             return None;
         }
@@ -220,14 +212,15 @@ impl Reader<'_> {
         let endpoint = self.endpoint(signal, endpoint, protocol);
         let timeout =
             self.otlp(signal, "TIMEOUT", "timeout", None).map(|told| told_millis(self, &told));
-        let ca = self.file(signal, "CERTIFICATE", "certificate", self.settings.certificate.clone());
+        let ca =
+            self.file(signal, "CERTIFICATE", "certificate", self.settings.otlp.certificate.clone());
         let ca = ca.and_then(|(what, pem)| self.certificates(&what, pem));
         let target = Target {
             protocol,
             endpoint: endpoint?,
             headers: self.headers(signal),
             compression: self.compression(signal),
-            timeout: timeout.flatten().or(self.settings.timeout).unwrap_or(TIMEOUT),
+            timeout: timeout.flatten().or(self.settings.otlp.timeout).unwrap_or(TIMEOUT),
             ca,
             identity: self.identity(signal),
         };
@@ -260,7 +253,7 @@ impl Reader<'_> {
             let grpc = endpoint.trim_end_matches('/').ends_with(":4317");
             if grpc { Protocol::Grpc } else { Protocol::HttpProtobuf }
         };
-        match self.otlp(signal, "PROTOCOL", "protocol", self.settings.protocol.clone()) {
+        match self.otlp(signal, "PROTOCOL", "protocol", self.settings.otlp.protocol.clone()) {
             None => by_port(),
             Some(told) => match told.value.as_str() {
                 "grpc" => Protocol::Grpc,
@@ -308,7 +301,7 @@ impl Reader<'_> {
     /// `name=value` pairs separated by commas, values percent-encoded, as in W3C baggage.
     fn headers(&mut self, signal: Signal) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value) in self.settings.headers.clone() {
+        for (name, value) in self.settings.otlp.headers.clone() {
             let what = format!("{}.headers", self.place);
             self.header(&mut headers, &what, &name, &value);
         }
@@ -340,7 +333,7 @@ impl Reader<'_> {
     }
 
     fn compression(&mut self, signal: Signal) -> Option<Compression> {
-        let typed = self.settings.compression.clone();
+        let typed = self.settings.otlp.compression.clone();
         let told = self.otlp(signal, "COMPRESSION", "compression", typed)?;
         match told.value.as_str() {
             "gzip" => Some(Compression::Gzip),
@@ -354,9 +347,9 @@ impl Reader<'_> {
     }
 
     fn identity(&mut self, signal: Signal) -> Option<Identity> {
-        let chain = self.settings.client_certificate.clone();
+        let chain = self.settings.otlp.client_certificate.clone();
         let chain = self.file(signal, "CLIENT_CERTIFICATE", "client_certificate", chain);
-        let key = self.settings.client_key.clone();
+        let key = self.settings.otlp.client_key.clone();
         let key = self.file(signal, "CLIENT_KEY", "client_key", key);
         let ((chain_from, chain), (key_from, key)) = match (chain, key) {
             (Some(chain), Some(key)) => (chain, key),

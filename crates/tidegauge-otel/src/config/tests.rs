@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Compression, Config, ConfigError, ExporterSettings, Preset, Protocol, Sampler, Settings,
-    Signals, Sums,
+    Compression, Config, ConfigError, ExporterSettings, Preset, Protocol, Receiver, Sampler,
+    Settings, Signals, Sums,
 };
 use crate::exemplar::ExemplarFilter;
 use crate::metric::Histograms;
@@ -216,13 +216,16 @@ fn timeouts(config: &Config) -> [u128; 3] {
 #[test]
 fn variables_win_over_the_file() {
     let settings = Settings {
-        endpoint: Some("http://file:4317".to_owned()),
+        otlp: Receiver {
+            endpoint: Some("http://file:4317".to_owned()),
+            compression: Some("zstd".to_owned()),
+            headers: vec![("x-key".to_owned(), "hunter2".to_owned())],
+            ..Receiver::default()
+        },
         service_name: Some("file".to_owned()),
-        compression: Some("zstd".to_owned()),
         sample_ratio: Some(0.5),
         metric_tags: Some(vec!["plan".to_owned()]),
         queue_bytes: Some(8 << 20),
-        headers: vec![("x-key".to_owned(), "hunter2".to_owned())],
         ..Settings::default()
     };
     let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]).unwrap();
@@ -327,22 +330,25 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
 }
 
 fn further(name: &str, preset: Preset) -> ExporterSettings {
-    ExporterSettings {
-        name: name.to_owned(),
-        endpoint: "https://c:4317".to_owned(),
-        preset,
-        ..ExporterSettings::default()
-    }
+    reached(name, preset, Receiver::default())
+}
+
+/// The same, with more said about it; at the usual place unless that is said.
+fn reached(name: &str, preset: Preset, otlp: Receiver) -> ExporterSettings {
+    let usual = || "https://c:4317".to_owned();
+    let otlp = Receiver { endpoint: Some(otlp.endpoint.clone().unwrap_or_else(usual)), ..otlp };
+    ExporterSettings { name: name.to_owned(), preset, otlp, ..ExporterSettings::default() }
 }
 
 #[test]
 fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
     let settings = Settings {
         exporters: vec![
-            ExporterSettings {
-                timeout: Some(Duration::from_secs(3)),
-                ..further("two", Preset::None)
-            },
+            reached(
+                "two",
+                Preset::None,
+                Receiver { timeout: Some(Duration::from_secs(3)), ..Receiver::default() },
+            ),
             further("three", Preset::Langfuse),
         ],
         queue_bytes: Some(8 << 20),
@@ -381,12 +387,12 @@ fn a_preset_is_a_default_that_can_be_overruled() {
         (Jaeger, true, false),
     ];
     for (preset, alone, over_http) in table {
-        let typed = ExporterSettings {
+        let otlp = Receiver {
             protocol: Some("grpc".to_owned()),
-            signals: Some(Signals::ALL),
             headers: vec![("dd-otlp-source".to_owned(), "mine".to_owned())],
-            ..further("b", preset)
+            ..Receiver::default()
         };
+        let typed = ExporterSettings { signals: Some(Signals::ALL), ..reached("b", preset, otlp) };
         let exporters = vec![further("a", preset), typed];
         let config = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap();
         let [plain, typed] = config.exporters.try_into().unwrap();
@@ -404,12 +410,20 @@ fn a_preset_is_a_default_that_can_be_overruled() {
 #[test]
 fn mistakes_in_further_exporters_say_where_they_are() {
     let exporters = vec![
-        ExporterSettings { endpoint: String::new(), ..further("nowhere", Preset::None) },
-        ExporterSettings {
-            compression: Some("brotli".to_owned()),
-            headers: vec![("not a name".to_owned(), "secret".to_owned())],
-            ..further("bad", Preset::None)
-        },
+        reached(
+            "nowhere",
+            Preset::None,
+            Receiver { endpoint: Some(String::new()), ..Receiver::default() },
+        ),
+        reached(
+            "bad",
+            Preset::None,
+            Receiver {
+                compression: Some("brotli".to_owned()),
+                headers: vec![("not a name".to_owned(), "secret".to_owned())],
+                ..Receiver::default()
+            },
+        ),
     ];
     let error = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap_err();
     let found: Vec<_> = error.mistakes.iter().map(|mistake| mistake.what.as_str()).collect();

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::Telemetry;
-use crate::config::{Compression, Config, Identity, Protocol, Settings, Sums};
+use crate::config::{Compression, Config, Identity, Protocol, Receiver, Settings, Sums};
 use crate::exposition::Format;
 use crate::testing::collector::{Collector, Reply, Seen};
 use crate::testing::{records, shown};
@@ -26,11 +26,12 @@ fn config(collector: &Collector, protocol: Protocol) -> Config {
         Protocol::Grpc => "grpc",
         Protocol::HttpProtobuf => "http/protobuf",
     };
-    let settings = Settings {
+    let otlp = Receiver {
         endpoint: Some(collector.url()),
         protocol: Some(protocol.to_owned()),
-        ..Settings::default()
+        ..Receiver::default()
     };
+    let settings = Settings { otlp, ..Settings::default() };
     let mut config = Config::from_env(&settings, &|_| None).unwrap();
     config.exporters[0].trace_queue.delay = Duration::from_millis(10);
     config.exporters[0].log_queue.delay = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use tidegauge_core::{Billed, Bucket, Head, Operation, OutputType, Request, Source, Tool, Usage};
 
 use super::plain::{self, Found, Plain};
-use super::results::Results;
+use super::results;
 use super::routes::{Route, any, post};
 use super::tools;
 use crate::answer::{Answer, MAX_NAME};
@@ -57,7 +57,7 @@ static ROUTES: &[Route] = &[
         method: Some(Method::GET),
         pattern: "messages/batches/{id}/results",
         operation: Operation::Batch,
-        reader: Some(&Results),
+        reader: Some(&results::FILE),
     },
     any("messages/batches/{id}/results", Operation::Batch),
     any("files", Operation::Batch),

@@ -14,8 +14,20 @@ use crate::field::Json;
 use crate::provider::{Asked, Event, Reader, Streams};
 use crate::results;
 
+/// Reads what a job came to, one result after the other.
+pub(crate) struct Results {
+    /// Where they stand.
+    pub(crate) streams: Streams,
+    /// Reads one, which may be none.
+    pub(crate) read: fn(Json<'_>, &mut Answer),
+}
+
 /// `GET .../files/{id}/content` and `GET .../messages/batches/{id}/results`.
-pub(crate) struct Results;
+pub(crate) const FILE: Results = Results { streams: Streams::Results, read: read_result };
+
+/// `GET .../batch/jobs/{id}?inline=true`: the lines of the file stand in the job itself.
+pub(crate) const INLINE: Results =
+    Results { streams: Streams::Listed("outputs"), read: read_result };
 
 impl Reader for Results {
     fn has_terminator(&self) -> bool {
@@ -23,53 +35,37 @@ impl Reader for Results {
     }
 
     fn streams(&self) -> Streams {
-        Streams::Results
+        self.streams
     }
 
     fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
 
-    /// `{custom_id, response: {status_code, body}, error}`, or `{custom_id, result: {type, message}}`.
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        let line = event.data;
-        if !line.get("custom_id").exists() {
-            return;
-        }
-        let result = line.get("result");
-        let (answer, failed) = if result.is_object() {
-            let failed = !result.get("type").is("succeeded");
-            (read(&Messages, result.get("message")), failed)
-        } else if line.get("response").is_object() {
-            let response = line.get("response");
-            let status = response.get("status_code").size();
-            let failed = status.is_some_and(|status| !(200..300).contains(&status));
-            (read_body(response.get("body")), failed || line.get("error").is_object())
-        } else if line.get("error").is_object() {
-            (Answer::default(), true)
-        } else {
-            // The file of requests, which looks alike.
-            return;
-        };
-        add(answer, failed, into);
+        (self.read)(event.data, into);
     }
 }
 
-/// `GET .../batch/jobs/{id}?inline=true`: the lines of the file stand in the job itself.
-pub(crate) struct Inline;
-
-impl Reader for Inline {
-    fn has_terminator(&self) -> bool {
-        false
+/// `{custom_id, response: {status_code, body}, error}`, or `{custom_id, result: {type, message}}`.
+fn read_result(line: Json<'_>, into: &mut Answer) {
+    if !line.get("custom_id").exists() {
+        return;
     }
-
-    fn streams(&self) -> Streams {
-        Streams::Listed("outputs")
-    }
-
-    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        Results.read_event(event, into);
-    }
+    let result = line.get("result");
+    let (answer, failed) = if result.is_object() {
+        let failed = !result.get("type").is("succeeded");
+        (read(&Messages, result.get("message")), failed)
+    } else if line.get("response").is_object() {
+        let response = line.get("response");
+        let status = response.get("status_code").size();
+        let failed = status.is_some_and(|status| !(200..300).contains(&status));
+        (read_body(response.get("body")), failed || line.get("error").is_object())
+    } else if line.get("error").is_object() {
+        (Answer::default(), true)
+    } else {
+        // The file of requests, which looks alike.
+        return;
+    };
+    add(answer, failed, into);
 }
 
 /// Adds one answer to those of the job.

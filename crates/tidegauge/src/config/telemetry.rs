@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidegauge_otel::{
     CacheWriteName, CallDetail, Compat, ConfigError, DiskQueue, ExporterSettings, Histograms,
-    Mistake, Names, Preset, Protocol, Settings, Signals, SpanOptions, SpoolSettings,
+    Mistake, Names, Preset, Protocol, Receiver, Settings, Signals, SpanOptions, SpoolSettings,
 };
 
 use super::file::{
@@ -57,16 +57,8 @@ pub(super) fn place(mistake: &Mistake) -> Option<Vec<String>> {
 
 fn settings(config: &Config) -> Settings {
     let telemetry = &config.telemetry;
-    let otlp = &telemetry.otlp;
     Settings {
-        endpoint: otlp.endpoint.clone(),
-        protocol: protocol(otlp),
-        headers: headers(otlp),
-        compression: compression(otlp),
-        timeout: otlp.timeout,
-        certificate: file(&otlp.tls.ca),
-        client_certificate: file(&otlp.tls.cert),
-        client_key: file(&otlp.tls.key),
+        otlp: receiver(&telemetry.otlp),
         service_name: telemetry.service_name.clone(),
         resource: telemetry.resource.clone().into_iter().collect(),
         sample_ratio: telemetry.sample_ratio,
@@ -111,7 +103,6 @@ fn spans(telemetry: &Telemetry) -> SpanOptions {
 }
 
 fn further(exporter: &Exporter) -> ExporterSettings {
-    let otlp = &exporter.otlp;
     let signals = exporter.signals.as_ref().map(|words| Signals {
         traces: words.contains(&SignalWord::Traces),
         metrics: words.contains(&SignalWord::Metrics),
@@ -119,8 +110,16 @@ fn further(exporter: &Exporter) -> ExporterSettings {
     });
     ExporterSettings {
         name: exporter.name.clone(),
-        endpoint: otlp.endpoint.clone().unwrap_or_default(),
         preset: preset(exporter.preset),
+        otlp: receiver(&exporter.otlp),
+        signals,
+        disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
+    }
+}
+
+fn receiver(otlp: &Otlp) -> Receiver {
+    Receiver {
+        endpoint: otlp.endpoint.clone(),
         protocol: protocol(otlp),
         headers: headers(otlp),
         compression: compression(otlp),
@@ -128,8 +127,6 @@ fn further(exporter: &Exporter) -> ExporterSettings {
         certificate: file(&otlp.tls.ca),
         client_certificate: file(&otlp.tls.cert),
         client_key: file(&otlp.tls.key),
-        signals,
-        disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::*;
 
 #[test]
-#[ignore = "a measurement, run by hand in release mode"]
+#[ignore = "a measurement, run by hand: cargo test --release -p tidegauge-otel --lib speed -- --ignored --nocapture"]
 #[expect(clippy::disallowed_methods, reason = "measures")]
 fn push_read_and_open() {
     const RECORDS: u64 = 240_000;

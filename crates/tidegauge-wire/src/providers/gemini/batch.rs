@@ -1,51 +1,18 @@
 //! Results of batch jobs: a list in the finished operation, or a file with an answer a line.
 
-use tidegauge_core::Request;
-
 use super::embed::Embed;
 use super::generate::PUBLIC;
 use crate::answer::Answer;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Reader, Streams};
-use crate::providers::results;
+use crate::provider::Streams;
+use crate::providers::results::{self, Results};
 
 /// `GET .../batches/ID`. The operation may hold its results twice; the first list counts.
-pub(super) struct Operation;
-
-impl Reader for Operation {
-    fn has_terminator(&self) -> bool {
-        false
-    }
-
-    fn streams(&self) -> Streams {
-        Streams::Listed("inlinedResponses")
-    }
-
-    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        read_result(event.data, into);
-    }
-}
+pub(super) const OPERATION: Results =
+    Results { streams: Streams::Listed("inlinedResponses"), read: read_result };
 
 /// `GET .../files/ID:download`, which gives out files of every kind.
-pub(super) struct File;
-
-impl Reader for File {
-    fn has_terminator(&self) -> bool {
-        false
-    }
-
-    fn streams(&self) -> Streams {
-        Streams::Results
-    }
-
-    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        read_result(event.data, into);
-    }
-}
+pub(super) const FILE: Results = Results { streams: Streams::Results, read: read_result };
 
 /// `{key, response}`, `{key, error}`, or the answer itself. A request is none of them.
 fn read_result(result: Json<'_>, into: &mut Answer) {

@@ -111,8 +111,8 @@ pub(super) fn reader(path: &Path<'_>) -> Option<&'static dyn Reader> {
         "embedContent" | "batchEmbedContents" => Some(&embed::Embed),
         "predict" => Some(&predict::Predict),
         "predictLongRunning" => Some(&predict::LongRunning),
-        "download" => Some(&batch::File),
-        "" if path.is_batch() => Some(&batch::Operation),
+        "download" => Some(&batch::FILE),
+        "" if path.is_batch() => Some(&batch::OPERATION),
         _ => None,
     }
 }

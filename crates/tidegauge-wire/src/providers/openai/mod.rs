@@ -20,7 +20,7 @@ use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
 use super::plain::{self, Found};
-use super::results::{Inline, Results};
+use super::results;
 use super::routes::{self, Route, any, get, post};
 use crate::provider::{Provider, Reader, SocketReader};
 use crate::splice;
@@ -142,7 +142,7 @@ const FILE: Route = Route {
     method: Some(Method::GET),
     pattern: "files/{id}/content",
     operation: Operation::Batch,
-    reader: Some(&Results),
+    reader: Some(&results::FILE),
 };
 
 /// A job that may hold its results.
@@ -150,7 +150,7 @@ const JOB: Route = Route {
     method: Some(Method::GET),
     pattern: "batch/jobs/{id}",
     operation: Operation::Batch,
-    reader: Some(&Inline),
+    reader: Some(&results::INLINE),
 };
 
 /// A response that is shown once more, and may have gone on since it was asked for.
