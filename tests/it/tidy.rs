@@ -14,7 +14,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("tidegauge-measure", &["tidegauge-core"]),
     ("tidegauge-stored", &["tidegauge-core"]),
     ("tidegauge-proxy", &["tidegauge-core"]),
-    ("tidegauge-otel", &["tidegauge-core"]),
+    ("tidegauge-spool", &[]),
+    ("tidegauge-otel", &["tidegauge-core", "tidegauge-spool"]),
     (
         "tidegauge",
         &[
@@ -24,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "tidegauge-stored",
             "tidegauge-proxy",
             "tidegauge-otel",
+            "tidegauge-spool",
         ],
     ),
 ];

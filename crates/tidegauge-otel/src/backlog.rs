@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidegauge_core::{Books, Dropped};
+use tidegauge_spool::{
+    Batch, BatchBounds, PushError, Recovery, Spool, SpoolBounds, SpoolCounters, SpoolError, Tally,
+};
 use tokio::time::Instant;
 
 use crate::queue::{Piece, Settled, Signal};
-use crate::spool::{
-    Batch, Counters, Most, PushError, Recovery, Settings, Spool, SpoolError, Tally,
-};
 
 mod record;
 
@@ -29,7 +29,7 @@ pub struct DiskQueue {
     /// The directory; made if it is missing, used by one process at a time.
     pub dir: PathBuf,
     /// Its bounds.
-    pub settings: Settings,
+    pub bounds: SpoolBounds,
 }
 
 /// The pieces of all signals that are on disk.
@@ -50,7 +50,7 @@ struct State {
     /// `None`: it could not be opened yet.
     spool: Option<Spool>,
     /// What is on the books already.
-    booked: Counters,
+    booked: SpoolCounters,
     writing: Rest,
     reading: Rest,
     lanes: Lanes,
@@ -151,7 +151,7 @@ impl Backlog {
         let start = Instant::now();
         let (rest, state, untold) = (rest.unwrap_or(REST), Mutex::default(), Mutex::default());
         let backlog = Self { options, resource, books, rest, start, state, untold };
-        let opened = match Spool::open(&backlog.options.dir, backlog.options.settings) {
+        let opened = match Spool::open(&backlog.options.dir, backlog.options.bounds) {
             Err(SpoolError::Locked) => return Err(SpoolError::Locked),
             opened => backlog.opened(&mut backlog.lock(), opened, start),
         };
@@ -212,7 +212,7 @@ impl Backlog {
     }
 
     /// The oldest pieces of a signal; `None` if there are none, or none can be read now.
-    pub(crate) fn take(&self, signal: Signal, most: Most, now: Instant) -> Option<Taken> {
+    pub(crate) fn take(&self, signal: Signal, most: BatchBounds, now: Instant) -> Option<Taken> {
         let mut state = self.lock();
         while state.reading.at(now).is_none() {
             let kind = state.next_kind(signal)?;
@@ -292,7 +292,7 @@ impl Backlog {
 
     /// How long between two calls of [`sync`](Self::sync).
     pub(crate) fn sync_interval(&self) -> Duration {
-        self.options.settings.fsync_every.max(Duration::from_millis(10))
+        self.options.bounds.fsync_every.max(Duration::from_millis(10))
     }
 
     fn reopen(&self, state: &mut State, now: Instant) {
@@ -300,7 +300,7 @@ impl Backlog {
             return;
         }
         let known = state.writing.0.is_some();
-        let opened = Spool::open(&self.options.dir, self.options.settings);
+        let opened = Spool::open(&self.options.dir, self.options.bounds);
         let opened = self.opened(state, opened, now);
         if opened.is_ok() || !known {
             tell(&opened);
@@ -362,7 +362,7 @@ impl Backlog {
             signal.dropped(&self.books, Dropped::DiskFull, more(&now.dropped, &was.dropped));
             signal.dropped(&self.books, Dropped::DiskIo, more(&now.lost, &was.lost));
         }
-        let spans = |counters: &Counters| units_of(&counters.queued, Signal::Traces);
+        let spans = |counters: &SpoolCounters| units_of(&counters.queued, Signal::Traces);
         let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
         self.books.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
         state.booked = now;

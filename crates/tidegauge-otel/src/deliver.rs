@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidegauge_core::{Dropped, Health, Task};
+use tidegauge_spool::BatchBounds;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +19,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::backlog::{Backlog, Taken};
 use crate::envelope::Envelope;
 use crate::queue::{Due, Queue, Settled, Signal};
-use crate::spool::Most;
 use crate::transport::{Answer, Transport, Why};
 
 /// First pause after a failure.
@@ -49,7 +49,7 @@ pub(crate) struct Sender {
     /// Whether it goes there while we run, or only in the end.
     pub(crate) spills: bool,
     /// Bounds of one export out of the backlog.
-    pub(crate) most: Most,
+    pub(crate) most: BatchBounds,
     /// Where to.
     pub(crate) transport: Arc<Transport>,
     /// In what.
@@ -189,7 +189,7 @@ impl Sender {
 
     fn take_stored(&mut self, now: Instant) -> Option<Taken> {
         let records = self.course.records.unwrap_or(self.most.records);
-        let most = Most { records, ..self.most };
+        let most = BatchBounds { records, ..self.most };
         self.course.fresh = None;
         self.backlog.as_ref()?.take(self.signal, most, now)
     }

@@ -32,7 +32,6 @@ mod rendering;
 mod resource;
 mod semconv;
 mod span;
-mod spool;
 mod transport;
 
 #[cfg(test)]
@@ -54,8 +53,4 @@ pub use outlet::StartError;
 pub use rendering::Rendering;
 pub use resource::ResourceAttributes;
 pub use span::{CacheWriteName, CallDetail, Compat, SpanOptions};
-pub use spool::{
-    Batch, Count, Counters, KINDS, Most, PushError, Pushed, Recovery, Settings as SpoolSettings,
-    Spool, SpoolError, Stored, Tally,
-};
 pub use transport::TlsError;

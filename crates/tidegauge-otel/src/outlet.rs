@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidegauge_core::{Books, Dropped, Health, Task};
+use tidegauge_spool::{BatchBounds, SpoolError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use crate::config::{Exporter, QueueOptions, Sums, Target};
 use crate::deliver::{Course, Sender, Stop};
 use crate::envelope::Envelope;
 use crate::queue::{Queue, Signal};
-use crate::spool::{Most, SpoolError};
 use crate::transport::{TlsError, Transport};
 
 /// Why telemetry could not start.
@@ -170,7 +170,7 @@ impl Outlet {
                 queue: Arc::clone(queue),
                 backlog: backlog.cloned(),
                 spills: spills(config, common.sums, signal),
-                most: Most { records: options.batch_pieces, bytes: options.batch_bytes },
+                most: BatchBounds { records: options.batch_pieces, bytes: options.batch_bytes },
                 transport: Arc::new(transport),
                 envelope: common.envelope.clone(),
                 signal,

@@ -19,8 +19,8 @@ use tidegauge_core::{
     Category, Dialect, Dropped, End, Exchange, ExchangeId, Failure, Health, Measurement,
     Observation, Outcome, Record, Times,
 };
-use tidegauge_otel::{PushError, Spool, SpoolError, SpoolSettings};
 use tidegauge_proxy::Clock;
+use tidegauge_spool::{PushError, Spool, SpoolBounds, SpoolError};
 use tidegauge_stored::{Entry, closing, opening, read_entry};
 use tidegauge_wire::provider;
 
@@ -37,7 +37,7 @@ const CHECKPOINT: usize = 1 << 20;
 /// The one kind of record in these files.
 const LINES: u8 = 0;
 
-const SETTINGS: SpoolSettings = SpoolSettings {
+const SETTINGS: SpoolBounds = SpoolBounds {
     cap_bytes: 64 << 20,
     segment_bytes: 1 << 20,
     fsync_every: Duration::from_millis(500),

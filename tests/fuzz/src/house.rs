@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tidegauge::config::{self, Outside, Overrides, Typed};
 use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{Policy, Trust};
-use tidegauge_otel::{KINDS, Spool, SpoolSettings};
 use tidegauge_proxy::testing as doors;
+use tidegauge_spool::{KINDS, Spool, SpoolBounds};
 
 use crate::pieces::Input;
 
@@ -99,7 +99,7 @@ pub fn configuration(data: &[u8]) {
 pub fn spool(data: &[u8]) {
     let folder = Folder::new();
     let mut input = Input(data);
-    let settings = SpoolSettings {
+    let settings = SpoolBounds {
         cap_bytes: 1 << 16,
         segment_bytes: 1 << 12,
         fsync_every: Duration::from_secs(3600),

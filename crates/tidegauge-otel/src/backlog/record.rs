@@ -3,11 +3,11 @@
 //! The resource is written with each piece, because another process may be the one that sends it.
 
 use bytes::Bytes;
+use tidegauge_spool::Stored;
 use tokio::time::Instant;
 
 use crate::queue::Piece;
 use crate::span::Scope;
-use crate::spool::Stored;
 
 /// Of this layout. A record of another one is not understood.
 const VERSION: u8 = 1;

@@ -4,16 +4,16 @@ use std::io;
 
 use tempfile::TempDir;
 use tidegauge_core::Health;
+use tidegauge_spool::faults;
 
 use super::*;
 use crate::span::Scope;
-use crate::spool::faults;
 
-const MOST: Most = Most { records: 100, bytes: 1 << 20 };
+const MOST: BatchBounds = BatchBounds { records: 100, bytes: 1 << 20 };
 
 fn bench(dir: &TempDir) -> (Backlog, Arc<Health>) {
     let health = Arc::new(Health::default());
-    let options = DiskQueue { dir: dir.path().to_owned(), settings: Settings::default() };
+    let options = DiskQueue { dir: dir.path().to_owned(), bounds: SpoolBounds::default() };
     let backlog = Backlog::open(options, b"resource".to_vec(), health.books("one"), None);
     (backlog.unwrap(), health)
 }
@@ -37,7 +37,7 @@ fn what_is_written_is_read_as_it_was() {
     backlog.settle(Signal::Traces, taken, Settled::Delivered { rejected: 0 });
     assert_eq!((health.spans_acked(), health.spans_queued_disk()), (2, 0));
     assert!(backlog.take(Signal::Traces, MOST, now).is_none());
-    let one = Most { records: 1, ..MOST };
+    let one = BatchBounds { records: 1, ..MOST };
     assert_eq!(backlog.take(Signal::Logs, one, now).unwrap().len(), 1);
 }
 
@@ -71,7 +71,7 @@ fn f40_a_disk_that_fails_is_left_alone_for_a_while() {
 #[test]
 fn a_record_of_another_layout_is_counted_and_left_behind() {
     let dir = TempDir::new().unwrap();
-    let (mut spool, _) = Spool::open(dir.path(), Settings::default()).unwrap();
+    let (mut spool, _) = Spool::open(dir.path(), SpoolBounds::default()).unwrap();
     for record in [&b""[..], b"\x02\x00", b"\x01\x09\0\0\0\0", b"\x01\x00\xff\0\0\0"] {
         spool.push(0, 3, record).unwrap();
     }

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tidegauge_otel::{Exporter as Exported, SpoolSettings};
+use tidegauge_otel::Exporter as Exported;
+use tidegauge_spool::SpoolBounds;
 
 use super::file::{DiskQueueWord, ExporterWord, JournalWord, Otlp as OtlpWord};
 use super::resolve::Resolver;
@@ -124,7 +125,7 @@ impl Resolver<'_> {
             self.wrong(at, message.to_owned(), None);
             PathBuf::new()
         });
-        let default = SpoolSettings::default();
+        let default = SpoolBounds::default();
         let max_bytes = word.max_bytes.map_or(default.cap_bytes, |size| size.0);
         // What is not set follows what is.
         let segment_bytes = default.segment_bytes.min(max_bytes / 2);

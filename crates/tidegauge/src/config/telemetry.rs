@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tidegauge_otel::{
     CacheWriteName, CallDetail, Compat, ConfigError, DiskQueue, ExporterSettings, Histograms,
-    Mistake, Names, Preset, Protocol, Receiver, Settings, Signals, SpanOptions, SpoolSettings,
+    Mistake, Names, Preset, Protocol, Receiver, Settings, Signals, SpanOptions,
 };
+use tidegauge_spool::SpoolBounds;
 
 use super::file::{
     CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
@@ -159,7 +160,7 @@ fn file(pem: &Option<(PathBuf, Arc<[u8]>)>) -> Option<String> {
 fn disk_queue(queue: &super::DiskQueue) -> DiskQueue {
     DiskQueue {
         dir: queue.path.clone(),
-        settings: SpoolSettings {
+        bounds: SpoolBounds {
             cap_bytes: queue.max_bytes,
             segment_bytes: queue.segment_bytes,
             fsync_every: queue.fsync,

@@ -482,7 +482,7 @@ fn the_disk_queue_is_where_it_is_said_to_be() {
     let text =
         "telemetry: {otlp: {endpoint: 'http://c'}, disk_queue: {path: /q, max_bytes: 20MiB}}";
     let exporter = resolved(text, &Overrides::default()).unwrap().exporter;
-    assert_eq!(exporter.exporters[0].disk_queue.as_ref().unwrap().settings.cap_bytes, 20 << 20);
+    assert_eq!(exporter.exporters[0].disk_queue.as_ref().unwrap().bounds.cap_bytes, 20 << 20);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempfile::TempDir;
+use tidegauge_spool::SpoolBounds;
 
 use super::*;
 use crate::StartError;
 use crate::backlog::DiskQueue;
-use crate::spool::Settings as Bounds;
 use crate::testing::collector::Seen;
 
 fn scratch() -> TempDir {
@@ -24,7 +24,7 @@ fn with_disk(collector: &Collector, dir: &Path) -> Config {
 fn over(collector: &Collector, protocol: Protocol, dir: &Path) -> Config {
     let mut config = traces_only(collector, protocol);
     config.exporters[0].disk_queue =
-        Some(DiskQueue { dir: dir.to_owned(), settings: Bounds::default() });
+        Some(DiskQueue { dir: dir.to_owned(), bounds: SpoolBounds::default() });
     config
 }
 
@@ -177,8 +177,9 @@ fn f38_an_outage_longer_than_the_disk_costs_the_oldest() {
     let (collector, dir) = (Collector::start(), scratch());
     down(&collector);
     let mut config = with_disk(&collector, dir.path());
-    let bounds = Bounds { cap_bytes: 64 << 10, segment_bytes: 16 << 10, ..Bounds::default() };
-    config.exporters[0].disk_queue.as_mut().unwrap().settings = bounds;
+    let bounds =
+        SpoolBounds { cap_bytes: 64 << 10, segment_bytes: 16 << 10, ..SpoolBounds::default() };
+    config.exporters[0].disk_queue.as_mut().unwrap().bounds = bounds;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..100);
     wait_for(|| health.spans_queued() == 0);

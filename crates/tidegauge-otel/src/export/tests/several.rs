@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use tempfile::TempDir;
+use tidegauge_spool::SpoolBounds;
 
 use super::*;
 use crate::StartError;
 use crate::backlog::DiskQueue;
 use crate::config::Exporter;
 use crate::span::CacheWriteName;
-use crate::spool::Settings as Bounds;
 
 /// An exporter of that name for spans alone.
 fn exporter(name: &str, collector: &Collector) -> Exporter {
@@ -110,7 +110,8 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     two.always(Some(Reply::Http(503, None)));
     let dir = TempDir::new_in(Path::new("/dev/shm")).or_else(|_| TempDir::new()).unwrap();
     let mut first = exporter("one", &one);
-    first.disk_queue = Some(DiskQueue { dir: dir.path().to_owned(), settings: Bounds::default() });
+    first.disk_queue =
+        Some(DiskQueue { dir: dir.path().to_owned(), bounds: SpoolBounds::default() });
     let (telemetry, health) = start(both(first.clone(), exporter("two", &two)));
     telemetry.record(&records::unary());
     one.wait(|seen| !seen.requests.is_empty());

@@ -35,7 +35,7 @@ impl Count {
     }
 
     /// Of two totals the one further on.
-    pub(super) fn later(self, other: Self) -> Self {
+    pub(crate) fn later(self, other: Self) -> Self {
         if other.records > self.records { other } else { self }
     }
 }
@@ -46,7 +46,7 @@ pub struct Tally([Count; KINDS]);
 
 impl Tally {
     /// Bytes of a tally in a file.
-    pub(super) const BYTES: usize = KINDS * 16;
+    pub(crate) const BYTES: usize = KINDS * 16;
 
     /// The count of one kind; nothing for a kind there is not.
     #[must_use]
@@ -73,26 +73,26 @@ impl Tally {
     }
 
     /// Of two totals the one further on, kind by kind.
-    pub(super) fn later(self, other: Self) -> Self {
+    pub(crate) fn later(self, other: Self) -> Self {
         self.with(other, Count::later)
     }
 
     /// Whether no kind is further on in `other`.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(mine, other)| mine.records >= other.records)
     }
 
-    pub(super) fn add(&mut self, kind: u8, count: Count) {
+    pub(crate) fn add(&mut self, kind: u8, count: Count) {
         self.set(kind, self.of(kind).plus(count));
     }
 
-    pub(super) fn set(&mut self, kind: u8, count: Count) {
+    pub(crate) fn set(&mut self, kind: u8, count: Count) {
         if let Some(mine) = self.0.get_mut(usize::from(kind)) {
             *mine = count;
         }
     }
 
-    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
         for count in &self.0 {
             into.extend_from_slice(&count.records.to_le_bytes());
             into.extend_from_slice(&count.units.to_le_bytes());
@@ -100,7 +100,7 @@ impl Tally {
     }
 
     /// Takes a tally off the front of the bytes.
-    pub(super) fn decode(mut bytes: &[u8]) -> Option<(Self, &[u8])> {
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<(Self, &[u8])> {
         let mut tally = Self::default();
         for count in &mut tally.0 {
             let (records, rest) = bytes.split_first_chunk()?;

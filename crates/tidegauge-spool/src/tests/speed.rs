@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::*;
 
 #[test]
-#[ignore = "a measurement, run by hand: cargo test --release -p tidegauge-otel --lib speed -- --ignored --nocapture"]
+#[ignore = "a measurement, run by hand: cargo test --release -p tidegauge-spool --lib speed -- --ignored --nocapture"]
 #[expect(clippy::disallowed_methods, reason = "measures")]
 fn push_read_and_open() {
     const RECORDS: u64 = 240_000;
     let dir = TempDir::new().unwrap();
-    let (mut spool, _) = Spool::open(dir.path(), Settings::default()).unwrap();
+    let (mut spool, _) = Spool::open(dir.path(), SpoolBounds::default()).unwrap();
     let payload = vec![b'x'; 4096];
     let time = |what: &str, each: u64, run: &mut dyn FnMut()| {
         let start = Instant::now();
@@ -33,7 +33,7 @@ fn push_read_and_open() {
     drop(spool);
     let mut spool = None;
     time("open", 1, &mut || {
-        spool = Some(Spool::open(dir.path(), Settings::default()).unwrap().0);
+        spool = Some(Spool::open(dir.path(), SpoolBounds::default()).unwrap().0);
     });
     let mut spool = spool.unwrap();
     for kind in [1, 0, 2] {

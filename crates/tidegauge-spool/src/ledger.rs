@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::disk;
-use super::tally::Tally;
+use crate::disk;
+use crate::tally::Tally;
 
 const NAME: &str = "ledger";
 const MAGIC: &[u8; 8] = b"tgspool1";
@@ -19,24 +19,24 @@ const USED: usize = 8 + 8 + 2 * Tally::BYTES + 4;
 
 /// What a slot says.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Entry {
+pub(crate) struct LedgerEntry {
     /// Of each kind, how much is done with: acked, dropped or lost.
-    pub(super) retired: Tally,
+    pub(crate) retired: Tally,
     /// Of each kind, how much was pushed. What of it is not found was lost.
-    pub(super) pushed: Tally,
+    pub(crate) pushed: Tally,
 }
 
 /// The open file.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct LedgerFile {
     file: File,
     generation: u64,
 }
 
-impl Ledger {
+impl LedgerFile {
     /// Opens the ledger of a directory and reads the newest entry. `None` where there is no sound
     /// one. Something in its place that cannot be read is renamed `ledger.bad`.
-    pub(super) fn open(dir: &Path) -> io::Result<(Self, Option<Entry>)> {
+    pub(crate) fn open(dir: &Path) -> io::Result<(Self, Option<LedgerEntry>)> {
         let path = dir.join(NAME);
         let (file, bytes) = match read(&path) {
             Err(error) if unreadable(&error) => {
@@ -53,7 +53,7 @@ impl Ledger {
 
     /// Writes an entry; on the medium when this returns. After a failure the entry before it
     /// stands, and the next call tries the same slot again.
-    pub(super) fn save(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(crate) fn save(&mut self, entry: &LedgerEntry) -> io::Result<()> {
         let generation = self.generation.saturating_add(1);
         let slot = if generation.is_multiple_of(2) { 0 } else { SLOT as u64 };
         disk::write_at(&self.file, slot, &encode(generation, entry))?;
@@ -77,7 +77,7 @@ fn unreadable(error: &io::Error) -> bool {
     matches!(error.kind(), IsADirectory | PermissionDenied) || error.raw_os_error() == Some(5)
 }
 
-fn encode(generation: u64, entry: &Entry) -> Vec<u8> {
+fn encode(generation: u64, entry: &LedgerEntry) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(SLOT);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&generation.to_le_bytes());
@@ -89,7 +89,7 @@ fn encode(generation: u64, entry: &Entry) -> Vec<u8> {
     bytes
 }
 
-fn decode(slot: &[u8]) -> Option<(u64, Entry)> {
+fn decode(slot: &[u8]) -> Option<(u64, LedgerEntry)> {
     let (sound, checksum) = slot.get(..USED)?.split_last_chunk::<4>()?;
     let rest = sound.strip_prefix(MAGIC)?;
     if u32::from_le_bytes(*checksum) != crc32fast::hash(sound) {
@@ -98,5 +98,5 @@ fn decode(slot: &[u8]) -> Option<(u64, Entry)> {
     let (generation, rest) = rest.split_first_chunk()?;
     let (retired, rest) = Tally::decode(rest)?;
     let (pushed, _) = Tally::decode(rest)?;
-    Some((u64::from_le_bytes(*generation), Entry { retired, pushed }))
+    Some((u64::from_le_bytes(*generation), LedgerEntry { retired, pushed }))
 }

@@ -86,7 +86,7 @@ fn inode(file: &File) -> u64 {
     std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap())
 }
 
-pub(super) fn created(path: &Path, file: &File) {
+pub(crate) fn created(path: &Path, file: &File) {
     step(|medium| {
         if !medium.names.contains_key(path) {
             let inode = inode(file);
@@ -97,36 +97,36 @@ pub(super) fn created(path: &Path, file: &File) {
     });
 }
 
-pub(super) fn wrote(file: &File, at: u64, bytes: &[u8]) {
+pub(crate) fn wrote(file: &File, at: u64, bytes: &[u8]) {
     step(|medium| medium.changed(file, Change::Write(at, bytes.to_vec())));
 }
 
-pub(super) fn cut(file: &File, at: u64) {
+pub(crate) fn cut(file: &File, at: u64) {
     step(|medium| medium.changed(file, Change::Cut(at)));
 }
 
-pub(super) fn synced(file: &File) {
+pub(crate) fn synced(file: &File) {
     step(|medium| {
         let Node { durable, changed } = medium.files.get_mut(&inode(file)).unwrap();
         changed.drain(..).for_each(|change| apply(durable, &change));
     });
 }
 
-pub(super) fn synced_names() {
+pub(crate) fn synced_names() {
     step(|medium| {
         let Medium { renamed, durable, .. } = medium;
         renamed.drain(..).for_each(|name| rename(durable, name));
     });
 }
 
-pub(super) fn removed(path: &Path) {
+pub(crate) fn removed(path: &Path) {
     step(|medium| {
         medium.names.remove(path);
         medium.renamed.push(Name::Gone(path.to_owned()));
     });
 }
 
-pub(super) fn moved(from: &Path, to: &Path) {
+pub(crate) fn moved(from: &Path, to: &Path) {
     step(|medium| {
         if let Some(inode) = medium.names.remove(from) {
             medium.names.insert(to.to_owned(), inode);

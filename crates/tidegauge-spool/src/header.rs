@@ -4,34 +4,34 @@
 //! was pushed before it. So two neighbours tell exactly what is missing between them, whatever
 //! happened to the bytes. Knows no file.
 
-use super::tally::{Count, Tally};
+use crate::tally::{Count, Tally};
 
 /// Bytes of a header: mark, length, units, kind, three reserved, what was before, two checksums.
-pub(super) const HEADER: usize = 4 + 4 + 4 + 4 + Tally::BYTES + 4 + 4;
+pub(crate) const HEADER: usize = 4 + 4 + 4 + 4 + Tally::BYTES + 4 + 4;
 
 /// What a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Bytes of the payload that follows.
-    pub(super) length: u32,
+    pub(crate) length: u32,
     /// Units in the payload.
-    pub(super) units: u32,
+    pub(crate) units: u32,
     /// Its kind.
-    pub(super) kind: u8,
+    pub(crate) kind: u8,
     /// Everything that was pushed before it.
-    pub(super) before: Tally,
+    pub(crate) before: Tally,
     /// CRC-32 of the payload.
-    pub(super) checksum: u32,
+    pub(crate) checksum: u32,
 }
 
 impl Header {
     /// The record itself, as a count.
-    pub(super) fn count(&self) -> Count {
+    pub(crate) fn count(&self) -> Count {
         Count { records: 1, units: u64::from(self.units) }
     }
 
     /// Everything that was pushed up to and with it.
-    pub(super) fn after(&self) -> Tally {
+    pub(crate) fn after(&self) -> Tally {
         let mut after = self.before;
         after.add(self.kind, self.count());
         after
@@ -39,7 +39,7 @@ impl Header {
 
     /// The bytes, [`HEADER`] of them. `mark` is the segment's: without it no payload can be made to
     /// look like a record.
-    pub(super) fn encode(&self, mark: u32) -> Vec<u8> {
+    pub(crate) fn encode(&self, mark: u32) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend_from_slice(&mark.to_le_bytes());
         bytes.extend_from_slice(&self.length.to_le_bytes());
@@ -54,7 +54,7 @@ impl Header {
 
     /// The header these bytes begin with; `None` where they are too few, damaged, or of another
     /// segment.
-    pub(super) fn decode(bytes: &[u8], mark: u32) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], mark: u32) -> Option<Self> {
         let (sound, checksum) = bytes.get(..HEADER)?.split_last_chunk::<4>()?;
         let (found, rest) = word(sound)?;
         if found != mark || u32::from_le_bytes(*checksum) != crc32fast::hash(sound) {

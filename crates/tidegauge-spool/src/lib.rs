@@ -1,14 +1,14 @@
-//! The disk queue: keeps telemetry while the collector is away, across restarts and crashes.
+//! A bounded first-in-first-out queue of records in a directory, which survives restarts and crashes.
 //!
-//! In: records, opaque bytes of a kind. Out: the same records, first in first out within a kind, at
-//! least once, until they are acknowledged. Bounded: past the cap the oldest segment goes. Whatever
-//! the files look like, opening and reading go on with what is sound, and what is not is counted:
-//! of each kind `pushed = acked + dropped + lost + queued`, always. Must not know OTLP, the network,
-//! a runtime or the clock; it blocks, so its owner gives it a thread.
+//! In: records, opaque bytes of one of a few kinds. Out: the same records, in order within a kind, at
+//! least once, until they are acknowledged. Past the cap the oldest segment goes. Whatever the files
+//! look like, opening and reading go on with what is sound, and what is not is counted: of each kind
+//! `pushed = acked + dropped + lost + queued`, always. Must not know telemetry, the network, a runtime
+//! or the clock: time is an argument. Every call may block on the disk, so its owner gives it a thread.
 //!
 //! On disk: `*.seg`, files of records, each record with a header that says how much was pushed before
-//! it; `ledger`, how much of each kind is done with; `lock`; `*.bad`, files nobody could read, the
-//! last few of them.
+//! it; `ledger`, how much of each kind is done with; `lock`; `*.bad`, the last few files that could not
+//! be read.
 
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
@@ -19,8 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 mod disk;
-#[cfg(test)]
-pub(crate) mod faults;
+#[cfg(any(test, feature = "testing"))]
+pub mod faults;
 mod header;
 mod ledger;
 #[cfg(test)]
@@ -31,14 +31,14 @@ mod tally;
 mod tests;
 
 use header::{HEADER, Header};
-use ledger::{Entry, Ledger};
+use ledger::{LedgerEntry, LedgerFile};
 use segment::{Segment, Trouble};
 
 pub use tally::{Count, KINDS, Tally};
 
 /// Bounds of a spool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Settings {
+pub struct SpoolBounds {
     /// Bytes of all segments together, at most. Beside them there are a ledger of 8 KiB and up to
     /// four unreadable files.
     pub cap_bytes: u64,
@@ -49,7 +49,7 @@ pub struct Settings {
     pub fsync_every: Duration,
 }
 
-impl Default for Settings {
+impl Default for SpoolBounds {
     fn default() -> Self {
         Self {
             cap_bytes: 1 << 30,
@@ -61,7 +61,7 @@ impl Default for Settings {
 
 /// What was found when a spool was opened.
 ///
-/// Damage inside segments is found, and counted in [`Counters::lost`], when reading gets there; so
+/// Damage inside segments is found, and counted in [`SpoolCounters::lost`], when reading gets there; so
 /// opening takes no longer for a full spool.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Recovery {
@@ -108,7 +108,7 @@ pub enum PushError {
 
 impl PushError {
     /// What a failed write was.
-    pub(crate) fn of(error: io::Error) -> Self {
+    pub fn of(error: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match error.kind() {
             StorageFull | QuotaExceeded | FileTooLarge => Self::Full(error),
@@ -120,13 +120,13 @@ impl PushError {
 /// A record was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pushed {
-    /// What had to go for it. Also in [`Counters::dropped`], where it is found after a failed push.
+    /// What had to go for it. Also in [`SpoolCounters::dropped`], where it is found after a failed push.
     pub dropped: Tally,
 }
 
 /// The books. All but `bytes` and `queued` count from the opening of the spool.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Counters {
+pub struct SpoolCounters {
     /// Bytes of all segments now.
     pub bytes: u64,
     /// Not yet acknowledged now. Damage that reading has not reached yet is still in here.
@@ -155,7 +155,7 @@ pub struct Stored {
 
 /// Bounds of a [`Batch`] that has more than one record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Most {
+pub struct BatchBounds {
     /// Records in it.
     pub records: usize,
     /// Bytes of payload in it.
@@ -171,9 +171,9 @@ pub struct Batch {
     /// The total of the kind up to the end of the batch.
     upto: Count,
     /// Where the first record is.
-    first: Option<Place>,
+    first: Option<Position>,
     /// Where the next batch begins.
-    next: Place,
+    next: Position,
 }
 
 impl Batch {
@@ -205,7 +205,7 @@ impl Batch {
 
 /// A reading position: in the segment with this key, or the next there is, at this byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-struct Place {
+struct Position {
     key: u64,
     at: u64,
 }
@@ -214,31 +214,31 @@ struct Place {
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
-    settings: Settings,
+    settings: SpoolBounds,
     /// Oldest first; the key of each is above that of the one before.
     segments: VecDeque<Segment>,
     /// The file of the last segment, while records are added to it.
     active: Option<File>,
-    ledger: Ledger,
+    ledger: LedgerFile,
     /// Everything ever pushed.
     pushed: Tally,
     /// Everything ever acked, dropped or lost.
     retired: Tally,
     /// Where the oldest record of each kind is, or before it.
-    places: [Place; KINDS],
+    places: [Position; KINDS],
     /// Something was written to the active file since it was synced.
     dirty: bool,
     /// `pushed` or `retired` went on since the ledger was saved.
     unsaved: bool,
     synced: Option<Duration>,
-    counters: Counters,
+    counters: SpoolCounters,
     _lock: Lock,
 }
 
 impl Spool {
     /// Opens the spool in a directory, which is made if it is missing. No content, however damaged,
     /// is an error.
-    pub fn open(dir: &Path, settings: Settings) -> Result<(Self, Recovery), SpoolError> {
+    pub fn open(dir: &Path, settings: SpoolBounds) -> Result<(Self, Recovery), SpoolError> {
         let exposed = disk::make_dir(dir).map_err(SpoolError::Directory)?;
         let lock = lock(dir)?;
         Self::recover(dir, settings, lock, exposed).map_err(SpoolError::Directory)
@@ -246,31 +246,31 @@ impl Spool {
 
     fn recover(
         dir: &Path,
-        settings: Settings,
+        settings: SpoolBounds,
         lock: Lock,
         exposed: bool,
     ) -> io::Result<(Self, Recovery)> {
-        let (ledger, entry) = Ledger::open(dir)?;
+        let (ledger, entry) = LedgerFile::open(dir)?;
         let segment_bytes = settings.segment_bytes.min(settings.cap_bytes / 2);
         let mut spool = Self {
             dir: dir.to_owned(),
-            settings: Settings { segment_bytes, ..settings },
+            settings: SpoolBounds { segment_bytes, ..settings },
             segments: VecDeque::new(),
             active: None,
             ledger,
             pushed: Tally::default(),
             retired: Tally::default(),
-            places: [Place::default(); KINDS],
+            places: [Position::default(); KINDS],
             dirty: false,
             unsaved: true,
             synced: None,
-            counters: Counters::default(),
+            counters: SpoolCounters::default(),
             _lock: lock,
         };
         let found = spool.find_segments()?;
         let torn_bytes = spool.find_tail()?;
         let first = spool.segments.front().map_or(spool.pushed, |segment| segment.start);
-        let booked = entry.unwrap_or(Entry { retired: first, pushed: first });
+        let booked = entry.unwrap_or(LedgerEntry { retired: first, pushed: first });
         spool.retired = booked.retired;
         spool.pushed = spool.pushed.later(booked.pushed);
         // A full disk must not keep a spool from opening; both slots take their room now.
@@ -311,11 +311,11 @@ impl Spool {
     /// one. Kinds are read and acknowledged independently of each other. An error says that the
     /// process could not read (too many open files, say); no record is lost by it.
     pub fn peek(&mut self, kind: u8, max_bytes: usize) -> io::Result<Batch> {
-        self.peek_some(kind, Most { records: usize::MAX, bytes: max_bytes })
+        self.peek_some(kind, BatchBounds { records: usize::MAX, bytes: max_bytes })
     }
 
     /// Like [`peek`](Self::peek), with at most so many records too.
-    pub fn peek_some(&mut self, kind: u8, most: Most) -> io::Result<Batch> {
+    pub fn peek_some(&mut self, kind: u8, most: BatchBounds) -> io::Result<Batch> {
         let next = self.places.get(usize::from(kind)).copied().unwrap_or_default();
         let upto = self.retired.of(kind);
         let mut batch = Batch { kind, records: Vec::new(), bytes: 0, upto, first: None, next };
@@ -368,7 +368,7 @@ impl Spool {
     }
 
     /// Brings what was pushed to the medium, if it is time. To be called at least every
-    /// [`Settings::fsync_every`] with a clock that never goes back.
+    /// [`SpoolBounds::fsync_every`] with a clock that never goes back.
     pub fn sync(&mut self, now: Duration) -> io::Result<()> {
         let due = |at| now.saturating_sub(at) >= self.settings.fsync_every;
         if !self.synced.is_none_or(due) {
@@ -386,9 +386,9 @@ impl Spool {
 
     /// The books.
     #[must_use]
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> SpoolCounters {
         let bytes = self.segments.iter().map(|segment| segment.bytes).sum();
-        Counters { bytes, queued: self.queued(), ..self.counters }
+        SpoolCounters { bytes, queued: self.queued(), ..self.counters }
     }
 
     fn queued(&self) -> Tally {
@@ -535,16 +535,16 @@ impl Spool {
         Ok(())
     }
 
-    fn entry(&self) -> Entry {
-        Entry { retired: self.retired, pushed: self.pushed }
+    fn entry(&self) -> LedgerEntry {
+        LedgerEntry { retired: self.retired, pushed: self.pushed }
     }
 }
 
 /// Reading.
 impl Spool {
     /// Reads on from `batch.next` until the batch is full or there is no more.
-    fn fill(&mut self, batch: &mut Batch, most: Most) -> io::Result<()> {
-        let after = |place: Place, segment: &Segment| segment.key() >= place.key;
+    fn fill(&mut self, batch: &mut Batch, most: BatchBounds) -> io::Result<()> {
+        let after = |place: Position, segment: &Segment| segment.key() >= place.key;
         while let Some(index) = self.segments.iter().position(|segment| after(batch.next, segment))
         {
             match self.read(index, batch, most) {
@@ -552,7 +552,7 @@ impl Spool {
                 // More may be added to the last one.
                 Ok(false) if index + 1 == self.segments.len() => return Ok(()),
                 Ok(false) => {
-                    batch.next = Place { key: batch.next.key + 1, at: 0 };
+                    batch.next = Position { key: batch.next.key + 1, at: 0 };
                 }
                 Err(Trouble::Other(error)) => return Err(error),
                 Err(Trouble::Gone) => self.forget(index),
@@ -568,10 +568,10 @@ impl Spool {
     }
 
     /// Reads on within a segment. Whether the batch is full.
-    fn read(&self, index: usize, batch: &mut Batch, most: Most) -> Result<bool, Trouble> {
+    fn read(&self, index: usize, batch: &mut Batch, most: BatchBounds) -> Result<bool, Trouble> {
         let Some(segment) = self.segments.get(index) else { return Ok(false) };
         if batch.next.key < segment.key() {
-            batch.next = Place { key: segment.key(), at: 0 };
+            batch.next = Position { key: segment.key(), at: 0 };
         }
         if self.end(index).of(batch.kind).records <= batch.upto.records {
             batch.next.at = segment.bytes;
@@ -589,7 +589,7 @@ impl Spool {
                 }
                 if let Some(payload) = walk.payload(&found).map_err(|_| Trouble::Unreadable)? {
                     batch.bytes = bytes;
-                    batch.first.get_or_insert(Place { key: batch.next.key, at: found.at });
+                    batch.first.get_or_insert(Position { key: batch.next.key, at: found.at });
                     let (units, payload) = (found.header.units, payload.into());
                     batch.records.push(Stored { units, payload, number });
                     batch.upto = found.header.after().of(batch.kind);

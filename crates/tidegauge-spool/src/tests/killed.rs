@@ -39,7 +39,7 @@ fn f45_killed_at_any_moment() {
     let (mut first, mut acked) = (1, 0);
     for round in 0..20 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture", "spool::tests::killed::until_killed"])
+            .args(["--exact", "--ignored", "--nocapture", "tests::killed::until_killed"])
             .env(DIRECTORY, dir.path())
             .env(FIRST, first.to_string())
             .stdout(Stdio::piped())

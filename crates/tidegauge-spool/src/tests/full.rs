@@ -6,7 +6,7 @@ use super::*;
 
 const DIRECTORY: &str = "TIDEGAUGE_SPOOL_TEST_DIRECTORY";
 
-const LARGE: Settings = Settings { cap_bytes: 1 << 24, segment_bytes: 1 << 20, ..SMALL };
+const LARGE: SpoolBounds = SpoolBounds { cap_bytes: 1 << 24, segment_bytes: 1 << 20, ..SMALL };
 
 /// Run below a limit of 64 KiB or less a file.
 #[test]
@@ -55,7 +55,7 @@ fn f40_a_limit_on_file_size() {
     let status = Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())
-        .arg("spool::tests::full::under_a_limit")
+        .arg("tests::full::under_a_limit")
         .env(DIRECTORY, dir.path())
         .output()
         .unwrap();

@@ -8,9 +8,9 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk;
-use super::header::{HEADER, Header};
-use super::tally::Tally;
+use crate::disk;
+use crate::header::{HEADER, Header};
+use crate::tally::Tally;
 
 const EXTENSION: &str = "seg";
 /// Extension of files that were set aside.
@@ -22,19 +22,19 @@ const CHUNK: usize = 64 * 1024;
 
 /// A file of records.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) path: PathBuf,
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
     /// Begins each of its headers. In the name of the file and unknown outside.
-    pub(super) mark: u32,
+    pub(crate) mark: u32,
     /// Everything that was pushed before its first record.
-    pub(super) start: Tally,
+    pub(crate) start: Tally,
     /// How far it is written.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What is wrong with a file.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It is not there any more.
     Gone,
     /// It cannot be read, or nothing in it makes sense.
@@ -45,7 +45,7 @@ pub(super) enum Trouble {
 
 impl Segment {
     /// A new one in the directory for records from `start` on, and its file.
-    pub(super) fn create(dir: &Path, start: Tally) -> io::Result<(Self, File)> {
+    pub(crate) fn create(dir: &Path, start: Tally) -> io::Result<(Self, File)> {
         // The hasher's keys are random in each process and differ from call to call.
         let random = std::hash::RandomState::new().build_hasher().finish();
         let mark = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0) | 1;
@@ -56,7 +56,7 @@ impl Segment {
     }
 
     /// The segment in a file, from its first sound record. `None` if the name is no segment's.
-    pub(super) fn find(path: &Path) -> Option<Result<Self, Trouble>> {
+    pub(crate) fn find(path: &Path) -> Option<Result<Self, Trouble>> {
         let name = path.file_name()?.to_str()?;
         let (stem, extension) = name.rsplit_once('.')?;
         let (number, mark) = stem.split_once('-')?;
@@ -77,23 +77,23 @@ impl Segment {
     }
 
     /// Its key: records pushed before its first one. Unique and rising.
-    pub(super) fn key(&self) -> u64 {
+    pub(crate) fn key(&self) -> u64 {
         self.start.total().records
     }
 
     /// Opens it for reading.
-    pub(super) fn open(&self) -> Result<File, Trouble> {
+    pub(crate) fn open(&self) -> Result<File, Trouble> {
         open(&self.path)
     }
 
     /// Walks over its records from there on.
-    pub(super) fn walk<'a>(&self, file: &'a File, at: u64) -> Walk<'a> {
+    pub(crate) fn walk<'a>(&self, file: &'a File, at: u64) -> Walk<'a> {
         Walk { file, mark: self.mark, at, end: self.bytes }
     }
 
     /// Finds where it ends: everything pushed up to its end as far as headers are left to tell, and
     /// the end of the last record that is there in full length.
-    pub(super) fn tail(&self) -> Result<(Tally, u64), Trouble> {
+    pub(crate) fn tail(&self) -> Result<(Tally, u64), Trouble> {
         let file = self.open()?;
         let mut walk = self.walk(&file, 0);
         let (mut pushed, mut end) = (self.start, 0);
@@ -109,7 +109,7 @@ impl Segment {
 
 /// Renames a file so that it is not taken for a segment any more, and removes the oldest of those
 /// that were renamed before if they are too many.
-pub(super) fn set_aside(path: &Path) -> io::Result<()> {
+pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     disk::rename(path, &path.with_extension(ASIDE))?;
     let Some(dir) = path.parent() else { return Ok(()) };
     let mut aside: Vec<_> = std::fs::read_dir(dir)?
@@ -132,25 +132,25 @@ fn open(path: &Path) -> Result<File, Trouble> {
 
 /// A record that a walk came by.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Where its header is.
-    pub(super) at: u64,
-    pub(super) header: Header,
+    pub(crate) at: u64,
+    pub(crate) header: Header,
 }
 
 /// A way through a segment.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     file: &'a File,
     mark: u32,
     /// Where the next record should begin.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     end: u64,
 }
 
 impl Walk<'_> {
     /// The next sound header from here on. The payload may be damaged or cut off.
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Found>> {
         while self.at < self.end {
             let mut bytes = [0; HEADER];
             let read = disk::read_at(self.file, self.at, self.within(&mut bytes))?;
@@ -166,7 +166,7 @@ impl Walk<'_> {
     }
 
     /// The payload of a record found; `None` if it is damaged.
-    pub(super) fn payload(&self, found: &Found) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn payload(&self, found: &Found) -> io::Result<Option<Vec<u8>>> {
         let from = found.at + HEADER as u64;
         let length = u64::from(found.header.length);
         if from.saturating_add(length) > self.end {

@@ -106,7 +106,7 @@ struct Model {
     held: [Option<(Batch, Vec<usize>)>; 3],
     flipped: BTreeSet<(PathBuf, u64, u8)>,
     /// Sums of the openings that are over.
-    closed: Counters,
+    closed: SpoolCounters,
     /// Something was damaged or crashed: sizes of batches are not predictable.
     hurt: bool,
 }
@@ -116,7 +116,7 @@ impl Model {
         let dir = scratch();
         let spool = Some(open(dir.path()).0);
         let (records, flipped) = (Vec::new(), BTreeSet::new());
-        let (closed, held) = (Counters::default(), Default::default());
+        let (closed, held) = (SpoolCounters::default(), Default::default());
         Self { dir, spool, records, held, flipped, closed, hurt: false }
     }
 
@@ -325,7 +325,7 @@ impl Model {
         let sound = self.records.iter().filter(|record| {
             record.header_sound && record.fate != Fate::Vanished && left.contains(&record.file)
         });
-        let mut known = Ledger::open(self.dir.path()).unwrap().1.unwrap().pushed;
+        let mut known = LedgerFile::open(self.dir.path()).unwrap().1.unwrap().pushed;
         if let Some(last) = sound.max_by_key(|record| record.before.total().records) {
             let mut after = last.before;
             after.add(last.kind, last.count());

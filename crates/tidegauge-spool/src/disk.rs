@@ -8,15 +8,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+#[cfg(any(test, feature = "testing"))]
+use crate::faults::{self, Op};
 #[cfg(test)]
-use super::{
-    faults::{self, Op},
-    medium,
-};
+use crate::medium;
 
 /// Makes the directory and its parents where they are missing. True if others than the owner may
 /// enter it; one that was there is left as it is.
-pub(super) fn make_dir(dir: &Path) -> io::Result<bool> {
+pub(crate) fn make_dir(dir: &Path) -> io::Result<bool> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -36,8 +35,8 @@ fn open_to_others(_: &Path) -> io::Result<bool> {
 }
 
 /// Opens for reading and writing; makes the file where it is missing.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    #[cfg(test)]
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Create)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -50,15 +49,15 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Opens for reading.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    #[cfg(test)]
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Open)?;
     File::open(path)
 }
 
 /// Fills the buffer from there on, or as much of it as the file has. The number of bytes read.
-pub(super) fn read_at(mut file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    #[cfg(test)]
+pub(crate) fn read_at(mut file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Read)?;
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
@@ -74,9 +73,9 @@ pub(super) fn read_at(mut file: &File, at: u64, buffer: &mut [u8]) -> io::Result
 }
 
 /// Writes all the bytes there, or an unknown part of them and fails.
-pub(super) fn write_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     faults::tear(file, bytes)?;
     file.write_all(bytes)?;
     #[cfg(test)]
@@ -85,8 +84,8 @@ pub(super) fn write_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()>
 }
 
 /// Cuts the file off there.
-pub(super) fn truncate(file: &File, at: u64) -> io::Result<()> {
-    #[cfg(test)]
+pub(crate) fn truncate(file: &File, at: u64) -> io::Result<()> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Truncate)?;
     file.set_len(at)?;
     #[cfg(test)]
@@ -95,8 +94,8 @@ pub(super) fn truncate(file: &File, at: u64) -> io::Result<()> {
 }
 
 /// Returns when the file's content is on the medium.
-pub(super) fn sync(file: &File) -> io::Result<()> {
-    #[cfg(test)]
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Sync)?;
     file.sync_data()?;
     #[cfg(test)]
@@ -105,8 +104,8 @@ pub(super) fn sync(file: &File) -> io::Result<()> {
 }
 
 /// Returns when the names in the directory are on the medium. Where the system cannot say, at once.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    #[cfg(test)]
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Sync)?;
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
@@ -117,8 +116,8 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Removes a file.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    #[cfg(test)]
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Remove)?;
     fs::remove_file(path)?;
     #[cfg(test)]
@@ -127,8 +126,8 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Gives a file another name.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(test)]
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(test, feature = "testing"))]
     faults::trip(Op::Rename)?;
     fs::rename(from, to)?;
     #[cfg(test)]

@@ -2,7 +2,7 @@
 //! it comes back, and what was acknowledged stays so.
 
 use super::*;
-use crate::spool::medium;
+use crate::medium;
 
 /// What is done to a spool, so that segments begin, end and go, for each reason there is.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ mod speed;
 mod trouble;
 
 /// Some ten records of 100 bytes in a segment, eight segments.
-const SMALL: Settings = Settings {
+const SMALL: SpoolBounds = SpoolBounds {
     cap_bytes: 16 * 1024,
     segment_bytes: 2 * 1024,
     fsync_every: Duration::from_millis(500),
@@ -227,7 +227,7 @@ fn what_does_not_fit_or_has_no_kind_is_refused() {
     let longest = SMALL.segment_bytes as usize - HEADER;
     assert!(matches!(spool.push(0, 1, &vec![7; longest + 1]), Err(PushError::TooLarge)));
     assert!(matches!(spool.push(KINDS as u8, 1, b""), Err(PushError::Kind)));
-    assert_eq!(spool.counters(), Counters::default());
+    assert_eq!(spool.counters(), SpoolCounters::default());
     spool.push(0, 1, &vec![7; longest]).unwrap();
     spool.push(0, 1, &vec![8; longest]).unwrap();
     assert_eq!(drain(&mut spool, 0), vec![vec![7; longest], vec![8; longest]]);
@@ -239,7 +239,7 @@ fn smaller_bounds_than_last_time_are_kept_at_the_next_push() {
     let (mut spool, _) = open(dir.path());
     push(&mut spool, 0, 0..70);
     drop(spool);
-    let tiny = Settings { cap_bytes: 1000, ..SMALL };
+    let tiny = SpoolBounds { cap_bytes: 1000, ..SMALL };
     let (mut spool, recovery) = Spool::open(dir.path(), tiny).unwrap();
     assert_eq!(recovery.queued.of(0).records, 70);
     let pushed = spool.push(0, 2, &payload(70)).unwrap();
