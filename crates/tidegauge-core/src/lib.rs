@@ -40,7 +40,7 @@ pub use observation::{
 };
 pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
-pub use policy::{Origin, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
+pub use policy::{Origin, Owner, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
 pub use sink::{Record, Sink};
 pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{Capture, Dialect};
 
@@ -120,6 +120,15 @@ impl fmt::Debug for Upstream {
     }
 }
 
+/// Whose credential a request carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// The kinds of dialect whose vendor issued it, never empty.
+    pub kinds: &'static [&'static str],
+    /// The form of the key itself tells, and not only the header it stands in.
+    pub certain: bool,
+}
+
 /// What the data plane does with a request. Published whole, replaced whole.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -127,6 +136,8 @@ pub struct Policy {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Where a root request goes that no dialect claims.
     pub default_upstream: Option<Arc<Upstream>>,
+    /// Tells whose credential the headers of a request carry; `None` where they do not tell.
+    pub owner: fn(&HeaderMap) -> Option<Owner>,
     /// What is believed of trace context that comes in.
     pub trust: Trust,
     /// Share of root traces that are sampled, 0 to 1.

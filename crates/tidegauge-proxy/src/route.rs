@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use tidegauge_core::{Head, Matched, Operation, Policy, Upstream};
+use tidegauge_core::{Head, Matched, Operation, Owner, Policy, Upstream};
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
@@ -32,28 +32,51 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// `/{upstream}/rest` goes there; anything else to the first upstream whose dialect claims it, and
-/// `/v1/...` to the default. The rest goes nowhere: behind a misspelt name stands a key that is not
-/// the default upstream's to see.
+/// `/{upstream}/rest` goes there. Anything else goes to the first upstream whose dialect claims it,
+/// then to the vendor whose credential it carries, and `/v1/...` to the default; but never to a vendor
+/// other than the one that issued the credential. The rest goes nowhere: behind a misspelt name stands
+/// a key that is not the default upstream's to see.
 ///
 /// One path can be both: a provider's own paths may begin with what is also an upstream's name. It
-/// is then a claimed path if only the dialect that claims it knows what it asks for.
+/// is then a claimed path if only the dialect that claims it knows what it asks for. A header alone
+/// never takes a request away from the upstream that its path names.
 pub(crate) fn find<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
-    let named = named(policy, asked);
-    if named.as_ref().is_some_and(|route| route.matched.operation != Operation::Other) {
-        return named;
+    let Some(named) = named(policy, asked) else { return unnamed(policy, asked) };
+    if is_known(&named) {
+        return Some(named);
     }
-    let claimed = claimed(policy, asked);
-    let known = |route: &Route<'_>| route.matched.operation != Operation::Other;
-    match (named, claimed) {
-        (Some(_), Some(claimed)) if known(&claimed) => Some(claimed),
-        (Some(named), _) => Some(named),
-        (None, Some(claimed)) => Some(claimed),
-        (None, None) if asked.path.starts_with("/v1/") => {
-            policy.default_upstream.as_ref().map(|upstream| at(upstream, asked, asked.path))
+    let by_path = claimed(policy, asked, &HeaderMap::new());
+    Some(by_path.filter(is_known).unwrap_or(named))
+}
+
+/// The way of a request whose path names no upstream.
+fn unnamed<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
+    let owner = (policy.owner)(asked.headers);
+    if let Some(claimed) = claimed(policy, asked, asked.headers) {
+        let issued = owner.filter(|owner| owner.certain);
+        return Some(claimed)
+            .filter(|route| issued.is_none_or(|owner| may_see(route.upstream, owner)));
+    }
+    if !asked.path.starts_with("/v1/") {
+        return None;
+    }
+    let upstream = match owner {
+        None => policy.default_upstream.as_ref(),
+        Some(owner) => {
+            // Two upstreams may be of the owner's kind: the default is the one that was chosen.
+            let all = policy.default_upstream.iter().chain(&policy.upstreams);
+            all.into_iter().find(|upstream| may_see(upstream, owner))
         }
-        (None, None) => None,
-    }
+    };
+    upstream.map(|upstream| at(upstream, asked, asked.path))
+}
+
+fn is_known(route: &Route<'_>) -> bool {
+    route.matched.operation != Operation::Other
+}
+
+fn may_see(upstream: &Upstream, owner: Owner) -> bool {
+    owner.kinds.contains(&upstream.dialect.kind())
 }
 
 fn named<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
@@ -64,8 +87,9 @@ fn named<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
     Some(at(upstream, asked, if rest.is_empty() { "/" } else { rest }))
 }
 
-fn claimed<'a>(policy: &'a Policy, asked: Asked<'a>) -> Option<Route<'a>> {
-    let head = asked.head(asked.path);
+/// The way to the first upstream whose dialect claims the path or one of `headers`.
+fn claimed<'a>(policy: &'a Policy, asked: Asked<'a>, headers: &HeaderMap) -> Option<Route<'a>> {
+    let head = Head { method: asked.method, path: asked.path, query: asked.query, headers };
     let upstream = policy.upstreams.iter().find(|upstream| upstream.dialect.claims(head))?;
     Some(at(upstream, asked, asked.path))
 }

@@ -45,7 +45,7 @@ pub use observer::{Concluded, Observer};
 pub use provider::{
     Asked, Event, PROVIDERS, Provider, Reader, Streams, default_provider, provider,
 };
-pub use providers::price_id_of;
+pub use providers::{credential_owner, price_id_of};
 pub use socket::Socket;
 pub use transcript::Wanted;
 pub use turn::Turn;

@@ -56,6 +56,7 @@ fn policy() -> Policy {
         upstreams: upstreams.into(),
         trust: Trust::Ignore,
         sample_ratio: 1.0,
+        owner: tidegauge_wire::credential_owner,
         parent_based: true,
         trace_header: false,
         hold: 1024,

@@ -233,6 +233,7 @@ pub(crate) fn policy(upstreams: Vec<Upstream>) -> Policy {
         trust: Trust::Ignore,
         sample_ratio: 1.0,
         parent_based: true,
+        owner: |_| None,
         trace_header: false,
         hold: 1024,
     }

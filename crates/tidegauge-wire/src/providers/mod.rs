@@ -7,6 +7,7 @@ mod azure;
 mod bedrock;
 mod cohere;
 mod compatible;
+mod credentials;
 mod gemini;
 mod lists;
 mod ollama;
@@ -18,6 +19,7 @@ mod routes;
 mod tools;
 mod vertex;
 
+pub use credentials::credential_owner;
 pub use lists::price_id_of;
 
 use crate::provider::Provider;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use tidegauge_core::{Policy, Upstream};
 use tidegauge_otel::Sampler;
-use tidegauge_wire::{PROVIDERS, provider};
+use tidegauge_wire::{PROVIDERS, credential_owner, provider};
 
 use super::{Config, upstream};
 
@@ -19,6 +19,7 @@ impl Config {
         let default = upstreams.iter().find(|one| *one.name == *self.default_upstream);
         Policy {
             default_upstream: default.cloned(),
+            owner: credential_owner,
             trust: self.telemetry.trust,
             sample_ratio: sampler.ratio,
             parent_based: sampler.parent_based,

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
 
+use super::anthropic;
 use super::plain::{self, Found};
 use super::results;
 use super::routes::{self, Route, any, get, post};
@@ -46,7 +47,7 @@ impl Dialect for OpenAi {
         // `/openai/deployments/...` is Azure's; behind this provider's name it would take the key of
         // another here.
         let ours = !head.path.starts_with("/deployments/");
-        find(head).filter(|_| ours).map_or_else(routes::unknown, |(matched, _)| matched)
+        find_served(head).filter(|_| ours).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -92,12 +93,19 @@ impl Provider for OpenAi {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        routes::row(ROUTES, head).and_then(|row| row.reader)
+        let anthropic = || anthropic::find(head).and_then(|(_, reader)| reader);
+        routes::row(ROUTES, head).and_then(|row| row.reader).or_else(anthropic)
     }
 
     fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
         socket(head)
     }
+}
+
+/// What a path asks for where a host serves OpenAI's APIs and may serve Anthropic's beside them, as
+/// gateways do.
+pub(crate) fn find_served(head: Head<'_>) -> Option<Found> {
+    find(head).or_else(|| anthropic::find(head))
 }
 
 /// What a path of this API asks for, whoever serves it.

@@ -81,3 +81,35 @@ fn errors_of_ours() {
     assert_eq!(shown("cohere")["message"], "no \"answer\"");
     assert_eq!(shown("ollama")["error"], "timeout: no \"answer\"");
 }
+
+#[test]
+fn credentials_tell_their_vendor() {
+    let owner = |fields: &[(&'static str, &str)]| {
+        let fields = headers(fields.iter().copied());
+        tidegauge_wire::credential_owner(&fields).map(|owner| (owner.kinds[0], owner.certain))
+    };
+    for (name, value, want) in [
+        ("x-api-key", "sk-ant-api03-x", Some(("anthropic", true))),
+        ("authorization", "Bearer sk-ant-oat01-x", Some(("anthropic", true))),
+        ("authorization", "bearer  sk-ant-oat01-x", Some(("anthropic", true))),
+        ("authorization", "Bearer sk-proj-x", Some(("openai", true))),
+        ("authorization", "Bearer sk-or-v1-x", Some(("openrouter", true))),
+        ("authorization", "Bearer gsk_x", Some(("groq", true))),
+        ("authorization", "AWS4-HMAC-SHA256 Credential=x", Some(("bedrock", true))),
+        ("x-goog-api-key", "AIzaSyx", Some(("gemini", true))),
+        ("anthropic-beta", "x", Some(("anthropic", false))),
+        ("anthropic-version", "2023-06-01", Some(("anthropic", false))),
+        ("x-api-key", "x", Some(("anthropic", false))),
+        ("api-key", "x", Some(("azure", false))),
+        // Many who speak OpenAI's format issue keys that begin so.
+        ("authorization", "Bearer sk-x", None),
+        ("authorization", "Bearer sk-internal", None),
+        ("authorization", "Basic eA==", None),
+        ("accept", "sk-ant-x", None),
+    ] {
+        assert_eq!(owner(&[(name, value)]), want, "{name}: {value}");
+    }
+    // What the key says goes before what its header says.
+    let both = [("anthropic-version", "x"), ("authorization", "Bearer sk-proj-x")];
+    assert_eq!(owner(&both), Some(("openai", true)));
+}
