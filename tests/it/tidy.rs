@@ -15,7 +15,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("tidegauge-stored", &["tidegauge-core"]),
     ("tidegauge-proxy", &["tidegauge-core"]),
     ("tidegauge-spool", &[]),
-    ("tidegauge-otel", &["tidegauge-core", "tidegauge-spool"]),
+    ("tidegauge-otel", &["tidegauge-core"]),
+    ("tidegauge-export", &["tidegauge-core", "tidegauge-spool"]),
     (
         "tidegauge",
         &[
@@ -25,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "tidegauge-stored",
             "tidegauge-proxy",
             "tidegauge-otel",
+            "tidegauge-export",
             "tidegauge-spool",
         ],
     ),
@@ -32,15 +34,16 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// Packages, by the beginning of their names, and the only crates that may name them.
 const LEAVES: &[(&str, &[&str])] = &[
-    ("opentelemetry", &["tidegauge-otel"]),
+    // The export side names it for the answers of receivers alone.
+    ("opentelemetry", &["tidegauge-otel", "tidegauge-export"]),
     ("tracing-opentelemetry", &["tidegauge-otel"]),
-    ("tonic", &["tidegauge-otel"]),
-    ("prost", &["tidegauge-otel", "tidegauge-stored"]),
-    ("tokio", &["tidegauge-proxy", "tidegauge-otel", "tidegauge"]),
-    ("hyper", &["tidegauge-proxy", "tidegauge-otel", "tidegauge"]),
-    ("rustls", &["tidegauge-proxy", "tidegauge-otel", "tidegauge"]),
+    ("tonic", &["tidegauge-export"]),
+    ("prost", &["tidegauge-otel", "tidegauge-export", "tidegauge-stored"]),
+    ("tokio", &["tidegauge-proxy", "tidegauge-export", "tidegauge"]),
+    ("hyper", &["tidegauge-proxy", "tidegauge-export", "tidegauge"]),
+    ("rustls", &["tidegauge-proxy", "tidegauge-export", "tidegauge"]),
     ("socket2", &["tidegauge-proxy"]),
-    ("tower", &["tidegauge-proxy", "tidegauge-otel"]),
+    ("tower", &["tidegauge-proxy"]),
     ("axum", &["tidegauge"]),
     ("clap", &["tidegauge"]),
     ("serde-saphyr", &["tidegauge"]),

@@ -16,6 +16,7 @@ mod measurement;
 mod observation;
 mod observe;
 mod outcome;
+mod piece;
 mod policy;
 mod sink;
 #[cfg(feature = "testing")]
@@ -40,6 +41,7 @@ pub use observation::{
 };
 pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
+pub use piece::{Emitter, Outbox, Piece, Scope, Signal};
 pub use policy::{Origin, Owner, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
 pub use sink::{Record, Sink};
 pub use texts::{Asked, Call, Sample, Texts, Tool};

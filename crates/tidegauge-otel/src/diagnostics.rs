@@ -12,20 +12,19 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tidegauge_core::{Outbox, Scope};
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::attribute::{cut, pair};
-use crate::export::{Telemetry, piece};
-use crate::queue::{Queue, share};
+use crate::encoder::{Encoder, piece, share};
 use crate::semconv::LOG_TARGET;
-use crate::span::Scope;
 
 /// Targets whose lines are never exported.
 const UNHEARD: &[&str] = &[
+    "tidegauge_export",
     "tidegauge_otel",
     "h2",
     "hyper",
@@ -41,13 +40,13 @@ const UNHEARD: &[&str] = &[
 ];
 
 /// A layer that exports log lines of level INFO and above; `None` when log lines are not exported.
-/// It holds the queues, not the telemetry: after shutdown lines are dropped and counted.
-pub fn layer<S>(telemetry: &Telemetry) -> Option<Box<dyn Layer<S> + Send + Sync>>
+/// It holds the outboxes, not the encoder: after shutdown lines are dropped and counted.
+pub fn layer<S>(encoder: &Encoder) -> Option<Box<dyn Layer<S> + Send + Sync>>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    let (queues, longest) = telemetry.diagnostics()?;
-    let queued = Queued { queues, longest };
+    let (outboxes, longest) = encoder.diagnostics()?;
+    let queued = Queued { outboxes, longest };
     let provider = SdkLoggerProvider::builder().with_log_processor(queued).build();
     let bridge = OpenTelemetryTracingBridge::new(&provider);
     let heard = filter_fn(is_heard).and(LevelFilter::INFO);
@@ -62,7 +61,7 @@ fn is_heard(metadata: &Metadata<'_>) -> bool {
 /// Puts log records into the queues of events.
 #[derive(Debug)]
 struct Queued {
-    queues: Vec<Arc<Queue>>,
+    outboxes: Vec<Arc<dyn Outbox>>,
     longest: usize,
 }
 
@@ -80,7 +79,7 @@ impl LogProcessor for Queued {
                 text.truncate(cut(text, self.longest).len());
             }
         }
-        share(&self.queues, vec![piece(Scope::Own, &log, Instant::now())]);
+        share(&self.outboxes, vec![piece(Scope::Own, &log)]);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

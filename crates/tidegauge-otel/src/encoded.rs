@@ -4,10 +4,7 @@
 //! spans it has. Knows no message.
 
 use bytes::Bytes;
-use tokio::time::Instant;
-
-use crate::queue::Piece;
-use crate::span::Scope;
+use tidegauge_core::{Piece, Scope};
 
 /// What the buffer may keep for the next exchange.
 const KEPT: usize = 64 << 10;
@@ -33,7 +30,7 @@ impl Encoded {
     }
 
     /// The messages as pieces of a queue, one unit each; then there are none.
-    pub(crate) fn take(&mut self, now: Instant) -> impl Iterator<Item = Piece> {
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Piece> {
         let all = Bytes::copy_from_slice(&self.bytes);
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
@@ -41,7 +38,7 @@ impl Encoded {
         self.ends.drain(..).map(move |(scope, end)| {
             let bytes = all.slice(from..end);
             from = end;
-            Piece { scope, bytes, units: 1, born: now }
+            Piece { scope, bytes, units: 1 }
         })
     }
 }

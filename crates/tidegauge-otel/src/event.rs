@@ -4,11 +4,11 @@
 //! what the client sent. What was said is told only where it was captured.
 
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
-use tidegauge_core::{Category, Domain, ErrorType, Record};
+use tidegauge_core::{Category, Domain, ErrorType, Record, Scope};
 
 use crate::attribute::Attributes;
 use crate::encoded::Encoded;
-use crate::span::{SAMPLED, Scope, SpanOptions, at, call, has_inference};
+use crate::span::{SAMPLED, SpanOptions, at, call, has_inference};
 use crate::{content, protobuf, semconv as name};
 
 /// The field of `LogRecord` that holds its attributes. Source of it and of the numbers below:

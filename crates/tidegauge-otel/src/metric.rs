@@ -17,13 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record};
+use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record, Scope};
 
 use crate::cardinality::Cardinality;
-use crate::config::Sums;
 use crate::exemplar::{Example, ExemplarFilter};
 use crate::semconv::Metric;
-use crate::span::{Scope, has_inference};
+use crate::span::has_inference;
 
 pub(crate) use exponential::Exponential;
 pub(crate) use histogram::{Buckets, Histogram};
@@ -45,6 +44,18 @@ pub enum Histograms {
     Exponential,
     /// The fixed buckets that the conventions advise.
     Explicit,
+}
+
+/// What a pushed sum means (`..._METRICS_TEMPORALITY_PREFERENCE`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sums {
+    /// Since the start of the process.
+    #[default]
+    Cumulative,
+    /// Since the export before.
+    Delta,
+    /// Delta where that saves memory.
+    LowMemory,
 }
 
 /// What may be chosen about metrics.

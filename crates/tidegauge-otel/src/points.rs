@@ -10,11 +10,12 @@ use opentelemetry_proto::tonic::metrics::v1::{
     number_data_point::Value as Number,
 };
 use prost::Message;
+use tidegauge_core::Scope;
 
 use crate::exemplar::Exemplar;
 use crate::metric::{Buckets, Family, Histogram, Point, Value};
 use crate::semconv::Kind;
-use crate::span::{Scope, dollars};
+use crate::span::dollars;
 
 /// Most points in one message.
 const POINTS: usize = 1000;

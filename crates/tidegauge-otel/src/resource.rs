@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use opentelemetry_proto::tonic::{common::v1::any_value::Value, resource::v1::Resource};
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use tidegauge_core::{Emitter, Scope};
 
 use crate::attribute::pair;
-use crate::semconv as name;
+use crate::semconv::{self as name, scope_name};
 
 /// Resource attributes by name. Texts only, but for the process id.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,6 +57,19 @@ impl ResourceAttributes {
     /// Every attribute, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Who makes the telemetry of this process, for the exports.
+    pub fn emitter(&self) -> Emitter {
+        let scopes = Scope::ALL.map(|scope| {
+            InstrumentationScope {
+                name: scope_name(scope).to_owned(),
+                version: name::SCOPE_VERSION.to_owned(),
+                ..InstrumentationScope::default()
+            }
+            .encode_to_vec()
+        });
+        Emitter { resource: self.proto().encode_to_vec(), scopes }
     }
 
     /// As it goes over the wire.

@@ -4,6 +4,8 @@
 //! token names merged after that), HTTP names the stable conventions. What they have no word for is
 //! under `tidegauge.`. Knows no values and no logic.
 
+use tidegauge_core::Scope;
+
 /// Scope of HTTP spans and metrics.
 pub(crate) const SCOPE_HTTP: &str = "tidegauge.http";
 /// Scope of inference spans, metrics and events.
@@ -12,6 +14,15 @@ pub(crate) const SCOPE_GENAI: &str = "tidegauge.genai";
 pub(crate) const SCOPE_SELF: &str = "tidegauge";
 /// Version of all scopes.
 pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The name of a scope on the wire.
+pub(crate) fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Http => SCOPE_HTTP,
+        Scope::GenAi => SCOPE_GENAI,
+        Scope::Own => SCOPE_SELF,
+    }
+}
 
 /// The value that stands for all values past a bound.
 pub(crate) const OTHER: &str = "_OTHER";

@@ -22,7 +22,7 @@ use http::{Method, Version};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tidegauge_core::{
     Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Operation, Prompt, Record,
-    Request, Response, SpanId, TraceId, Usage,
+    Request, Response, Scope, SpanId, TraceId, Usage,
 };
 
 use crate::attribute::{AttributeLimits, Attributes};
@@ -30,31 +30,6 @@ use crate::encoded::Encoded;
 use crate::{content, protobuf, redact, semconv as name};
 
 pub use compat::Compat;
-
-/// The instrumentation scope a span or event belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Scope {
-    /// HTTP, both sides.
-    Http,
-    /// Model calls.
-    GenAi,
-    /// This process.
-    Own,
-}
-
-impl Scope {
-    /// Every scope.
-    pub(crate) const ALL: [Self; 3] = [Self::Http, Self::GenAi, Self::Own];
-
-    /// Its name on the wire.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Http => name::SCOPE_HTTP,
-            Self::GenAi => name::SCOPE_GENAI,
-            Self::Own => name::SCOPE_SELF,
-        }
-    }
-}
 
 /// Under which name tokens written to a cache are reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -28,7 +28,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use tidegauge_core::{Books, Dropped, Health, Rejected, Task};
 use tidegauge_measure::Prices;
-use tidegauge_otel::{Format, Telemetry};
+use tidegauge_otel::Format;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Secret;
 use crate::identities;
 use crate::serve::{StartError, listen_error};
+use crate::telemetry::Telemetry;
 
 /// Connections at once; one more waits.
 const CONNECTIONS: usize = 64;

@@ -20,6 +20,7 @@ mod record;
 mod reload;
 mod serve;
 pub mod sinks;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 mod turn;
@@ -32,3 +33,6 @@ pub use log::log_panics;
 pub use pipeline::{Pipeline, Plant};
 pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};
+pub use telemetry::{
+    ExporterPlan, Misread, Preset, Sampler, Telemetry, TelemetryConfig, TelemetryMistakes,
+};

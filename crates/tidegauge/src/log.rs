@@ -7,7 +7,6 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use serde_json::{Map, Value};
-use tidegauge_otel::Telemetry;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::ParseError;
@@ -20,6 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::Log;
 use crate::record::rfc3339;
+use crate::telemetry::Telemetry;
 
 /// The longest value in a line, in bytes.
 const LONGEST: usize = 256;
@@ -44,7 +44,7 @@ pub(crate) fn start(log: &Log, telemetry: &Telemetry) {
             .fmt_fields(debug_fn(|writer, field, value| text(writer, field, value)))
             .boxed()
     };
-    let exported = tidegauge_otel::layer(telemetry);
+    let exported = tidegauge_otel::layer(telemetry.encoder());
     // Another subscriber is there already only in a test.
     let _ = tracing_subscriber::registry().with(exported).with(lines).with(filter).try_init();
     telemetry.tell_opening();

@@ -14,7 +14,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tidegauge_core::{Health, Observers, Policy, Sink};
 use tidegauge_measure::Prices;
-use tidegauge_otel::Telemetry;
 use tidegauge_proxy::{BindError, Clock, Drained, Identity, Server, Shutdown};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
@@ -29,6 +28,7 @@ use crate::journal::{Journal, JournalError};
 use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
 use crate::sinks::{Live, Recorder};
+use crate::telemetry::Telemetry;
 
 /// How long the record pipeline and each sink may take to finish their queues.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ pub enum StartError {
     },
     /// The telemetry settings.
     #[error("telemetry cannot be set up: {0}")]
-    Telemetry(#[from] tidegauge_otel::StartError),
+    Telemetry(#[from] tidegauge_export::StartError),
     /// The journal.
     #[error("telemetry.journal {}: {error}", .path.display())]
     Journal {
@@ -311,7 +311,7 @@ impl Parts {
             _ = settled => {}
             () = async {
                 stopper.aborted.cancelled().await;
-                telemetry.hurry();
+                telemetry.abort_wait();
                 sleep(AT_ONCE).await;
             } => {}
         }

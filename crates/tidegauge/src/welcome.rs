@@ -50,9 +50,9 @@ pub(crate) fn destination(resolved: &Resolved) -> String {
     for exporter in &resolved.exporter.exporters {
         let first = named.len();
         let targets = [
-            ("traces", &exporter.traces),
-            ("metrics", &exporter.metrics),
-            ("events", &exporter.logs),
+            ("traces", &exporter.options.traces),
+            ("metrics", &exporter.options.metrics),
+            ("events", &exporter.options.logs),
         ];
         for (signal, target) in targets {
             let Some(target) = target else { continue };

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use tidegauge_core::{Books, Dropped, Health, Rejected, Task, Withheld};
+use tidegauge_core::{Books, Dropped, Health, Rejected, Scope, Task, Withheld};
 
 use super::{Family, Folded, Point, Value};
 use crate::attribute::pair;
 use crate::resource;
 use crate::semconv::{self as name, Metric};
-use crate::span::{Scope, scheme};
+use crate::span::scheme;
 
 /// Counts of [`Health`] that have no attribute.
 type Total = fn(&Health) -> u64;

@@ -11,10 +11,10 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, KeyValueList, any_value::
 use prost::Message;
 use tidegauge_core::Money;
 
+use super::Sums;
 use super::slot::Slot;
 use super::{Family, Histogram, Point, Value, View};
 use crate::attribute::pair;
-use crate::config::Sums;
 use crate::exemplar::{Example, ExemplarFilter};
 use crate::semconv::OVERFLOW;
 

@@ -1,9 +1,8 @@
 //! What is measured of an attribute set: which metric, and which attributes the metric adds.
 
-use tidegauge_core::{Bucket, CostStatus, Source};
+use tidegauge_core::{Bucket, CostStatus, Scope, Source};
 
 use crate::semconv::{self as name, Metric};
-use crate::span::Scope;
 
 /// A part of the time that the proxy adds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

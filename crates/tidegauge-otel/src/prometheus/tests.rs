@@ -10,8 +10,8 @@ use tidegauge_core::{Health, TraceId};
 
 use super::message::{self, MetricFamily};
 use super::{native, render};
-use crate::config::Sums;
 use crate::exemplar::ExemplarFilter;
+use crate::metric::Sums;
 use crate::metric::{Exponential, Histograms, Meter, MetricOptions, View};
 use crate::openmetrics::{self, Text};
 use crate::resource::ResourceAttributes;

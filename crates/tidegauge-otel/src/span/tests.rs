@@ -7,6 +7,7 @@ use tidegauge_core::Record;
 
 use super::{CacheWriteName, SpanOptions, asked};
 use crate::attribute::AttributeLimits;
+use crate::semconv::scope_name;
 use crate::testing::{records, shown, spans};
 
 /// Spans as text: times in milliseconds since the exchange began, attributes by name.
@@ -29,8 +30,13 @@ fn drawn(record: &Record, options: &SpanOptions) -> String {
         let status = span.status.as_ref().map_or("", |_| " ERROR");
         let (from, to) = (ms(span.start_time_unix_nano), ms(span.end_time_unix_nano));
         let parent = parent(span);
-        writeln!(text, "{kind} {:?} {parent}, {}, {from}..{to}{status}", span.name, scope.name())
-            .unwrap();
+        writeln!(
+            text,
+            "{kind} {:?} {parent}, {}, {from}..{to}{status}",
+            span.name,
+            scope_name(*scope)
+        )
+        .unwrap();
         if !span.links.is_empty() {
             writeln!(text, "  links: {}", span.links.len()).unwrap();
         }

@@ -15,26 +15,26 @@ use crate::testing::{plain, shown};
 
 /// Everything that some exchanges became.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Output {
-    pub(crate) spans: Vec<Span>,
-    pub(crate) metrics: Vec<Metric>,
-    pub(crate) logs: Vec<LogRecord>,
+pub struct Output {
+    pub spans: Vec<Span>,
+    pub metrics: Vec<Metric>,
+    pub logs: Vec<LogRecord>,
     /// What was said was to be captured.
-    pub(crate) captured: bool,
+    pub captured: bool,
 }
 
 /// One breach: the rule and where.
-pub(crate) type Finding = (&'static str, String);
+pub type Finding = (&'static str, String);
 
 /// What may be emitted.
-pub(crate) struct Registry {
+pub struct Registry {
     genai: Value,
     ours: Value,
     content: Value,
 }
 
 impl Registry {
-    pub(crate) fn load() -> Self {
+    pub fn load() -> Self {
         let parse = |text| serde_json::from_str(text).expect("valid JSON");
         Self {
             genai: parse(include_str!("../../../../tests/semconv/genai.json")),
@@ -43,11 +43,11 @@ impl Registry {
         }
     }
 
-    pub(crate) fn ours(&self) -> &Value {
+    pub fn ours(&self) -> &Value {
         &self.ours
     }
 
-    pub(crate) fn conventions(&self) -> &Value {
+    pub fn conventions(&self) -> &Value {
         &self.genai
     }
 
@@ -65,7 +65,7 @@ impl Registry {
     }
 
     /// Every breach in `output`.
-    pub(crate) fn check(&self, output: &Output) -> Vec<Finding> {
+    pub fn check(&self, output: &Output) -> Vec<Finding> {
         let mut found = Findings(Vec::new());
         for span in &output.spans {
             let place = format!("span {:?}", span.name);

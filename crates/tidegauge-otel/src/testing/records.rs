@@ -18,7 +18,7 @@ static OPENAI: Mute = Mute("openai");
 static ANTHROPIC: Mute = Mute("anthropic");
 
 /// A fake key: it must never be found in anything that leaves.
-pub(crate) const KEY: &str = "sk-test-0123456789";
+pub const KEY: &str = "sk-test-0123456789";
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -42,7 +42,7 @@ fn attempt(id: u8, started: u64, ended: u64, status: u16) -> Attempt {
 }
 
 /// A plain chat call that went well.
-pub(crate) fn unary() -> Record {
+pub fn unary() -> Record {
     let mut record = testing::record(exchange());
     let request = &mut record.observation.request;
     request.api = Some("chat_completions");
@@ -101,7 +101,7 @@ fn exchange() -> Exchange {
 }
 
 /// A stream that ran to its end, with usage that was asked for by us.
-pub(crate) fn spoken() -> Record {
+pub fn spoken() -> Record {
     let text = |text: &str| Part::Text { content: text.to_owned() };
     let map = |members: &[(&str, Value)]| {
         let member = |(name, value): &(&str, Value)| ((*name).to_owned(), value.clone());
@@ -153,7 +153,7 @@ pub(crate) fn spoken() -> Record {
     record
 }
 
-pub(crate) fn stream() -> Record {
+pub fn stream() -> Record {
     let mut record = unary();
     record.observation.stream = true;
     record.observation.request.stream = true;
@@ -173,7 +173,7 @@ pub(crate) fn stream() -> Record {
 }
 
 /// Too many requests; the provider says so at once.
-pub(crate) fn rate_limited() -> Record {
+pub fn rate_limited() -> Record {
     let mut record = failed("rate_limit_exceeded", Category::RateLimit);
     record.exchange.status = Some(StatusCode::TOO_MANY_REQUESTS);
     record.exchange.attempts = vec![attempt(5, 1, 400, 429)];
@@ -183,7 +183,7 @@ pub(crate) fn rate_limited() -> Record {
 }
 
 /// A 200 whose stream holds an error event.
-pub(crate) fn error_in_stream() -> Record {
+pub fn error_in_stream() -> Record {
     let mut record = stream();
     fail(&mut record, "overloaded_error", Category::Overloaded);
     record.exchange.upstream = upstream(&ANTHROPIC, "api.anthropic.com");
@@ -197,7 +197,7 @@ pub(crate) fn error_in_stream() -> Record {
 }
 
 /// A stream that broke off.
-pub(crate) fn cut_stream() -> Record {
+pub fn cut_stream() -> Record {
     let mut record = stream();
     fail(&mut record, "stream_cut", Category::StreamCut);
     record.exchange.end = End::Failed;
@@ -208,7 +208,7 @@ pub(crate) fn cut_stream() -> Record {
 }
 
 /// The client left in the middle of a stream.
-pub(crate) fn client_cancel() -> Record {
+pub fn client_cancel() -> Record {
     let mut record = stream();
     record.exchange.end = End::Cancelled;
     record.observation.outcome.category = Some(Category::ClientCancelled);
@@ -220,7 +220,7 @@ pub(crate) fn client_cancel() -> Record {
 }
 
 /// The model declined: not a failure.
-pub(crate) fn refusal() -> Record {
+pub fn refusal() -> Record {
     let mut record = unary();
     record.observation.response.refusal = true;
     record.observation.response.finish_reasons = vec!["refusal".to_owned()];
@@ -229,14 +229,14 @@ pub(crate) fn refusal() -> Record {
 }
 
 /// Asked twice, because the upstream did not know the field we added.
-pub(crate) fn retried() -> Record {
+pub fn retried() -> Record {
     let mut record = stream();
     record.exchange.attempts = vec![attempt(5, 1, 50, 400), attempt(6, 51, 402, 200)];
     record
 }
 
 /// Vectors.
-pub(crate) fn embeddings() -> Record {
+pub fn embeddings() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::Embeddings;
     record.exchange.route = Cow::Borrowed("/v1/embeddings");
@@ -256,7 +256,7 @@ pub(crate) fn embeddings() -> Record {
 }
 
 /// Tokens counted: no model call, so no inference span.
-pub(crate) fn count_tokens() -> Record {
+pub fn count_tokens() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::CountTokens;
     record.exchange.upstream = upstream(&ANTHROPIC, "api.anthropic.com");
@@ -269,7 +269,7 @@ pub(crate) fn count_tokens() -> Record {
 }
 
 /// No connection to the upstream.
-pub(crate) fn upstream_refused() -> Record {
+pub fn upstream_refused() -> Record {
     let mut record = failed("connection_refused", Category::Connect);
     record.exchange.status = Some(StatusCode::BAD_GATEWAY);
     record.exchange.end = End::Failed;
@@ -284,7 +284,7 @@ pub(crate) fn upstream_refused() -> Record {
 }
 
 /// Stopped by a rule of ours before anything was sent, with a key in the query.
-pub(crate) fn over_budget() -> Record {
+pub fn over_budget() -> Record {
     let mut record = failed("budget_exceeded", Category::Budget);
     record.exchange.status = Some(StatusCode::TOO_MANY_REQUESTS);
     record.exchange.query = Some(format!("alt=sse&key={KEY}"));
@@ -297,7 +297,7 @@ pub(crate) fn over_budget() -> Record {
 }
 
 /// A key in the query of a call that went well.
-pub(crate) fn key_in_query() -> Record {
+pub fn key_in_query() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::GenerateContent;
     record.exchange.query = Some(format!("alt=sse&key={KEY}"));
@@ -305,7 +305,7 @@ pub(crate) fn key_in_query() -> Record {
 }
 
 /// A session over a socket, as it ends.
-pub(crate) fn session() -> Record {
+pub fn session() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::Realtime;
     record.exchange.route = Cow::Borrowed("/v1/realtime");
@@ -327,7 +327,7 @@ pub(crate) fn session() -> Record {
 }
 
 /// A turn of that session.
-pub(crate) fn turn() -> Record {
+pub fn turn() -> Record {
     let (mut record, session) = (stream(), session());
     record.exchange.id = ExchangeId::new(1_795_000_000_001, 8);
     record.exchange.trace.parent = None;
@@ -353,7 +353,7 @@ pub(crate) fn turn() -> Record {
 }
 
 /// A turn that broke off with its session.
-pub(crate) fn cut_turn() -> Record {
+pub fn cut_turn() -> Record {
     let mut record = turn();
     fail(&mut record, "stream_cut", Category::StreamCut);
     record.exchange.end = End::Failed;
@@ -364,7 +364,7 @@ pub(crate) fn cut_turn() -> Record {
 
 /// A background response that is over when it is fetched: its usage is told here. Whoever asked for
 /// it named the model.
-pub(crate) fn fetched() -> Record {
+pub fn fetched() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::FetchResponse;
     record.exchange.method = Method::GET;
@@ -376,7 +376,7 @@ pub(crate) fn fetched() -> Record {
 }
 
 /// The same once more: it was told before.
-pub(crate) fn fetched_again() -> Record {
+pub fn fetched_again() -> Record {
     let mut record = fetched();
     record.observation.request.model = None;
     record.observation.usage = Usage::default();
@@ -385,7 +385,7 @@ pub(crate) fn fetched_again() -> Record {
 }
 
 /// All of them, by name.
-pub(crate) fn all() -> Vec<(&'static str, Record)> {
+pub fn all() -> Vec<(&'static str, Record)> {
     vec![
         ("unary", unary()),
         ("spoken", spoken()),

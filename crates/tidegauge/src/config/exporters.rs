@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tidegauge_otel::Exporter as Exported;
+use tidegauge_export::ExporterOptions;
 use tidegauge_spool::SpoolBounds;
 
 use super::file::{DiskQueueWord, ExporterWord, JournalWord, Otlp as OtlpWord};
@@ -41,7 +41,7 @@ impl Resolver<'_> {
         data_dir: Option<&Path>,
         default: Option<&DiskQueue>,
     ) -> Vec<Exporter> {
-        let mut names = BTreeSet::from([Exported::DEFAULT.to_owned()]);
+        let mut names = BTreeSet::from([ExporterOptions::DEFAULT.to_owned()]);
         let mut dirs: BTreeSet<PathBuf> =
             default.map(|queue| queue.path.clone()).into_iter().collect();
         let mut exporters = Vec::new();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use tidegauge_core::{Policy, Upstream};
-use tidegauge_otel::Sampler;
 use tidegauge_wire::{PROVIDERS, credential_owner, provider};
+
+use crate::telemetry::Sampler;
 
 use super::{Config, upstream};
 

@@ -13,6 +13,8 @@ use tidegauge_measure::{OwnPrice, Prices};
 use tidegauge_otel::MetricOptions;
 use tidegauge_wire::default_provider;
 
+use crate::telemetry::TelemetryConfig;
+
 use super::file::{
     Capture as CaptureWords, CaptureSetting, ConsoleWord, File, HistogramsWord,
     Limits as LimitsWord, Log as LogWord, LogFormat, Telemetry as TelemetryWord, TrustWord,
@@ -50,7 +52,7 @@ pub struct Resolved {
     /// What runs.
     pub config: Config,
     /// What the exporter is told: the same, and what the `OTEL_*` variables say over it.
-    pub exporter: tidegauge_otel::Config,
+    pub exporter: TelemetryConfig,
     /// What works but should not stay, in no particular order.
     pub warnings: Vec<Warning>,
 }
@@ -316,25 +318,20 @@ impl Resolver<'_> {
     }
 
     /// What the exporter makes of it; its mistakes are ours.
-    fn exporter(&mut self, config: &Config) -> Option<tidegauge_otel::Config> {
+    fn exporter(&mut self, config: &Config) -> Option<TelemetryConfig> {
         let error = match telemetry::exporter(config, self.outside) {
-            Ok(exporter) => return Some(exporter),
+            Ok(exporter) => {
+                let ignored = exporter.ignored.iter();
+                self.warnings.extend(ignored.map(|one| Warning(format!("{one}; it is ignored"))));
+                return Some(exporter);
+            }
             Err(error) => error,
         };
         for mistake in error.mistakes {
             let message = format!("expected {}", mistake.expected);
-            match telemetry::place(&mistake) {
-                Some(path) => {
-                    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                    self.wrong(&path, message, None);
-                }
-                None => self.mistakes.push(Mistake {
-                    place: Place::Env(mistake.what),
-                    path: String::new(),
-                    message,
-                    hint: None,
-                }),
-            }
+            let path = telemetry::place(&mistake);
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            self.wrong(&path, message, None);
         }
         None
     }

@@ -4,10 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidegauge_otel::{
-    CacheWriteName, CallDetail, Compat, ConfigError, DiskQueue, ExporterSettings, Histograms,
-    Mistake, Names, Preset, Protocol, Receiver, Settings, Signals, SpanOptions,
-};
+use tidegauge_export::{Compression, DiskQueue, Protocol};
+use tidegauge_otel::{CacheWriteName, CallDetail, Compat, Histograms, Names, SpanOptions};
 use tidegauge_spool::SpoolBounds;
 
 use super::file::{
@@ -15,6 +13,10 @@ use super::file::{
     ProtocolWord, SignalWord,
 };
 use super::{Config, Exporter, Otlp, Outside, Telemetry};
+use crate::telemetry::{
+    ExporterSettings, Misread, Preset, Receiver, Settings, Signals, TelemetryConfig,
+    TelemetryMistakes,
+};
 
 /// Where a setting of the exporter stands in our file.
 const PLACES: [(&str, &[&str]); 11] = [
@@ -35,25 +37,28 @@ const PLACES: [(&str, &[&str]); 11] = [
 pub(super) fn exporter(
     config: &Config,
     outside: &Outside<'_>,
-) -> Result<tidegauge_otel::Config, ConfigError> {
-    tidegauge_otel::Config::from_env(&settings(config), outside.env)
+) -> Result<TelemetryConfig, TelemetryMistakes> {
+    TelemetryConfig::from_env(&settings(config), outside.env)
 }
 
-/// Where a mistake stands in the file; `None`: it is in a variable.
-pub(super) fn place(mistake: &Mistake) -> Option<Vec<String>> {
+/// Where a mistake stands in the file.
+pub(super) fn place(mistake: &Misread) -> Vec<String> {
     let of = |path: &[&str]| path.iter().map(|key| (*key).to_owned()).collect();
     if let Some((_, path)) = PLACES.iter().find(|(what, _)| *what == mistake.what) {
-        return Some(of(path));
+        return of(path);
     }
-    let (index, key) = mistake.what.strip_prefix("telemetry.exporters.")?.split_once('.')?;
+    let further = mistake.what.strip_prefix("telemetry.exporters.");
+    let Some((index, key)) = further.and_then(|rest| rest.split_once('.')) else {
+        return mistake.what.split('.').map(str::to_owned).collect();
+    };
     let path: Vec<String> = of(&["telemetry", "exporters", index]);
     let keys: &[&str] = match key {
         "certificate" => &["tls", "ca"],
         "client_certificate" => &["tls", "cert"],
         "client_key" => &["tls", "key"],
-        _ => return Some([path, vec![key.to_owned()]].concat()),
+        _ => return [path, vec![key.to_owned()]].concat(),
     };
-    Some([path, of(keys)].concat())
+    [path, of(keys)].concat()
 }
 
 fn settings(config: &Config) -> Settings {
@@ -121,9 +126,9 @@ fn further(exporter: &Exporter) -> ExporterSettings {
 fn receiver(otlp: &Otlp) -> Receiver {
     Receiver {
         endpoint: otlp.endpoint.clone(),
-        protocol: protocol(otlp),
+        protocol: otlp.protocol.map(protocol),
         headers: headers(otlp),
-        compression: compression(otlp),
+        compression: otlp.compression.and_then(compression),
         timeout: otlp.timeout,
         certificate: file(&otlp.tls.ca),
         client_certificate: file(&otlp.tls.cert),
@@ -131,21 +136,19 @@ fn receiver(otlp: &Otlp) -> Receiver {
     }
 }
 
-fn protocol(otlp: &Otlp) -> Option<String> {
-    let word = |protocol| match protocol {
-        ProtocolWord::Grpc => Protocol::Grpc.word(),
-        ProtocolWord::Http => Protocol::HttpProtobuf.word(),
-    };
-    otlp.protocol.map(|protocol| word(protocol).to_owned())
+fn protocol(word: ProtocolWord) -> Protocol {
+    match word {
+        ProtocolWord::Grpc => Protocol::Grpc,
+        ProtocolWord::Http => Protocol::HttpProtobuf,
+    }
 }
 
-fn compression(otlp: &Otlp) -> Option<String> {
-    let word = |compression| match compression {
-        CompressionWord::None => "none",
-        CompressionWord::Gzip => "gzip",
-        CompressionWord::Zstd => "zstd",
-    };
-    otlp.compression.map(|compression| word(compression).to_owned())
+fn compression(word: CompressionWord) -> Option<Compression> {
+    match word {
+        CompressionWord::None => None,
+        CompressionWord::Gzip => Some(Compression::Gzip),
+        CompressionWord::Zstd => Some(Compression::Zstd),
+    }
 }
 
 fn headers(otlp: &Otlp) -> Vec<(String, String)> {

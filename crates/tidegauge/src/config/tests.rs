@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use crate::telemetry::Sampler;
 use tidegauge_core::Bucket;
 use tidegauge_measure::GpuPrice;
-use tidegauge_otel::Sampler;
 
 const SAMPLER: Sampler = Sampler { ratio: 1.0, parent_based: true };
 
@@ -334,15 +334,17 @@ fn a_mistake_in_a_variable_or_flag_names_it() {
 }
 
 #[test]
-fn a_mistake_in_a_standard_variable_names_it() {
+fn a_standard_variable_that_means_nothing_is_a_warning() {
     let world = Outside {
         env: &|name| (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "carrier-pigeon".to_owned()),
         ..outside()
     };
     let text = "telemetry: {otlp: {endpoint: 'http://c:4317'}}";
     let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
-    let told = resolve(typed, &world).unwrap_err().to_string();
-    assert!(told.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL: expected "), "{told}");
+    let warnings = resolve(typed, &world).unwrap().warnings;
+    let warning = warnings.iter().find(|warning| warning.0.starts_with("OTEL_")).unwrap();
+    let expected = "OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf; it is ignored";
+    assert_eq!(warning.0, expected);
 }
 
 #[test]
@@ -482,7 +484,10 @@ fn the_disk_queue_is_where_it_is_said_to_be() {
     let text =
         "telemetry: {otlp: {endpoint: 'http://c'}, disk_queue: {path: /q, max_bytes: 20MiB}}";
     let exporter = resolved(text, &Overrides::default()).unwrap().exporter;
-    assert_eq!(exporter.exporters[0].disk_queue.as_ref().unwrap().bounds.cap_bytes, 20 << 20);
+    assert_eq!(
+        exporter.exporters[0].options.disk_queue.as_ref().unwrap().bounds.cap_bytes,
+        20 << 20
+    );
 }
 
 #[test]
@@ -506,15 +511,19 @@ telemetry:
       disk_queue: { path: /q }
 ";
     let told = resolved(text, &Overrides::default()).unwrap().exporter.exporters;
-    let names: Vec<_> = told.iter().map(|exporter| exporter.name.as_str()).collect();
+    let names: Vec<_> = told.iter().map(|exporter| exporter.options.name.as_str()).collect();
     assert_eq!(names, ["default", "traces-1", "two"]);
-    let dirs = told.iter().map(|of| of.disk_queue.as_ref().unwrap().dir.to_str().unwrap());
+    let dirs = told.iter().map(|of| of.options.disk_queue.as_ref().unwrap().dir.to_str().unwrap());
     assert_eq!(dirs.collect::<Vec<_>>(), ["/d/queue", "/d/queue-traces-1", "/q"]);
-    let traces = told[1].traces.as_ref().unwrap();
+    let traces = told[1].options.traces.as_ref().unwrap();
     assert_eq!(traces.endpoint, "https://l.example/otel/v1/traces");
     assert_eq!(traces.headers["authorization"], "Basic canary-secret");
-    assert!(told[1].metrics.is_none() && told[2].metrics.is_none() && told[2].logs.is_some());
-    assert_eq!(told[2].traces.as_ref().unwrap().timeout, Duration::from_secs(2));
+    assert!(
+        told[1].options.metrics.is_none()
+            && told[2].options.metrics.is_none()
+            && told[2].options.logs.is_some()
+    );
+    assert_eq!(told[2].options.traces.as_ref().unwrap().timeout, Duration::from_secs(2));
     let again = config(text).print().unwrap();
     assert_eq!(config(&again), config(text), "{again}");
 }
@@ -653,7 +662,10 @@ fn examples_of_back_ends_resolve() {
         let (text, _) = example.split_once("```").unwrap();
         let typed = Typed { file: Some(("t.yaml", text)), flags: &Overrides::default() };
         let resolved = resolve(typed, &outside).unwrap();
-        assert!(resolved.exporter.exporters.iter().any(|one| one.name != "default"), "{text}");
+        assert!(
+            resolved.exporter.exporters.iter().any(|one| one.options.name != "default"),
+            "{text}"
+        );
     }
     assert_eq!(examples.len(), 8);
 }
@@ -676,7 +688,10 @@ telemetry:
         .map(|one| {
             let spans = &one.rendering.spans;
             let compat = (spans.compat.openinference, spans.compat.langfuse, spans.usage_cost);
-            format!("{} {:?} {:?} {compat:?}", one.name, one.rendering.names, spans.cache_write)
+            format!(
+                "{} {:?} {:?} {compat:?}",
+                one.options.name, one.rendering.names, spans.cache_write
+            )
         })
         .collect();
     assert_eq!(

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Books, Dropped};
+use tidegauge_core::{Books, Dropped, Signal};
 use tidegauge_spool::{
     Batch, BatchBounds, PushError, Recovery, Spool, SpoolBounds, SpoolCounters, SpoolError, Tally,
 };
 use tokio::time::Instant;
 
-use crate::queue::{Piece, Settled, Signal};
+use crate::queue::{Pending, Settled, SignalExt as _};
 
 mod record;
 
@@ -117,7 +117,7 @@ pub(crate) struct Group {
     /// Its encoded resource.
     pub(crate) resource: Bytes,
     /// The pieces, oldest first.
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Pending>,
 }
 
 /// The oldest pieces of a signal, to be settled; let go, they come again.
@@ -173,7 +173,12 @@ impl Backlog {
     /// # Errors
     /// `TooLarge`: it never will be. Otherwise how the disk fails, and it is tried again in some
     /// seconds.
-    pub(crate) fn write(&self, signal: Signal, piece: &Piece, now: Instant) -> Result<(), Dropped> {
+    pub(crate) fn write(
+        &self,
+        signal: Signal,
+        piece: &Pending,
+        now: Instant,
+    ) -> Result<(), Dropped> {
         let mut state = self.lock();
         self.reopen(&mut state, now);
         if let Some(reason) = state.writing.at(now) {

@@ -4,8 +4,9 @@
 //! (headers may hold keys), reads at most 4 MiB of an answer and never repeats its text. Knows no
 //! queue.
 
+use std::fmt;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::buf::Chain;
@@ -21,10 +22,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
+use tidegauge_core::Signal;
 use tonic::{Code, Status};
-
-use crate::config::{Compression, Protocol, Target};
-use crate::queue::Signal;
 
 /// Most of an answer that is read.
 const ANSWER: usize = 4 << 20;
@@ -35,6 +34,104 @@ const PREFIX: usize = 5;
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("tidegauge-otlp/", env!("CARGO_PKG_VERSION")));
+
+/// Where one signal goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The protocol; `None`: found by trying, and kept.
+    pub protocol: Option<Protocol>,
+    /// The full URL for HTTP. For gRPC its origin is used.
+    pub endpoint: Uri,
+    /// Sent with every export. The values are marked sensitive, so they do not show in debug output.
+    pub headers: HeaderMap,
+    /// How bodies are compressed.
+    pub compression: Option<Compression>,
+    /// How long one export may take.
+    pub timeout: Duration,
+    /// PEM certificates trusted besides the platform's.
+    pub ca: Option<Arc<[u8]>>,
+    /// PEM certificate chain and key that we show.
+    pub identity: Option<Identity>,
+}
+
+impl Target {
+    /// Where it is, for our own log: no path, no query, no credentials.
+    pub fn place(&self) -> String {
+        self.endpoint.authority().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// A client certificate. Its debug output is empty.
+#[derive(Clone)]
+pub struct Identity {
+    /// PEM certificate chain.
+    pub chain: Arc<[u8]>,
+    /// PEM private key.
+    pub key: Arc<[u8]>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// An OTLP transport. `http/json` is not offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// Protobuf over HTTP.
+    HttpProtobuf,
+}
+
+impl Protocol {
+    /// Its name, as it is typed and logged.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        }
+    }
+
+    /// The protocol of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Grpc, Self::HttpProtobuf].into_iter().find(|protocol| protocol.name() == name)
+    }
+}
+
+/// How bodies are compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compression {
+    /// gzip.
+    Gzip,
+    /// Zstandard; not every collector takes it.
+    Zstd,
+}
+
+/// A connection pool for one protocol.
+fn client(protocol: Protocol, tls: ClientConfig, timeout: Duration) -> HttpClient {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(timeout));
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let grpc = protocol == Protocol::Grpc;
+    let connector = if grpc {
+        builder.enable_http2().wrap_connector(http)
+    } else {
+        builder.enable_http1().wrap_connector(http)
+    };
+    // A receiver that vanished without closing is noticed by pings, not by the kernel's timers.
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(1)
+        .http2_only(grpc)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .build(connector)
+}
 
 /// What became of one request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +154,21 @@ pub(crate) enum Answer {
     TooLarge,
 }
 
+impl Answer {
+    /// Whether a receiver of OTLP gave it, as far as can be told.
+    fn is_otlp(self) -> bool {
+        match self {
+            Self::Delivered { .. } | Self::TooLarge => true,
+            Self::Retry { why, .. } | Self::Refused(why) => match why {
+                Why::Grpc(code) => !matches!(code, Code::Unimplemented | Code::Unknown),
+                // A receiver that is too busy, or wants other credentials, speaks the protocol.
+                Why::Http(status) => matches!(status.as_u16(), 401 | 403 | 429 | 503),
+                Why::Timeout | Why::Connection | Why::WebPage | Why::NotOtlp => false,
+            },
+        }
+    }
+}
+
 /// Why a request failed: words of ours and codes, never text of the collector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum Why {
@@ -72,6 +184,12 @@ pub(crate) enum Why {
     /// A gRPC status.
     #[error("gRPC status {0:?}")]
     Grpc(Code),
+    /// A web page: something else than a receiver answers there.
+    #[error("it answers with a web page")]
+    WebPage,
+    /// An answer in protobuf that is none of OTLP.
+    #[error("its answer is not OTLP")]
+    NotOtlp,
 }
 
 /// TLS could not be set up.
@@ -92,51 +210,70 @@ pub enum TlsError {
 type Body = Full<Chain<Bytes, Bytes>>;
 type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 
-/// A collector, for one signal. Connects on first use and again when needed.
+/// A receiver, for one signal. Connects on first use and again when needed.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    client: HttpClient,
+    /// For OTLP over HTTP.
+    http: HttpClient,
+    /// For gRPC.
+    grpc: HttpClient,
     target: Target,
-    path: PathAndQuery,
+    /// The protocol that worked, where none was set.
+    found: OnceLock<Protocol>,
+    signal: Signal,
 }
 
 impl Transport {
-    /// Sets the connection up without opening it.
+    /// Sets the connections up without opening one.
     pub(crate) fn new(signal: Signal, target: Target) -> Result<Self, TlsError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(target.timeout));
-        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls(&target)?);
-        let builder = builder.https_or_http();
-        let grpc = target.protocol == Protocol::Grpc;
-        let connector = if grpc {
-            builder.enable_http2().wrap_connector(http)
-        } else {
-            builder.enable_http1().wrap_connector(http)
-        };
-        // A collector that vanished without closing is noticed by pings, not by the kernel's timers.
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .http2_only(grpc)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .build(connector);
-        Ok(Self { client, target, path: PathAndQuery::from_static(service(signal)) })
+        let tls = tls(&target)?;
+        let client = |protocol| client(protocol, tls.clone(), target.timeout);
+        let (http, grpc) = (client(Protocol::HttpProtobuf), client(Protocol::Grpc));
+        Ok(Self { http, grpc, target, found: OnceLock::new(), signal })
+    }
+
+    /// The protocol that is spoken; `None` while it is to be found.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        self.target.protocol.or_else(|| self.found.get().copied())
     }
 
     /// Sends one encoded request.
     pub(crate) async fn send(&self, request: Bytes) -> Answer {
+        match self.protocol() {
+            Some(protocol) => self.send_by(protocol, request).await,
+            None => self.find_protocol(request).await,
+        }
+    }
+
+    async fn send_by(&self, protocol: Protocol, request: Bytes) -> Answer {
         let sent = async {
-            match self.target.protocol {
+            match protocol {
                 Protocol::Grpc => self.grpc(request).await,
                 Protocol::HttpProtobuf => self.http(request).await,
             }
         };
         let late = Answer::Retry { after: None, why: Why::Timeout };
         tokio::time::timeout(self.target.timeout, sent).await.unwrap_or(late)
+    }
+
+    /// Sends by HTTP, and by gRPC where no receiver of OTLP answers. What a receiver answers to is
+    /// kept; where neither is answered both are tried again next time.
+    async fn find_protocol(&self, request: Bytes) -> Answer {
+        let over_http = self.send_by(Protocol::HttpProtobuf, request.clone()).await;
+        if over_http.is_otlp() {
+            let _ = self.found.set(Protocol::HttpProtobuf);
+            return over_http;
+        }
+        // A server that speaks gRPC alone ends such a connection at once.
+        if matches!(over_http, Answer::Retry { why: Why::Timeout, .. }) {
+            return over_http;
+        }
+        let over_grpc = self.send_by(Protocol::Grpc, request).await;
+        if over_grpc.is_otlp() {
+            let _ = self.found.set(Protocol::Grpc);
+            return over_grpc;
+        }
+        over_http
     }
 
     /// One unary call, by the protocol of gRPC over HTTP/2. The message is sent as it lies in memory.
@@ -152,12 +289,12 @@ impl Transport {
             request.headers_mut().insert(GRPC_ENCODING, HeaderValue::from_static(encoding));
         }
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-        let Some(uri) = at(&self.target.endpoint, &self.path) else {
+        let Some(uri) = of_service(&self.target.endpoint, self.signal) else {
             return Answer::Refused(Why::Grpc(Code::Internal));
         };
         *request.uri_mut() = uri;
         let broken = Answer::Retry { after: None, why: Why::Connection };
-        let Ok(response) = self.client.request(request).await else { return broken };
+        let Ok(response) = self.grpc.request(request).await else { return broken };
         let status = response.status();
         if !status.is_success() {
             return judge_http(status, response.headers());
@@ -173,7 +310,7 @@ impl Transport {
                 // An answer that cannot be read is still an acknowledgement.
                 let mut answer = body.to_bytes();
                 answer.advance(PREFIX.min(answer.len()));
-                Answer::Delivered { rejected: rejected(answer) }
+                Answer::Delivered { rejected: Response::decode(answer).map_or(0, rejected) }
             }
             Some(status) => judge_grpc(&status),
             // Cut off by something on the way: nobody has acknowledged it.
@@ -191,15 +328,16 @@ impl Transport {
             request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let broken = Answer::Retry { after: None, why: Why::Connection };
-        let Ok(response) = self.client.request(request).await else { return broken };
+        let Ok(response) = self.http.request(request).await else { return broken };
         let status = response.status();
         if !status.is_success() {
             return judge_http(status, response.headers());
         }
-        // An answer that cannot be read is still an acknowledgement.
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().to_ascii_lowercase();
+        // An answer that breaks off is still an acknowledgement.
         let body = Limited::new(response.into_body(), ANSWER).collect().await;
-        let rejected = body.map_or(0, |body| rejected(body.to_bytes()));
-        Answer::Delivered { rejected }
+        body.map_or(Answer::Delivered { rejected: 0 }, |body| judge_body(&kind, body.to_bytes()))
     }
 
     /// What both protocols ask with.
@@ -223,9 +361,9 @@ impl Transport {
         })
     }
 
-    /// Where it goes, for our own log: no path, no query, no credentials.
+    /// Where it goes, for our own log.
     pub(crate) fn place(&self) -> String {
-        self.target.endpoint.authority().map(ToString::to_string).unwrap_or_default()
+        self.target.place()
     }
 }
 
@@ -236,23 +374,15 @@ fn prefix(compressed: bool, length: usize) -> Option<Bytes> {
     Some(Bytes::copy_from_slice(&[u8::from(compressed), a, b, c, d]))
 }
 
-/// A service at an endpoint, which may have a path of its own.
-fn at(endpoint: &Uri, service: &PathAndQuery) -> Option<Uri> {
+/// The URL of a service: at the endpoint's origin, for gRPC has no other path.
+fn of_service(endpoint: &Uri, signal: Signal) -> Option<Uri> {
     let mut parts = endpoint.clone().into_parts();
-    let before = endpoint.path().trim_end_matches('/');
-    parts.path_and_query = Some(match before {
-        "" => service.clone(),
-        before => PathAndQuery::try_from(format!("{before}{service}")).ok()?,
-    });
-    Uri::from_parts(parts).ok()
-}
-
-fn service(signal: Signal) -> &'static str {
-    match signal {
+    parts.path_and_query = Some(PathAndQuery::from_static(match signal {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    }
+    }));
+    Uri::from_parts(parts).ok()
 }
 
 /// Trusts the platform's and Mozilla's roots and the configured ones.
@@ -291,10 +421,51 @@ fn zstd(message: &[u8]) -> Option<Bytes> {
     zstd::bulk::compress(message, 3).ok().map(Into::into)
 }
 
-/// Units that a collector says it did not take. The three signals answer in the same shape.
-fn rejected(answer: Bytes) -> u64 {
-    let partial = Response::decode(answer).ok().and_then(|answer| answer.partial_success);
+/// Units that a receiver says it did not take. The three signals answer in the same shape.
+fn rejected(answer: Response) -> u64 {
+    let partial = answer.partial_success;
     partial.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
+}
+
+/// What a body behind a good status says. An empty one, or one of another kind, is an acknowledgement;
+/// a web page comes from something that is no receiver (a login page, a wrong port).
+fn judge_body(kind: &str, body: Bytes) -> Answer {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind {
+        _ if body.is_empty() => Answer::Delivered { rejected: 0 },
+        "text/html" | "application/xhtml+xml" => Answer::Refused(Why::WebPage),
+        "application/x-protobuf" | "application/protobuf" => match Response::decode(body) {
+            Ok(answer) => Answer::Delivered { rejected: rejected(answer) },
+            Err(_) => Answer::Refused(Why::NotOtlp),
+        },
+        "application/json" => Answer::Delivered { rejected: rejected_json(&body) },
+        _ if is_page(&body) => Answer::Refused(Why::WebPage),
+        // A receiver that does not name its answer's type still may send protobuf.
+        "" => Answer::Delivered { rejected: Response::decode(body).map_or(0, rejected) },
+        _ => Answer::Delivered { rejected: 0 },
+    }
+}
+
+/// Whether a body begins as HTML does.
+fn is_page(body: &[u8]) -> bool {
+    let begin = body.trim_ascii_start();
+    ["<!doctype html", "<html"].iter().any(|head| {
+        begin.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head.as_bytes()))
+    })
+}
+
+/// The same count in an answer in JSON, where 64-bit numbers are texts (OTLP, "JSON Protobuf
+/// Encoding").
+fn rejected_json(body: &[u8]) -> u64 {
+    let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let partial = answer.get("partialSuccess").or(answer.get("partial_success"));
+    let Some(partial) = partial.and_then(serde_json::Value::as_object) else { return 0 };
+    let counts = partial.iter().filter(|(name, _)| name.starts_with("rejected"));
+    let number = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    counts.filter_map(|(_, value)| number(value)).max().unwrap_or(0)
 }
 
 /// Only four statuses may be tried again (OTLP, "Retryable Response Codes").

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempfile::TempDir;
+use tidegauge_export::{DiskQueue, StartError};
 use tidegauge_spool::SpoolBounds;
 
 use super::*;
-use crate::StartError;
-use crate::backlog::DiskQueue;
-use crate::testing::collector::Seen;
 
 fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
@@ -23,7 +21,7 @@ fn with_disk(collector: &Collector, dir: &Path) -> Config {
 
 fn over(collector: &Collector, protocol: Protocol, dir: &Path) -> Config {
     let mut config = traces_only(collector, protocol);
-    config.exporters[0].disk_queue =
+    config.exporters[0].options.disk_queue =
         Some(DiskQueue { dir: dir.to_owned(), bounds: SpoolBounds::default() });
     config
 }
@@ -96,7 +94,7 @@ fn f37_the_newest_do_not_wait_for_the_oldest() {
     let (collector, dir) = (Collector::start(), scratch());
     down(&collector);
     let mut config = with_disk(&collector, dir.path());
-    config.exporters[0].trace_queue.batch_pieces = 1;
+    config.exporters[0].options.trace_queue.batch_pieces = 1;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..400);
     wait_for(|| health.spans_queued_disk() == 1200);
@@ -116,12 +114,12 @@ fn f37_the_newest_do_not_wait_for_the_oldest() {
 fn f45_a_restart_during_an_outage_loses_nothing() {
     // How the first life ends.
     let ends: [fn(&Telemetry); 3] =
-        [|_| (), |telemetry| telemetry.shutdown(LONG), |telemetry| telemetry.hurry()];
+        [|_| (), |telemetry| telemetry.shutdown(LONG), |telemetry| telemetry.abort_wait()];
     for end in ends {
         let (collector, dir) = (Collector::start(), scratch());
         down(&collector);
         let mut config = with_disk(&collector, dir.path());
-        config.resource.set("service.instance.id", "one");
+        config.encoder.resource.set("service.instance.id", "one");
         let (telemetry, first) = start(config.clone());
         record(&telemetry, 0..40);
         end(&telemetry);
@@ -130,7 +128,7 @@ fn f45_a_restart_during_an_outage_loses_nothing() {
         assert_books(&first);
 
         collector.always(None);
-        config.resource.set("service.instance.id", "two");
+        config.encoder.resource.set("service.instance.id", "two");
         let (telemetry, second) = start(config);
         let seen = collector.wait(|seen| arrived(seen) == all(0..40));
         let instance = |resource| shown(resource, "service.instance.id").unwrap();
@@ -163,7 +161,7 @@ fn without_it_the_same_is_lost_and_counted() {
     let collector = Collector::start();
     down(&collector);
     let mut config = traces_only(&collector, Protocol::HttpProtobuf);
-    config.exporters[0].trace_queue.pieces = 30;
+    config.exporters[0].options.trace_queue.pieces = 30;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..40);
     telemetry.shutdown(Duration::from_millis(200));
@@ -179,7 +177,7 @@ fn f38_an_outage_longer_than_the_disk_costs_the_oldest() {
     let mut config = with_disk(&collector, dir.path());
     let bounds =
         SpoolBounds { cap_bytes: 64 << 10, segment_bytes: 16 << 10, ..SpoolBounds::default() };
-    config.exporters[0].disk_queue.as_mut().unwrap().bounds = bounds;
+    config.exporters[0].options.disk_queue.as_mut().unwrap().bounds = bounds;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..100);
     wait_for(|| health.spans_queued() == 0);
@@ -202,7 +200,7 @@ fn f40_a_directory_that_cannot_be_used_is_tried_again() {
     let dir = outer.path().join("queue");
     std::fs::write(&dir, "in the way").unwrap();
     let mut config = with_disk(&collector, &dir);
-    config.exporters[0].trace_queue.pieces = 60;
+    config.exporters[0].options.trace_queue.pieces = 60;
     let (telemetry, health) = start(config);
     record(&telemetry, 0..40);
     collector.wait(|seen| seen.requests.len() > 2);
@@ -275,8 +273,8 @@ fn every_signal_is_kept() {
     let (collector, dir) = (Collector::start(), scratch());
     down(&collector);
     let mut config = config(&collector, Protocol::HttpProtobuf);
-    let disk_queue = with_disk(&collector, dir.path()).exporters.remove(0).disk_queue;
-    config.exporters[0].disk_queue = disk_queue;
+    let disk_queue = with_disk(&collector, dir.path()).exporters.remove(0).options.disk_queue;
+    config.exporters[0].options.disk_queue = disk_queue;
     let (telemetry, health) = start(config.clone());
     telemetry.record(&records::rate_limited());
     telemetry.shutdown(LONG);
@@ -304,7 +302,7 @@ fn p5_what_is_sent_is_on_disk_until_it_is_taken() {
     collector.always(Some(Reply::Hang));
     let mut config = with_disk(&collector, dir.path());
     // What comes meanwhile does not wait for the end of the export.
-    config.exporters[0].traces.as_mut().unwrap().timeout = Duration::from_secs(3600);
+    config.exporters[0].options.traces.as_mut().unwrap().timeout = Duration::from_secs(3600);
     let (telemetry, health) = start(config);
     record(&telemetry, 0..10);
     collector.wait(|seen| !seen.requests.is_empty());
@@ -320,7 +318,8 @@ fn p5_what_is_sent_is_on_disk_until_it_is_taken() {
     }
     let (other, next) = (Collector::start(), with_disk(&collector, left.path()));
     let mut next = next;
-    next.exporters[0].traces = with_disk(&other, left.path()).exporters.remove(0).traces;
+    next.exporters[0].options.traces =
+        with_disk(&other, left.path()).exporters.remove(0).options.traces;
     let (second, after) = start(next);
     other.wait(|seen| arrived(seen) == all(0..20));
     second.shutdown(LONG);
@@ -335,7 +334,7 @@ fn p5_what_is_sent_is_on_disk_until_it_is_taken() {
 fn what_is_fresh_on_disk_gathers_into_batches() {
     let (collector, dir) = (Collector::start(), scratch());
     let mut config = with_disk(&collector, dir.path());
-    config.exporters[0].trace_queue.delay = LONG;
+    config.exporters[0].options.trace_queue.delay = LONG;
     let (telemetry, health) = start(config);
     for id in 0..20 {
         record(&telemetry, id..id + 1);

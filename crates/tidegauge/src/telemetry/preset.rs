@@ -5,10 +5,10 @@
 //! the receivers' own documentation of OTLP and, where it is public, the code that maps spans, as of
 //! the autumn of 2026.
 
-use super::{Protocol, Signals};
-use crate::names::Names;
-use crate::rendering::Rendering;
-use crate::span::{CacheWriteName, Compat, SpanOptions};
+use tidegauge_export::Protocol;
+use tidegauge_otel::{CacheWriteName, Compat, Names, Rendering, SpanOptions};
+
+use super::settings::Signals;
 
 /// A receiver that is known by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -7,14 +7,11 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::{common::v1::InstrumentationScope, resource::v1::Resource};
-use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use tidegauge_core::{Emitter, Scope};
 
 use crate::backlog::Group;
-use crate::protobuf;
-use crate::queue::Piece;
-use crate::semconv::SCOPE_VERSION;
-use crate::span::Scope;
+use crate::queue::Pending;
 
 /// What the memory of one request may keep for the next: the longest that is sent.
 const KEPT: usize = 4 << 20;
@@ -39,22 +36,14 @@ impl AsRef<[u8]> for Lent {
 }
 
 impl Envelope {
-    /// For one resource.
-    pub(crate) fn new(resource: &Resource) -> Self {
-        let scope = |scope: Scope| {
-            InstrumentationScope {
-                name: scope.name().to_owned(),
-                version: SCOPE_VERSION.to_owned(),
-                ..InstrumentationScope::default()
-            }
-            .encode_to_vec()
-        };
-        let resource = resource.encode_to_vec();
-        Self { resource, scopes: Scope::ALL.map(scope), latest: Arc::default() }
+    /// For what one process makes.
+    pub(crate) fn new(origin: Emitter) -> Self {
+        let Emitter { resource, scopes } = origin;
+        Self { resource, scopes, latest: Arc::default() }
     }
 
     /// The request with these pieces, grouped by scope, otherwise in order.
-    pub(crate) fn request(&mut self, pieces: &[Piece]) -> Bytes {
+    pub(crate) fn request(&mut self, pieces: &[Pending]) -> Bytes {
         let mut request = self.room();
         self.write(&mut request, &self.resource, pieces);
         self.lend(request)
@@ -89,7 +78,7 @@ impl Envelope {
     }
 
     /// Lengths first, so that every byte is written once and into room that is there.
-    fn write(&self, out: &mut Vec<u8>, resource: &[u8], pieces: &[Piece]) {
+    fn write(&self, out: &mut Vec<u8>, resource: &[u8], pieces: &[Pending]) {
         let lengths = Scope::ALL.map(|scope| {
             let pieces = pieces.iter().filter(|piece| piece.scope == scope);
             pieces.map(|piece| field_len(piece.bytes.len())).sum::<usize>()
@@ -103,10 +92,10 @@ impl Envelope {
         let body = field_len(resource.len())
             + scopes().map(|(.., length)| field_len(length)).sum::<usize>();
         out.reserve(field_len(body));
-        protobuf::length(out, 1, body);
+        key_of(out, 1, body);
         field(out, 1, resource);
         for (scope, head, length) in scopes() {
-            protobuf::length(out, 2, length);
+            key_of(out, 2, length);
             field(out, 1, head);
             for piece in pieces.iter().filter(|piece| piece.scope == scope) {
                 field(out, 2, &piece.bytes);
@@ -115,33 +104,47 @@ impl Envelope {
     }
 }
 
+/// The head of a field of `bytes` bytes, which the caller writes next.
+fn key_of(out: &mut Vec<u8>, number: u32, bytes: usize) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(bytes as u64, out);
+}
+
 fn field(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    protobuf::length(out, number, bytes.len());
+    key_of(out, number, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// The length of a field of one of the numbers here, with its head.
 fn field_len(bytes: usize) -> usize {
-    1 + protobuf::varint_len(bytes) + bytes
+    1 + encoded_len_varint(bytes as u64) + bytes
 }
 
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+    use opentelemetry_proto::tonic::resource::v1::Resource;
     use opentelemetry_proto::tonic::trace::v1::Span;
+    use prost::Message;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::attribute::pair;
 
     #[test]
     fn pieces_are_grouped_by_scope_and_keep_their_order() {
-        let resource = Resource {
-            attributes: vec![pair("service.name", Value::StringValue("x".repeat(200)))],
-            ..Resource::default()
+        let resource = Resource { dropped_attributes_count: 7, ..Resource::default() };
+        let emitter = Emitter {
+            resource: resource.encode_to_vec(),
+            scopes: Scope::ALL.map(|scope| {
+                InstrumentationScope {
+                    name: format!("{scope:?}"),
+                    ..InstrumentationScope::default()
+                }
+                .encode_to_vec()
+            }),
         };
-        let piece = |scope, name: String| Piece {
+        let piece = |scope, name: String| Pending {
             scope,
             bytes: Span { name, ..Span::default() }.encode_to_vec().into(),
             units: 1,
@@ -150,7 +153,7 @@ mod tests {
         let pieces: Vec<_> = (0..200)
             .map(|n| piece(if n % 3 == 0 { Scope::GenAi } else { Scope::Http }, format!("s{n}")))
             .collect();
-        let mut envelope = Envelope::new(&resource);
+        let mut envelope = Envelope::new(emitter);
         let request = ExportTraceServiceRequest::decode(envelope.request(&pieces)).unwrap();
         let [spans] = &request.resource_spans[..] else { panic!("one resource") };
         assert_eq!(spans.resource.as_ref(), Some(&resource));
@@ -159,13 +162,13 @@ mod tests {
             .iter()
             .map(|group| {
                 let names: Vec<_> = group.spans.iter().map(|span| span.name.as_str()).collect();
-                (group.scope.as_ref().unwrap().name.as_str(), names.join(" "))
+                (group.scope.as_ref().unwrap().name.clone(), names.join(" "))
             })
             .collect();
         let named = |scope: Scope| {
             let of = pieces.iter().filter(|piece| piece.scope == scope);
             let names = of.map(|piece| Span::decode(piece.bytes.clone()).unwrap().name);
-            (scope.name(), names.collect::<Vec<_>>().join(" "))
+            (format!("{scope:?}"), names.collect::<Vec<_>>().join(" "))
         };
         assert_eq!(read, [named(Scope::Http), named(Scope::GenAi)]);
         assert_eq!(
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn memory_is_used_again_once_nobody_reads_it() {
-        let mut envelope = Envelope::new(&Resource::default());
+        let mut envelope = Envelope::new(Emitter::default());
         let first = envelope.request(&[]);
         let held = envelope.request(&[]);
         assert_ne!(first.as_ptr(), held.as_ptr());

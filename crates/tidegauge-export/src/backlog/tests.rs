@@ -3,11 +3,10 @@
 use std::io;
 
 use tempfile::TempDir;
-use tidegauge_core::Health;
+use tidegauge_core::{Health, Scope};
 use tidegauge_spool::faults;
 
 use super::*;
-use crate::span::Scope;
 
 const MOST: BatchBounds = BatchBounds { records: 100, bytes: 1 << 20 };
 
@@ -18,8 +17,8 @@ fn bench(dir: &TempDir) -> (Backlog, Arc<Health>) {
     (backlog.unwrap(), health)
 }
 
-fn piece(id: u8, now: Instant) -> Piece {
-    Piece { scope: Scope::GenAi, bytes: vec![id; 50].into(), units: 1, born: now }
+fn piece(id: u8, now: Instant) -> Pending {
+    Pending { scope: Scope::GenAi, bytes: vec![id; 50].into(), units: 1, born: now }
 }
 
 #[test]

@@ -3,23 +3,26 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{
-    Compression, Config, ConfigError, ExporterSettings, Preset, Protocol, Receiver, Sampler,
-    Settings, Signals, Sums,
-};
-use crate::exemplar::ExemplarFilter;
-use crate::metric::Histograms;
+use tidegauge_export::{Compression, Protocol};
+use tidegauge_otel::{ExemplarFilter, Histograms, Sums};
 
-fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+use super::*;
+
+fn read(variables: &[(&str, &str)]) -> Result<TelemetryConfig, TelemetryMistakes> {
     read_with(&Settings::default(), variables)
 }
 
-fn read_with(settings: &Settings, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn read_with(
+    settings: &Settings,
+    variables: &[(&str, &str)],
+) -> Result<TelemetryConfig, TelemetryMistakes> {
     let variables: HashMap<_, _> = variables.iter().copied().collect();
-    Config::from_env(settings, &|name| variables.get(name).map(|value| (*value).to_owned()))
+    TelemetryConfig::from_env(settings, &|name| {
+        variables.get(name).map(|value| (*value).to_owned())
+    })
 }
 
-fn good(variables: &[(&str, &str)]) -> Config {
+fn good(variables: &[(&str, &str)]) -> TelemetryConfig {
     read(variables).unwrap()
 }
 
@@ -27,6 +30,7 @@ const HERE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
 
 fn endpoints(variables: &[(&str, &str)]) -> [String; 3] {
     let Some(exporter) = good(variables).exporters.pop() else { return ["-"; 3].map(Into::into) };
+    let exporter = exporter.options;
     assert_eq!(exporter.name, "default");
     [exporter.traces, exporter.metrics, exporter.logs]
         .map(|target| target.map_or_else(|| "-".to_owned(), |target| target.endpoint.to_string()))
@@ -57,8 +61,8 @@ fn words_go_where_the_variables_say() {
         let told = (rendering.spans.content, rendering.events.content, rendering.events.details);
         assert_eq!(told, *want, "{variables:?}");
     }
-    let wrong = read(&[(WHERE, "ALL"), (EMIT, "perhaps")]).unwrap_err();
-    assert_eq!(wrong.mistakes.len(), 2);
+    let wrong = good(&[(WHERE, "ALL"), (EMIT, "perhaps")]);
+    assert_eq!(wrong.ignored.len(), 2);
 }
 
 #[test]
@@ -107,29 +111,30 @@ fn endpoints_follow_the_rules_of_the_protocol() {
 
 #[test]
 fn every_variable_is_honoured() {
-    type Check = fn(&Config) -> bool;
+    type Check = fn(&TelemetryConfig) -> bool;
     let table: &[(&str, &str, Check)] = &[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", |c| {
-            c.exporters[0].traces.as_ref().unwrap().protocol == Protocol::Grpc
+            c.exporters[0].options.traces.as_ref().unwrap().protocol == Some(Protocol::Grpc)
         }),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", |c| {
-            c.exporters[0].metrics.as_ref().unwrap().protocol == Protocol::Grpc
-                && c.exporters[0].traces.as_ref().unwrap().protocol == Protocol::HttpProtobuf
+            c.exporters[0].options.metrics.as_ref().unwrap().protocol == Some(Protocol::Grpc)
+                && c.exporters[0].options.traces.as_ref().unwrap().protocol
+                    == Some(Protocol::HttpProtobuf)
         }),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%20y%2Cz", |c| {
-            let headers = &c.exporters[0].logs.as_ref().unwrap().headers;
+            let headers = &c.exporters[0].options.logs.as_ref().unwrap().headers;
             headers["a"] == "1" && headers["b"] == "x y,z" && headers["b"].is_sensitive()
         }),
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1", |c| {
-            c.exporters[0].traces.as_ref().unwrap().headers.len() == 1
-                && c.exporters[0].logs.as_ref().unwrap().headers.is_empty()
+            c.exporters[0].options.traces.as_ref().unwrap().headers.len() == 1
+                && c.exporters[0].options.logs.as_ref().unwrap().headers.is_empty()
         }),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", |c| {
-            c.exporters[0].traces.as_ref().unwrap().compression == Some(Compression::Gzip)
+            c.exporters[0].options.traces.as_ref().unwrap().compression == Some(Compression::Gzip)
         }),
         ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd", |c| {
-            c.exporters[0].logs.as_ref().unwrap().compression == Some(Compression::Zstd)
-                && c.exporters[0].traces.as_ref().unwrap().compression.is_none()
+            c.exporters[0].options.logs.as_ref().unwrap().compression == Some(Compression::Zstd)
+                && c.exporters[0].options.traces.as_ref().unwrap().compression.is_none()
         }),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500", |c| timeouts(c) == [2500; 3]),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1", |c| timeouts(c) == [1, 10_000, 10_000]),
@@ -138,16 +143,22 @@ fn every_variable_is_honoured() {
         ("OTEL_METRIC_EXPORT_TIMEOUT", "3000", |c| timeouts(c) == [10_000, 3000, 10_000]),
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000", |c| c.metric_interval == Duration::from_secs(5)),
         ("OTEL_BSP_SCHEDULE_DELAY", "50", |c| {
-            c.exporters[0].trace_queue.delay == Duration::from_millis(50)
+            c.exporters[0].options.trace_queue.delay == Duration::from_millis(50)
         }),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "500", |c| c.exporters[0].metric_queue.delay.is_zero()),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].trace_queue.pieces == 77),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.exporters[0].trace_queue.batch_pieces == 9),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500", |c| {
+            c.exporters[0].options.metric_queue.delay.is_zero()
+        }),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].options.trace_queue.pieces == 77),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", |c| {
+            c.exporters[0].options.trace_queue.batch_pieces == 9
+        }),
         ("OTEL_BLRP_SCHEDULE_DELAY", "50", |c| {
-            c.exporters[0].log_queue.delay == Duration::from_millis(50)
+            c.exporters[0].options.log_queue.delay == Duration::from_millis(50)
         }),
-        ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].log_queue.pieces == 77),
-        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "9", |c| c.exporters[0].log_queue.batch_pieces == 9),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", |c| c.exporters[0].options.log_queue.pieces == 77),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "9", |c| {
+            c.exporters[0].options.log_queue.batch_pieces == 9
+        }),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", |c| {
             c.exporters[0].rendering.spans.limits.value == 20
                 && c.exporters[0].rendering.events.limits.value == 20
@@ -164,26 +175,33 @@ fn every_variable_is_honoured() {
             c.exporters[0].rendering.spans.limits.count == 20
                 && c.exporters[0].rendering.events.limits.count == 128
         }),
-        ("OTEL_SERVICE_NAME", "gate", |c| c.resource.get("service.name") == Some("gate")),
+        ("OTEL_SERVICE_NAME", "gate", |c| c.encoder.resource.get("service.name") == Some("gate")),
         ("OTEL_RESOURCE_ATTRIBUTES", "a.b=1%202,service.name=other", |c| {
-            c.resource.get("a.b") == Some("1 2") && c.resource.get("service.name") == Some("other")
+            c.encoder.resource.get("a.b") == Some("1 2")
+                && c.encoder.resource.get("service.name") == Some("other")
         }),
         (
             "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
             "explicit_bucket_histogram",
-            |c| c.histograms == Histograms::Explicit,
+            |c| c.encoder.histograms == Histograms::Explicit,
         ),
         (
             "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
             "base2_exponential_bucket_histogram",
-            |c| c.histograms == Histograms::Exponential,
+            |c| c.encoder.histograms == Histograms::Exponential,
         ),
-        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", |c| c.sums == Sums::Delta),
-        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", |c| {
-            c.sums == Sums::LowMemory
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", |c| {
+            c.encoder.sums == Sums::Delta
         }),
-        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", |c| c.exemplars == ExemplarFilter::Off),
-        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", |c| c.exemplars == ExemplarFilter::All),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", |c| {
+            c.encoder.sums == Sums::LowMemory
+        }),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", |c| {
+            c.encoder.exemplars == ExemplarFilter::Off
+        }),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", |c| {
+            c.encoder.exemplars == ExemplarFilter::All
+        }),
         ("OTEL_TRACES_SAMPLER", "always_off", |c| c.sampler == sampler(0.0, false)),
         ("OTEL_TRACES_SAMPLER", "always_on", |c| c.sampler == sampler(1.0, false)),
         ("OTEL_TRACES_SAMPLER", "parentbased_always_off", |c| c.sampler == sampler(0.0, true)),
@@ -200,15 +218,15 @@ fn every_variable_is_honoured() {
     assert_eq!(ratio.sampler, sampler(0.25, true));
     let both =
         good(&[("OTEL_SERVICE_NAME", "gate"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other")]);
-    assert_eq!(both.resource.get("service.name"), Some("gate"));
+    assert_eq!(both.encoder.resource.get("service.name"), Some("gate"));
 }
 
 fn sampler(ratio: f64, parent_based: bool) -> Sampler {
     Sampler { ratio, parent_based }
 }
 
-fn timeouts(config: &Config) -> [u128; 3] {
-    let exporter = &config.exporters[0];
+fn timeouts(config: &TelemetryConfig) -> [u128; 3] {
+    let exporter = &config.exporters[0].options;
     [&exporter.traces, &exporter.metrics, &exporter.logs]
         .map(|target| target.as_ref().unwrap().timeout.as_millis())
 }
@@ -218,7 +236,7 @@ fn variables_win_over_the_file() {
     let settings = Settings {
         otlp: Receiver {
             endpoint: Some("http://file:4317".to_owned()),
-            compression: Some("zstd".to_owned()),
+            compression: Some(Compression::Zstd),
             headers: vec![("x-key".to_owned(), "hunter2".to_owned())],
             ..Receiver::default()
         },
@@ -230,13 +248,13 @@ fn variables_win_over_the_file() {
     };
     let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]).unwrap();
     assert!(!format!("{settings:?} {config:?}").contains("hunter2"));
-    let traces = config.exporters[0].traces.clone().unwrap();
-    assert_eq!((traces.protocol, traces.compression), (Protocol::Grpc, None));
+    let traces = config.exporters[0].options.traces.clone().unwrap();
+    assert_eq!((traces.protocol, traces.compression), (Some(Protocol::Grpc), None));
     assert_eq!(traces.headers["x-key"], "hunter2");
-    assert_eq!(config.resource.get("service.name"), Some("file"));
+    assert_eq!(config.encoder.resource.get("service.name"), Some("file"));
     assert_eq!(config.sampler, sampler(0.5, true));
-    assert_eq!(config.metric.tags, ["plan"]);
-    assert_eq!(config.exporters[0].trace_queue.bytes, 6 << 20);
+    assert_eq!(config.encoder.metric.tags, ["plan"]);
+    assert_eq!(config.exporters[0].options.trace_queue.bytes, 6 << 20);
 }
 
 #[test]
@@ -259,7 +277,7 @@ fn certificates_are_read_and_checked() {
         (chain, &pem),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
     ]);
-    let target = good.exporters[0].metrics.as_ref().unwrap();
+    let target = good.exporters[0].options.metrics.as_ref().unwrap();
     assert!(target.ca.is_some() && target.identity.is_some());
     for (variables, expected) in [
         (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", junk.as_str())], "a file with PEM certificates"),
@@ -274,16 +292,18 @@ fn certificates_are_read_and_checked() {
             "a file with a PEM private key",
         ),
     ] {
-        let error = read(&[&[HERE], variables.as_slice()].concat()).unwrap_err();
-        assert_eq!(error.mistakes.len(), 1, "{error}");
-        assert_eq!(error.mistakes[0].expected, expected);
+        let config = read(&[&[HERE], variables.as_slice()].concat()).unwrap();
+        assert_eq!(config.ignored.len(), 1, "{:?}", config.ignored);
+        assert_eq!(config.ignored[0].expected, expected);
+        let target = config.exporters[0].options.traces.as_ref().unwrap();
+        assert!(target.ca.is_none() && target.identity.is_none());
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
-fn every_mistake_is_told_at_once_and_no_secret_is() {
-    let error = read(&[
+fn variables_that_mean_nothing_are_ignored_and_named_without_their_values() {
+    let config = good(&[
         ("OTEL_SDK_DISABLED", "maybe"),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://user:secret@c"),
@@ -302,9 +322,11 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
         ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
-    ])
-    .unwrap_err();
-    let text = error.to_string();
+        ("OTEL_PROPAGATORS", "tracecontext,b3"),
+    ]);
+    let ignored: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
+    assert_eq!(ignored.len(), 18, "each once: {ignored:?}");
+    let text = ignored.join("\n");
     for name in [
         "OTEL_SDK_DISABLED: expected true or false",
         "OTEL_TRACES_EXPORTER: expected otlp or none",
@@ -323,6 +345,7 @@ fn every_mistake_is_told_at_once_and_no_secret_is() {
         "OTEL_ATTRIBUTE_COUNT_LIMIT: expected a whole number",
         "OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs",
         "OTEL_METRIC_EXPORT_INTERVAL: expected milliseconds",
+        "OTEL_PROPAGATORS: expected tracecontext, baggage or both",
     ] {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }
@@ -356,14 +379,14 @@ fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
     };
     let variables = [HERE, ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"), ("OTEL_TRACES_EXPORTER", "none")];
     let config = read_with(&settings, &variables).unwrap();
-    let names: Vec<_> = config.exporters.iter().map(|of| of.name.as_str()).collect();
+    let names: Vec<_> = config.exporters.iter().map(|of| of.options.name.as_str()).collect();
     assert_eq!(names, ["default", "two", "three"]);
-    let two = config.exporters[1].traces.as_ref().unwrap();
-    assert_eq!((two.protocol, two.endpoint.port_u16()), (Protocol::Grpc, Some(4317)));
+    let two = config.exporters[1].options.traces.as_ref().unwrap();
+    assert_eq!((two.protocol, two.endpoint.port_u16()), (Some(Protocol::Grpc), Some(4317)));
     assert_eq!(two.timeout, Duration::from_secs(3));
     assert!(two.headers.is_empty());
-    assert_eq!(config.exporters[1].trace_queue.bytes, 6 << 20, "each has the whole bound");
-    let three = &config.exporters[2];
+    assert_eq!(config.exporters[1].options.trace_queue.bytes, 6 << 20, "each has the whole bound");
+    let three = &config.exporters[2].options;
     assert!(three.metrics.is_none() && three.logs.is_none());
     let three = three.traces.as_ref().unwrap();
     assert_eq!(three.endpoint, "https://c:4317/v1/traces");
@@ -388,21 +411,22 @@ fn a_preset_is_a_default_that_can_be_overruled() {
     ];
     for (preset, alone, over_http) in table {
         let otlp = Receiver {
-            protocol: Some("grpc".to_owned()),
+            protocol: Some(Protocol::Grpc),
             headers: vec![("dd-otlp-source".to_owned(), "mine".to_owned())],
             ..Receiver::default()
         };
         let typed = ExporterSettings { signals: Some(Signals::ALL), ..reached("b", preset, otlp) };
         let exporters = vec![further("a", preset), typed];
         let config = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap();
-        let [plain, typed] = config.exporters.try_into().unwrap();
+        let plans: Vec<_> = config.exporters.into_iter().map(|plan| plan.options).collect();
+        let [plain, typed] = plans.try_into().unwrap();
         assert_eq!((plain.metrics.is_none(), plain.logs.is_none()), (alone, alone), "{preset:?}");
         let traces = plain.traces.unwrap();
-        assert_eq!(traces.protocol == Protocol::HttpProtobuf, over_http, "{preset:?}");
+        assert_eq!(traces.protocol == Some(Protocol::HttpProtobuf), over_http, "{preset:?}");
         assert_eq!(traces.headers.contains_key("dd-otlp-source"), preset == Datadog);
         assert!(typed.metrics.is_some());
         let traces = typed.traces.unwrap();
-        assert_eq!(traces.protocol, Protocol::Grpc);
+        assert_eq!(traces.protocol, Some(Protocol::Grpc));
         assert_eq!(traces.headers["dd-otlp-source"], "mine");
     }
 }
@@ -419,7 +443,6 @@ fn mistakes_in_further_exporters_say_where_they_are() {
             "bad",
             Preset::None,
             Receiver {
-                compression: Some("brotli".to_owned()),
                 headers: vec![("not a name".to_owned(), "secret".to_owned())],
                 ..Receiver::default()
             },
@@ -427,7 +450,95 @@ fn mistakes_in_further_exporters_say_where_they_are() {
     ];
     let error = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap_err();
     let found: Vec<_> = error.mistakes.iter().map(|mistake| mistake.what.as_str()).collect();
-    let places = ["0.endpoint", "1.headers", "1.compression"];
+    let places = ["0.endpoint", "1.headers"];
     assert_eq!(found, places.map(|place| format!("telemetry.exporters.{place}")));
     assert!(!error.to_string().contains("secret"));
+}
+
+/// Each of these stops no start, and what it would have set stays as it is without it.
+#[test]
+fn a_variable_that_another_sdk_understands_counts_as_unset() {
+    let usual = good(&[HERE]);
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "kafka"),
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_TRACES_EXPORTER", "otlp,console"),
+        ("OTEL_LOGS_EXPORTER", "logging"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_TRACES_SAMPLER_ARG", "abc"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "snappy"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/at/all"),
+        ("OTEL_SDK_DISABLED", "1"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "lots"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "reservoir"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_PROPAGATORS", "tracecontext,baggage,jaeger"),
+    ] {
+        let config = good(&[HERE, (name, value)]);
+        assert_eq!(config.ignored.len(), 1, "{name}={value}: {:?}", config.ignored);
+        assert_eq!(config.ignored[0].what, name);
+        let mut config = config;
+        config.ignored.clear();
+        // Of a process, and different at each look.
+        config.encoder.resource = usual.encoder.resource.clone();
+        assert_eq!(format!("{config:?}"), format!("{usual:?}"), "{name}={value}");
+    }
+    assert_eq!(good(&[HERE, ("OTEL_PROPAGATORS", "tracecontext, baggage")]).ignored, []);
+}
+
+#[test]
+fn a_value_that_means_nothing_gives_way_to_the_next_one() {
+    let all = ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    let config = good(&[HERE, all, ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "snappy")]);
+    let traces = config.exporters[0].options.traces.as_ref().unwrap();
+    assert_eq!(traces.compression, Some(Compression::Gzip));
+    let otlp = Receiver { compression: Some(Compression::Zstd), ..Receiver::default() };
+    let settings = Settings { otlp, ..Settings::default() };
+    let variables = [HERE, ("OTEL_EXPORTER_OTLP_COMPRESSION", "snappy")];
+    let config = read_with(&settings, &variables).unwrap();
+    let traces = config.exporters[0].options.traces.as_ref().unwrap();
+    assert_eq!(traces.compression, Some(Compression::Zstd));
+}
+
+#[test]
+fn the_port_tells_the_protocol_or_nothing_does() {
+    for (endpoint, protocol, url) in [
+        ("http://c:4317", Some(Protocol::Grpc), "http://c:4317/"),
+        ("http://c:4317/", Some(Protocol::Grpc), "http://c:4317/"),
+        ("http://c:4318", Some(Protocol::HttpProtobuf), "http://c:4318/v1/traces"),
+        ("http://c:9999", None, "http://c:9999/v1/traces"),
+        ("https://c", None, "https://c/v1/traces"),
+        ("https://c/otlp", Some(Protocol::HttpProtobuf), "https://c/otlp/v1/traces"),
+    ] {
+        let config = good(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]);
+        let traces = config.exporters[0].options.traces.as_ref().unwrap();
+        assert_eq!((traces.protocol, traces.endpoint.to_string()), (protocol, url.to_owned()));
+    }
+}
+
+#[test]
+fn a_path_that_grpc_cannot_have_is_ignored_aloud() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317/otlp");
+    let config = good(&[endpoint]);
+    let traces = config.exporters[0].options.traces.as_ref().unwrap();
+    assert_eq!(traces.endpoint, "http://c:4317/");
+    assert_eq!(config.ignored.len(), 1, "{:?}", config.ignored);
+    assert!(config.ignored[0].to_string().contains("gRPC has none"), "{:?}", config.ignored);
+}
+
+/// Every variable that is read has its place on the page.
+#[test]
+fn every_variable_stands_on_the_page() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/telemetry.md");
+    let page = std::fs::read_to_string(page).expect("docs/telemetry.md");
+    let source = [include_str!("../env.rs"), include_str!("../target.rs")].concat();
+    for piece in source.split('"').filter(|piece| piece.starts_with("OTEL_")) {
+        let variable = piece.split('{').next().unwrap_or(piece).trim_end_matches('_');
+        assert!(page.contains(variable), "{variable}");
+    }
 }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_core::{Dropped, Health};
+use tidegauge_core::{Dropped, Health, Scope, Signal};
 use tokio::time::Instant;
 
-use super::{Due, Piece, Queue, Settled, Signal};
-use crate::config::QueueOptions;
-use crate::span::Scope;
+use super::{Due, Pending, Queue, QueueOptions, Settled};
 
 const SIZE: usize = 100;
 
@@ -26,7 +24,7 @@ fn bench(options: QueueOptions) -> Bench {
 
 impl Bench {
     fn push(&self, ids: std::ops::Range<u8>, after: Duration) {
-        let pieces = ids.map(|id| Piece {
+        let pieces = ids.map(|id| Pending {
             scope: Scope::Http,
             bytes: vec![id; SIZE].into(),
             units: 1,
@@ -34,7 +32,7 @@ impl Bench {
         });
         let pieces: Vec<_> = pieces.collect();
         self.health.books("one").spans_made(u64::try_from(pieces.len()).unwrap());
-        self.queue.push(pieces);
+        self.queue.add(pieces);
     }
 
     fn take(&self) -> Vec<u8> {
@@ -111,7 +109,7 @@ fn a_piece_over_the_limit_is_dropped_at_once() {
 
 #[test]
 fn no_room_drops_the_oldest_but_not_what_is_on_its_way() {
-    let bench = bench(QueueOptions { bytes: 5 * (SIZE + Piece::OVERHEAD), ..options() });
+    let bench = bench(QueueOptions { bytes: 5 * (SIZE + Pending::OVERHEAD), ..options() });
     bench.push(0..5, Duration::ZERO);
     assert_eq!(bench.take(), [0, 1, 2, 3]);
     bench.push(5..8, Duration::ZERO);
@@ -161,9 +159,9 @@ fn too_large_halves_and_success_grows_again() {
 fn newer_sums_make_older_ones_obsolete() {
     let bench = bench(options());
     bench.push(0..3, Duration::ZERO);
-    let newer = Piece { scope: Scope::Own, bytes: vec![9].into(), units: 1, born: bench.start };
+    let newer = Pending { scope: Scope::Own, bytes: vec![9].into(), units: 1, born: bench.start };
     bench.health.books("one").spans_made(1);
-    bench.queue.replace([newer]);
+    bench.queue.supersede([newer]);
     assert_eq!(bench.books(), (1, 0, 3));
     assert_eq!(bench.take(), [9]);
 }

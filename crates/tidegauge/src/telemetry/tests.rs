@@ -9,45 +9,44 @@ use tidegauge_core::{Dropped, Health, Record, Sink, Task};
 use tonic::{Code, Status};
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::Telemetry;
-use crate::config::{Compression, Config, Identity, Protocol, Receiver, Settings, Sums};
-use crate::exposition::Format;
-use crate::testing::collector::{Collector, Reply, Seen};
-use crate::testing::{records, shown};
+use tidegauge_export::{Compression, Identity, Pauses, Protocol};
+use tidegauge_otel::testing::{records, shown};
+use tidegauge_otel::{Format, Sums};
 
+use super::{Receiver, Settings, Telemetry, TelemetryConfig as Config};
+use collector::{Collector, Reply, Seen};
+
+mod collector;
 mod disk;
 mod several;
 
 const PAUSE: Duration = Duration::from_millis(20);
+const PAUSES: Pauses = Pauses { receiver: PAUSE, disk: Some(PAUSE) };
 const LONG: Duration = Duration::from_secs(60);
 
 fn config(collector: &Collector, protocol: Protocol) -> Config {
-    let protocol = match protocol {
-        Protocol::Grpc => "grpc",
-        Protocol::HttpProtobuf => "http/protobuf",
-    };
     let otlp = Receiver {
         endpoint: Some(collector.url()),
-        protocol: Some(protocol.to_owned()),
+        protocol: Some(protocol),
         ..Receiver::default()
     };
     let settings = Settings { otlp, ..Settings::default() };
     let mut config = Config::from_env(&settings, &|_| None).unwrap();
-    config.exporters[0].trace_queue.delay = Duration::from_millis(10);
-    config.exporters[0].log_queue.delay = Duration::from_millis(10);
+    config.exporters[0].options.trace_queue.delay = Duration::from_millis(10);
+    config.exporters[0].options.log_queue.delay = Duration::from_millis(10);
     config
 }
 
 /// Only spans, so that a script of replies is for spans.
 fn traces_only(collector: &Collector, protocol: Protocol) -> Config {
     let mut config = config(collector, protocol);
-    (config.exporters[0].metrics, config.exporters[0].logs) = (None, None);
+    (config.exporters[0].options.metrics, config.exporters[0].options.logs) = (None, None);
     config
 }
 
 fn start(config: Config) -> (Arc<Telemetry>, Arc<Health>) {
     let health = Arc::new(Health::default());
-    let telemetry = Telemetry::start_with(config, Arc::clone(&health), PAUSE, Some(PAUSE)).unwrap();
+    let telemetry = Telemetry::start_with(config, Arc::clone(&health), PAUSES).unwrap();
     (telemetry, health)
 }
 
@@ -104,7 +103,7 @@ fn compressed_bodies_are_taken() {
         for (compression, word) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
             let collector = Collector::start();
             let mut config = traces_only(&collector, protocol);
-            config.exporters[0].traces.as_mut().unwrap().compression = Some(compression);
+            config.exporters[0].options.traces.as_mut().unwrap().compression = Some(compression);
             let (telemetry, health) = start(config);
             telemetry.record(&records::unary());
             telemetry.shutdown(LONG);
@@ -166,7 +165,7 @@ fn a_collector_that_never_answers_is_asked_again() {
         let collector = Collector::start();
         collector.script([Reply::Hang]);
         let mut config = traces_only(&collector, protocol);
-        config.exporters[0].traces.as_mut().unwrap().timeout = Duration::from_millis(200);
+        config.exporters[0].options.traces.as_mut().unwrap().timeout = Duration::from_millis(200);
         let (telemetry, health) = start(config);
         telemetry.record(&records::unary());
         collector.wait(|seen| seen.spans.len() >= 3);
@@ -181,9 +180,9 @@ fn a_collector_that_never_answers_is_asked_again() {
 fn a_panic_costs_one_batch() {
     let collector = Collector::start();
     let mut config = traces_only(&collector, Protocol::Grpc);
-    config.exporters[0].name = "breaks".to_owned();
+    config.exporters[0].options.name = "breaks".to_owned();
     for _ in 0..2 {
-        crate::testing::break_next("breaks");
+        tidegauge_export::testing::break_next("breaks");
     }
     let (telemetry, health) = start(config);
     for made in 1..=4 {
@@ -286,7 +285,7 @@ fn a_batch_that_is_too_large_is_halved_until_it_fits() {
         let collector = Collector::start();
         collector.always(Some(Reply::AtMost(3)));
         let mut config = traces_only(&collector, protocol);
-        config.exporters[0].trace_queue.delay = LONG;
+        config.exporters[0].options.trace_queue.delay = LONG;
         let (telemetry, health) = start(config);
         for _ in 0..8 {
             telemetry.record(&records::unary());
@@ -313,8 +312,8 @@ fn a_span_that_never_fits_is_dropped_alone() {
 fn an_overflow_drops_the_oldest_and_counts_exactly() {
     let collector = Collector::start();
     let mut config = traces_only(&collector, Protocol::Grpc);
-    config.exporters[0].trace_queue.delay = LONG;
-    config.exporters[0].trace_queue.pieces = 30;
+    config.exporters[0].options.trace_queue.delay = LONG;
+    config.exporters[0].options.trace_queue.pieces = 30;
     let (telemetry, health) = start(config);
     for id in 0..20_u8 {
         let mut record = records::unary();
@@ -351,7 +350,7 @@ fn what_cannot_be_delivered_for_too_long_expires() {
     let collector = Collector::start();
     collector.always(Some(Reply::Http(503, None)));
     let mut config = traces_only(&collector, Protocol::HttpProtobuf);
-    config.exporters[0].trace_queue.max_age = Duration::ZERO;
+    config.exporters[0].options.trace_queue.max_age = Duration::ZERO;
     let (telemetry, health) = start(config);
     telemetry.record(&records::unary());
     collector.wait(|seen| !seen.requests.is_empty());
@@ -380,7 +379,7 @@ fn nothing_configured_sends_nothing_and_the_page_works() {
     let config = Config::from_env(&Settings::default(), &|_| None).unwrap();
     let (telemetry, health) = start(config);
     telemetry.record(&records::stream());
-    assert!(telemetry.outlets.is_empty());
+    assert!(telemetry.delivery.outboxes().is_empty());
     assert_eq!(health.spans(), 0);
     assert!(page(&telemetry).ends_with("# EOF\n"));
     telemetry.shutdown(Duration::ZERO);
@@ -470,7 +469,7 @@ fn metrics_are_pushed_at_every_interval() {
     let collector = Collector::start();
     let mut config = config(&collector, Protocol::Grpc);
     config.metric_interval = Duration::from_millis(20);
-    config.exporters[0].metric_queue.delay = Duration::ZERO;
+    config.exporters[0].options.metric_queue.delay = Duration::ZERO;
     let (telemetry, health) = start(config);
     telemetry.record(&records::unary());
     let pushed =
@@ -486,11 +485,11 @@ fn no_delta_is_lost_while_the_collector_is_away() {
     let collector = Collector::start();
     collector.always(Some(Reply::Http(503, None)));
     let mut config = config(&collector, Protocol::HttpProtobuf);
-    config.exporters[0].traces = None;
-    config.exporters[0].logs = None;
-    config.sums = Sums::Delta;
+    config.exporters[0].options.traces = None;
+    config.exporters[0].options.logs = None;
+    config.encoder.sums = Sums::Delta;
     config.metric_interval = Duration::from_millis(5);
-    config.exporters[0].metric_queue.delay = Duration::ZERO;
+    config.exporters[0].options.metric_queue.delay = Duration::ZERO;
     let (telemetry, health) = start(config);
     for round in 1..=5 {
         telemetry.record(&records::unary());
@@ -537,7 +536,7 @@ fn tls_trusts_the_configured_certificate_and_shows_ours() {
         for (trusted, acked) in [(true, 3), (false, 0)] {
             let collector = Collector::start_with(Some(server()));
             let mut config = traces_only(&collector, protocol);
-            let target = config.exporters[0].traces.as_mut().unwrap();
+            let target = config.exporters[0].options.traces.as_mut().unwrap();
             let path = target.endpoint.path();
             target.endpoint =
                 format!("https://localhost:{}{path}", collector.port()).parse().unwrap();
@@ -560,12 +559,14 @@ fn tls_trusts_the_configured_certificate_and_shows_ours() {
 fn our_own_log_lines_are_exported_without_feeding_on_themselves() {
     let collector = Collector::start();
     let (telemetry, _) = start(config(&collector, Protocol::Grpc));
-    let subscriber = tracing_subscriber::registry().with(crate::layer(&telemetry));
+    let subscriber =
+        tracing_subscriber::registry().with(tidegauge_otel::layer(telemetry.encoder()));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(target: "tidegauge_proxy::server", port = 4310, "listening");
         tracing::debug!(target: "tidegauge_proxy::server", "too fine");
         tracing::error!(target: "h2::client", "would feed on itself");
-        tracing::warn!("from the exporter itself");
+        tracing::warn!(target: "tidegauge_export::deliver", "from the exporter itself");
+        tracing::warn!(target: "tidegauge_otel::encoder", "from the encoder");
     });
     telemetry.shutdown(LONG);
     let logs = collector.seen().logs;

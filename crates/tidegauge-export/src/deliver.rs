@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Dropped, Health, Task};
+use tidegauge_core::{Dropped, Health, Signal, Task};
 use tidegauge_spool::BatchBounds;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backlog::{Backlog, Taken};
 use crate::envelope::Envelope;
-use crate::queue::{Due, Queue, Settled, Signal};
-use crate::transport::{Answer, Transport, Why};
+use crate::queue::{Due, Queue, Settled};
+use crate::transport::{Answer, Protocol, Transport, Why};
 
 /// First pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ pub(crate) struct Sender {
 pub(crate) struct Course {
     /// What was told last.
     told: News,
+    /// The protocol, once it is known and was told.
+    protocol: Option<Protocol>,
     /// Failures since something arrived.
     failures: u32,
     /// When to try again; set from a failure to the next answer.
@@ -81,6 +83,13 @@ pub(crate) struct Course {
     live_last: bool,
     /// What was written to disk since the last export out of it: when the first, and how many.
     fresh: Option<(Instant, u64)>,
+}
+
+impl Course {
+    /// At the start, where the protocol is set or not.
+    pub(crate) fn new(protocol: Option<Protocol>) -> Self {
+        Self { protocol, ..Self::default() }
+    }
 }
 
 /// What to do next.
@@ -238,7 +247,7 @@ impl Sender {
 
     /// Sends one request; `None` if it was given up at the end. Meanwhile what comes is written down.
     async fn send(&mut self, request: Bytes) -> Option<Answer> {
-        #[cfg(test)]
+        #[cfg(feature = "testing")]
         crate::testing::break_here(&self.exporter);
         let (transport, queue) = (Arc::clone(&self.transport), Arc::clone(&self.queue));
         let mut stop = self.stop.clone();
@@ -289,6 +298,7 @@ impl Sender {
     /// Draws the consequences of an answer.
     fn learn(&mut self, answer: Option<Answer>) {
         let Some(answer) = answer else { return };
+        self.tell_protocol();
         self.tell(answer);
         self.course.resume = None;
         match answer {
@@ -317,6 +327,17 @@ impl Sender {
                 None => std::future::pending().await,
             } } => {}
         }
+    }
+
+    /// One line when the protocol was found by trying.
+    fn tell_protocol(&mut self) {
+        let Some(protocol) = self.transport.protocol() else { return };
+        if self.course.protocol.replace(protocol) == Some(protocol) {
+            return;
+        }
+        let (exporter, signal) = (self.exporter.as_str(), self.signal.name());
+        let (receiver, protocol) = (self.transport.place(), protocol.name());
+        tracing::info!(exporter, signal, receiver, protocol, "the protocol was found by trying");
     }
 
     /// One line when something changes; the same answer again is no news.

@@ -3,21 +3,20 @@
 use std::path::Path;
 
 use tempfile::TempDir;
+use tidegauge_export::{DiskQueue, ExporterOptions, StartError};
+use tidegauge_otel::CacheWriteName;
 use tidegauge_spool::SpoolBounds;
 
 use super::*;
-use crate::StartError;
-use crate::backlog::DiskQueue;
-use crate::config::Exporter;
-use crate::span::CacheWriteName;
+use crate::telemetry::ExporterPlan;
 
 /// An exporter of that name for spans alone.
-fn exporter(name: &str, collector: &Collector) -> Exporter {
+fn exporter(name: &str, collector: &Collector) -> ExporterPlan {
     let one = traces_only(collector, Protocol::HttpProtobuf).exporters.pop().unwrap();
-    Exporter { name: name.to_owned(), ..one }
+    ExporterPlan { options: ExporterOptions { name: name.to_owned(), ..one.options }, ..one }
 }
 
-fn both(first: Exporter, second: Exporter) -> Config {
+fn both(first: ExporterPlan, second: ExporterPlan) -> Config {
     let mut config = Config::from_env(&Settings::default(), &|_| None).unwrap();
     config.exporters = vec![first, second];
     config
@@ -44,9 +43,10 @@ fn ids(collector: &Collector) -> Vec<Vec<u8>> {
 fn every_exporter_gets_everything_it_wants() {
     let (one, two) = (Collector::start(), Collector::start());
     let mut second = config(&two, Protocol::Grpc).exporters.pop().unwrap();
-    second.name = "two".to_owned();
+    second.options.name = "two".to_owned();
     let (telemetry, health) = start(both(exporter("one", &one), second));
-    let subscriber = tracing_subscriber::registry().with(crate::layer(&telemetry));
+    let subscriber =
+        tracing_subscriber::registry().with(tidegauge_otel::layer(telemetry.encoder()));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(target: "tidegauge_proxy::server", "listening");
     });
@@ -70,7 +70,7 @@ fn f42_one_exporter_that_hangs_or_refuses_costs_the_other_nothing() {
         let (bad, good) = (Collector::start(), Collector::start());
         bad.always(Some(trouble.clone()));
         let mut first = exporter("bad", &bad);
-        first.trace_queue.pieces = 30;
+        first.options.trace_queue.pieces = 30;
         let (telemetry, health) = start(both(first, exporter("good", &good)));
         for _ in 0..100 {
             telemetry.record(&records::unary());
@@ -110,7 +110,7 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     two.always(Some(Reply::Http(503, None)));
     let dir = TempDir::new_in(Path::new("/dev/shm")).or_else(|_| TempDir::new()).unwrap();
     let mut first = exporter("one", &one);
-    first.disk_queue =
+    first.options.disk_queue =
         Some(DiskQueue { dir: dir.path().to_owned(), bounds: SpoolBounds::default() });
     let (telemetry, health) = start(both(first.clone(), exporter("two", &two)));
     telemetry.record(&records::unary());
@@ -120,7 +120,7 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     assert_eq!(health.books("one").spans_queued_disk(), 3);
 
     let mut second = exporter("two", &two);
-    second.disk_queue = first.disk_queue.clone();
+    second.options.disk_queue = first.options.disk_queue.clone();
     let error = Telemetry::start(both(first.clone(), second), Arc::default()).unwrap_err();
     assert!(matches!(error, StartError::Disk { .. }), "{error}");
 
@@ -130,7 +130,7 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     let (telemetry, health) = loop {
         let health = Arc::new(Health::default());
         let config = both(first.clone(), exporter("two", &two));
-        match Telemetry::start_with(config, Arc::clone(&health), PAUSE, Some(PAUSE)) {
+        match Telemetry::start_with(config, Arc::clone(&health), PAUSES) {
             Ok(telemetry) => break (telemetry, health),
             Err(_) if tries < 1000 => std::thread::sleep(Duration::from_millis(10)),
             Err(error) => panic!("{error}"),

@@ -7,11 +7,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tidegauge_core::Record;
 
 use super::Preset;
-use crate::names::Names;
-use crate::rendering::Rendering;
-use crate::span::{CacheWriteName, CallDetail, SpanOptions};
-use crate::testing::conformance::{Output, Registry};
-use crate::testing::{events, records, shown, spans};
+use tidegauge_otel::testing::conformance::{Output, Registry};
+use tidegauge_otel::testing::{events, records, shown, spans};
+use tidegauge_otel::{CacheWriteName, CallDetail, Names, Rendering, SpanOptions};
 
 const ALL: [Preset; 8] = [
     Preset::None,

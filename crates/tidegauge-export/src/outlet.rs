@@ -10,18 +10,43 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegauge_core::{Books, Dropped, Health, Task};
+use tidegauge_core::{Books, Dropped, Health, Signal, Task};
 use tidegauge_spool::{BatchBounds, SpoolError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::backlog::Backlog;
-use crate::config::{Exporter, QueueOptions, Sums, Target};
+use crate::backlog::{Backlog, DiskQueue};
 use crate::deliver::{Course, Sender, Stop};
 use crate::envelope::Envelope;
-use crate::queue::{Queue, Signal};
-use crate::transport::{TlsError, Transport};
+use crate::queue::{Queue, QueueOptions};
+use crate::transport::{Protocol, Target, TlsError, Transport};
+
+/// One collector: what it is sent, and how that waits for it.
+#[derive(Clone, Debug)]
+pub struct ExporterOptions {
+    /// What it is called in our own metrics.
+    pub name: String,
+    /// Where spans go; `None`: none do.
+    pub traces: Option<Target>,
+    /// Where metrics go; `None`: none do.
+    pub metrics: Option<Target>,
+    /// Where events and our own log lines go; `None`: none do.
+    pub logs: Option<Target>,
+    /// How spans are queued.
+    pub trace_queue: QueueOptions,
+    /// How metric points are queued.
+    pub metric_queue: QueueOptions,
+    /// How events and log lines are queued.
+    pub log_queue: QueueOptions,
+    /// Where what the collector did not take is kept on disk; `None`: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+}
+
+impl ExporterOptions {
+    /// The name of the one that `telemetry.otlp` and the `OTEL_*` variables describe.
+    pub const DEFAULT: &str = "default";
+}
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +79,8 @@ pub enum StartError {
 pub(crate) struct Common {
     /// What every export of this process begins with.
     pub(crate) envelope: Envelope,
-    /// What pushed sums mean.
-    pub(crate) sums: Sums,
+    /// New metrics make those that wait obsolete.
+    pub(crate) sums_replace: bool,
     /// Where panics are counted and books are opened.
     pub(crate) health: Arc<Health>,
     /// First pause after a failure of a collector.
@@ -75,6 +100,9 @@ pub(crate) struct Outlet {
     pub(crate) logs: Option<Arc<Queue>>,
     /// The thread's disk queue. Weak: when the thread has ended, another process may have it.
     disk: Option<Weak<Backlog>>,
+    /// What is said at the start, until it is: where each signal goes.
+    opening: Mutex<Vec<(Signal, String, Option<Protocol>)>>,
+    name: String,
     stop: watch::Sender<Stop>,
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
@@ -83,12 +111,12 @@ impl Outlet {
     /// Opens the disk queue and starts the thread. Opens no connection yet.
     ///
     /// # Errors
-    /// As [`Telemetry::start`](crate::Telemetry::start).
-    pub(crate) fn start(config: &Exporter, common: &Common) -> Result<Self, StartError> {
+    /// As [`Delivery::start`](crate::Delivery::start).
+    pub(crate) fn start(config: &ExporterOptions, common: &Common) -> Result<Self, StartError> {
         let books = common.health.books(&config.name);
         let queue = |target: &Option<Target>, signal, options: QueueOptions| {
             let mut options = options;
-            if spills(config, common.sums, signal) {
+            if spills(config, common.sums_replace, signal) {
                 // Nothing is given up that can be kept.
                 options.max_age = Duration::MAX;
             }
@@ -101,6 +129,8 @@ impl Outlet {
             metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
             logs: queue(&config.logs, Signal::Logs, config.log_queue),
             disk: backlog.as_ref().map(Arc::downgrade),
+            opening: Mutex::new(opening(config)),
+            name: config.name.clone(),
             stop,
             thread: Mutex::new(None),
         };
@@ -115,8 +145,15 @@ impl Outlet {
         self.disk.is_some()
     }
 
-    /// Says in the log how opening the disk queue went.
+    /// Says in the log where telemetry goes, by which protocol, and how opening the disk queue went.
     pub(crate) fn tell_opening(&self) {
+        for (signal, receiver, protocol) in
+            self.opening.lock().unwrap_or_else(PoisonError::into_inner).drain(..)
+        {
+            let (exporter, signal) = (self.name.as_str(), signal.name());
+            let protocol = protocol.map_or("found by trying", Protocol::name);
+            tracing::info!(exporter, signal, receiver, protocol, "telemetry goes to this receiver");
+        }
         if let Some(backlog) = self.disk.as_ref().and_then(Weak::upgrade) {
             backlog.tell_opening();
         }
@@ -149,7 +186,7 @@ impl Outlet {
 
     fn senders(
         &self,
-        config: &Exporter,
+        config: &ExporterOptions,
         common: &Common,
         backlog: Option<&Arc<Backlog>>,
         stop: &watch::Receiver<Stop>,
@@ -169,7 +206,7 @@ impl Outlet {
                 exporter: config.name.clone(),
                 queue: Arc::clone(queue),
                 backlog: backlog.cloned(),
-                spills: spills(config, common.sums, signal),
+                spills: spills(config, common.sums_replace, signal),
                 most: BatchBounds { records: options.batch_pieces, bytes: options.batch_bytes },
                 transport: Arc::new(transport),
                 envelope: common.envelope.clone(),
@@ -177,7 +214,7 @@ impl Outlet {
                 stop: stop.clone(),
                 delay: options.delay,
                 pause: common.pause,
-                course: Course::default(),
+                course: Course::new(target.protocol),
             });
         }
         Ok(senders)
@@ -190,8 +227,18 @@ impl Drop for Outlet {
     }
 }
 
+/// Where each signal goes, for the log.
+fn opening(config: &ExporterOptions) -> Vec<(Signal, String, Option<Protocol>)> {
+    let targets = Signal::ALL.into_iter().zip([&config.traces, &config.metrics, &config.logs]);
+    let of = |(signal, target): (Signal, &Option<Target>)| {
+        let target = target.as_ref()?;
+        Some((signal, target.place(), target.protocol))
+    };
+    targets.filter_map(of).collect()
+}
+
 fn backlog(
-    config: &Exporter,
+    config: &ExporterOptions,
     common: &Common,
     books: &Arc<Books>,
 ) -> Result<Option<Arc<Backlog>>, StartError> {
@@ -204,7 +251,7 @@ fn backlog(
 
 /// The thread, and where it says that it has ended.
 fn spawn(
-    config: &Exporter,
+    config: &ExporterOptions,
     senders: Vec<Sender>,
     backlog: Option<Arc<Backlog>>,
     stop: watch::Receiver<Stop>,
@@ -255,7 +302,7 @@ async fn sync(backlog: Arc<Backlog>, mut stop: watch::Receiver<Stop>) {
 
 /// Whether what nobody takes goes to the disk while we run. Cumulative sums do not: the next ones
 /// replace them, and only the last ones of a process are worth keeping.
-fn spills(config: &Exporter, sums: Sums, signal: Signal) -> bool {
-    let replaced = signal == Signal::Metrics && sums == Sums::Cumulative;
+fn spills(config: &ExporterOptions, sums_replace: bool, signal: Signal) -> bool {
+    let replaced = signal == Signal::Metrics && sums_replace;
     config.disk_queue.is_some() && !replaced
 }

@@ -6,45 +6,66 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Books, Dropped};
+use tidegauge_core::{Books, Dropped, Outbox, Piece, Scope, Signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::config::QueueOptions;
-use crate::span::Scope;
-
-/// What a queue holds.
+/// Bounds of one queue and of what is taken out of it at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Signal {
-    /// Spans.
-    Traces,
-    /// Metric points.
-    Metrics,
-    /// Events and log lines.
-    Logs,
+pub struct QueueOptions {
+    /// Bytes that may wait.
+    pub bytes: usize,
+    /// Pieces that may wait; only bound when a standard variable sets it.
+    pub pieces: usize,
+    /// Pieces that are not kept waiting for more.
+    pub due_pieces: usize,
+    /// Pieces in one export, at most: as many as wait, so that an export takes more the later it is.
+    pub batch_pieces: usize,
+    /// Bytes in one export, before compression: under the 4 MiB that gRPC servers take.
+    pub batch_bytes: usize,
+    /// How long a piece waits for others.
+    pub delay: Duration,
+    /// How old a piece may get that could not be delivered. With a disk queue: any age.
+    pub max_age: Duration,
 }
 
-impl Signal {
-    /// Every signal.
-    pub(crate) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+impl Default for QueueOptions {
+    /// 64 MiB, an export after one second or with 512 pieces, of at most 8,192 or 3.5 MiB, for five
+    /// minutes.
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 20,
+            pieces: usize::MAX,
+            due_pieces: 512,
+            batch_pieces: 8192,
+            batch_bytes: 3584 << 10,
+            delay: Duration::from_secs(1),
+            max_age: Duration::from_secs(300),
+        }
+    }
+}
 
+/// What a signal is in files and in the ledger.
+pub(crate) trait SignalExt: Copy {
     /// Its numbers in files, one for each lane; never to be changed.
-    pub(crate) fn kinds(self) -> &'static [u8] {
+    fn kinds(self) -> &'static [u8];
+    /// Counts units that entered or left the memory queue.
+    fn queued(self, books: &Books, change: i64);
+    /// Counts units as delivered.
+    fn acked(self, books: &Books, units: u64);
+    /// Counts units as dropped.
+    fn dropped(self, books: &Books, reason: Dropped, units: u64);
+}
+
+impl SignalExt for Signal {
+    fn kinds(self) -> &'static [u8] {
         match self {
             Self::Traces => &[0, 3],
             Self::Metrics => &[1],
             Self::Logs => &[2],
-        }
-    }
-
-    /// The word used in our own log lines.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Traces => "traces",
-            Self::Metrics => "metrics",
-            Self::Logs => "logs",
         }
     }
 
@@ -56,15 +77,13 @@ impl Signal {
         }
     }
 
-    /// Books units as delivered.
-    pub(crate) fn acked(self, books: &Books, units: u64) {
+    fn acked(self, books: &Books, units: u64) {
         if self == Self::Traces {
             books.spans_delivered(units);
         }
     }
 
-    /// Books units as dropped.
-    pub(crate) fn dropped(self, books: &Books, reason: Dropped, units: u64) {
+    fn dropped(self, books: &Books, reason: Dropped, units: u64) {
         match self {
             Self::Traces => books.span_dropped(reason, units),
             Self::Metrics => books.point_dropped(reason, units),
@@ -73,9 +92,9 @@ impl Signal {
     }
 }
 
-/// One encoded span, metric or log record.
+/// A piece and since when it waits.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct Pending {
     /// The scope it belongs to.
     pub(crate) scope: Scope,
     /// The message, without tag and length.
@@ -86,7 +105,12 @@ pub(crate) struct Piece {
     pub(crate) born: Instant,
 }
 
-impl Piece {
+impl Pending {
+    /// A piece that is queued now.
+    fn new(piece: Piece, born: Instant) -> Self {
+        Self { scope: piece.scope, bytes: piece.bytes, units: piece.units, born }
+    }
+
     /// Memory beside the bytes themselves, roughly: the entry and the allocation.
     const OVERHEAD: usize = 96;
 
@@ -138,14 +162,14 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    waiting: VecDeque<Piece>,
+    waiting: VecDeque<Pending>,
     /// Bytes of `waiting`, `in_flight` and `moving`.
     bytes: usize,
     /// Bytes of `waiting`, without overhead.
     message: usize,
-    in_flight: Vec<Piece>,
+    in_flight: Vec<Pending>,
     /// On its way to the disk.
-    moving: Option<Piece>,
+    moving: Option<Pending>,
     /// Why pieces go when there is no room: what keeps them from going to the disk, if anything.
     overflow: Dropped,
     /// Pieces in the next batch at most; lowered when the collector says too large.
@@ -170,15 +194,15 @@ impl Queue {
     }
 
     /// Adds what has just been made, and books it as made.
-    pub(crate) fn push_new(&self, pieces: Vec<Piece>) {
+    pub(crate) fn push_new(&self, pieces: Vec<Pending>) {
         if self.signal == Signal::Traces {
             self.books.spans_made(pieces.iter().map(|piece| piece.units).sum());
         }
-        self.push(pieces);
+        self.add(pieces);
     }
 
     /// Adds pieces; where there is no room the oldest go. Never waits for the network.
-    pub(crate) fn push(&self, pieces: impl IntoIterator<Item = Piece>) {
+    pub(crate) fn add(&self, pieces: impl IntoIterator<Item = Pending>) {
         let mut state = self.lock();
         let (was_empty, was_full) = (state.waiting.is_empty(), self.is_full(&state));
         let was_crowded = self.is_crowded(&state);
@@ -197,11 +221,11 @@ impl Queue {
     }
 
     /// Adds pieces that make all that wait obsolete: those are dropped as expired.
-    pub(crate) fn replace(&self, pieces: impl IntoIterator<Item = Piece>) {
+    fn supersede(&self, pieces: impl IntoIterator<Item = Pending>) {
         let mut state = self.lock();
         while self.drop_oldest(&mut state, Dropped::Expired) {}
         drop(state);
-        self.push(pieces);
+        self.add(pieces);
     }
 
     /// When the next batch is due. While flushing everything is due.
@@ -220,7 +244,7 @@ impl Queue {
 
     /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;
     /// there is one batch at a time.
-    pub(crate) fn take(&self) -> Vec<Piece> {
+    pub(crate) fn take(&self) -> Vec<Pending> {
         let mut state = self.lock();
         let mut message = 0;
         while let Some(piece) = state.waiting.front() {
@@ -277,7 +301,7 @@ impl Queue {
 
     /// The oldest piece, to be kept elsewhere. It counts as queued here until one of the next three
     /// says what became of it; there is one at a time.
-    pub(crate) fn begin_move(&self) -> Option<Piece> {
+    pub(crate) fn begin_move(&self) -> Option<Pending> {
         let mut state = self.lock();
         let piece = state.waiting.pop_front()?;
         state.message -= piece.bytes.len();
@@ -335,7 +359,7 @@ impl Queue {
         state.bytes > self.options.bytes / 2 || state.waiting.len() > self.options.pieces / 2
     }
 
-    fn admit(&self, state: &mut State, piece: Piece) {
+    fn admit(&self, state: &mut State, piece: Pending) {
         if let Some(reason) = state.closed {
             self.signal.dropped(&self.books, reason, piece.units);
         } else if piece.bytes.len() > self.options.batch_bytes {
@@ -386,7 +410,7 @@ impl Queue {
     /// Takes the batch out of the books and says how many units it had.
     fn forget(&self, state: &mut State) -> u64 {
         let batch = std::mem::take(&mut state.in_flight);
-        state.bytes -= batch.iter().map(Piece::size).sum::<usize>();
+        state.bytes -= batch.iter().map(Pending::size).sum::<usize>();
         let units = batch.iter().map(|piece| piece.units).sum();
         self.signal.queued(&self.books, -signed(units));
         units
@@ -395,6 +419,18 @@ impl Queue {
     /// A panic under this lock can only come from allocation; the counts are still whole then.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outbox for Queue {
+    fn push(&self, pieces: Vec<Piece>) {
+        let now = Instant::now();
+        self.push_new(pieces.into_iter().map(|piece| Pending::new(piece, now)).collect());
+    }
+
+    fn replace(&self, pieces: Vec<Piece>) {
+        let now = Instant::now();
+        self.supersede(pieces.into_iter().map(|piece| Pending::new(piece, now)));
     }
 }
 
@@ -413,15 +449,6 @@ fn put_batch_back(state: &mut State) {
         state.message += piece.bytes.len();
         state.waiting.push_front(piece);
     }
-}
-
-/// The same new pieces into several queues: the bytes are there once.
-pub(crate) fn share(queues: &[Arc<Queue>], pieces: Vec<Piece>) {
-    let Some((last, others)) = queues.split_last() else { return };
-    for queue in others {
-        queue.push_new(pieces.clone());
-    }
-    last.push_new(pieces);
 }
 
 fn signed(units: u64) -> i64 {

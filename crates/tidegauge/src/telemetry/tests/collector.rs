@@ -43,7 +43,7 @@ use tonic::{Request, Status};
 
 /// What a collector answers.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub(super) enum Reply {
     /// Takes all but so many.
     Reject(i64),
     /// Refuses with a gRPC status.
@@ -60,22 +60,22 @@ pub(crate) enum Reply {
 
 /// What came in.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(super) struct Seen {
     /// Spans with the name of their scope, of requests that were taken.
-    pub(crate) spans: Vec<(String, Span)>,
+    pub(super) spans: Vec<(String, Span)>,
     /// Metrics with the name of their scope.
-    pub(crate) metrics: Vec<(String, Metric)>,
+    pub(super) metrics: Vec<(String, Metric)>,
     /// Log records.
-    pub(crate) logs: Vec<(String, LogRecord)>,
+    pub(super) logs: Vec<(String, LogRecord)>,
     /// Path and headers of every request, taken or not.
-    pub(crate) requests: Vec<(String, HeaderMap)>,
+    pub(super) requests: Vec<(String, HeaderMap)>,
     /// Resources of the requests that were taken.
-    pub(crate) resources: Vec<Resource>,
+    pub(super) resources: Vec<Resource>,
 }
 
 /// A running collector; it ends with the test's process.
 #[derive(Clone)]
-pub(crate) struct Collector(Arc<Inner>);
+pub(super) struct Collector(Arc<Inner>);
 
 struct Inner {
     script: Mutex<VecDeque<Reply>>,
@@ -87,12 +87,12 @@ struct Inner {
 
 impl Collector {
     /// On a free port of the loopback.
-    pub(crate) fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::start_with(None)
     }
 
     /// With TLS.
-    pub(crate) fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    pub(super) fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let collector = Self(Arc::new(Inner {
@@ -114,30 +114,30 @@ impl Collector {
         collector
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}", self.0.address)
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.0.address.port()
     }
 
     /// Replies for the next requests, in order.
-    pub(crate) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
+    pub(super) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         self.0.script.lock().unwrap().extend(replies);
     }
 
     /// The reply when the script is at its end.
-    pub(crate) fn always(&self, reply: Option<Reply>) {
+    pub(super) fn always(&self, reply: Option<Reply>) {
         *self.0.always.lock().unwrap() = reply;
     }
 
-    pub(crate) fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Seen {
         self.0.seen.lock().unwrap().clone()
     }
 
     /// Waits until what was seen satisfies `enough`.
-    pub(crate) fn wait(&self, enough: impl Fn(&Seen) -> bool) -> Seen {
+    pub(super) fn wait(&self, enough: impl Fn(&Seen) -> bool) -> Seen {
         let mut seen = self.0.seen.lock().unwrap();
         for _ in 0..600 {
             if enough(&seen) {

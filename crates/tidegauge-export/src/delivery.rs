@@ -1,0 +1,150 @@
+//! All exporters together: started, filled and shut down.
+//!
+//! In: what each exporter is, and who makes the pieces. Out: an outbox for each signal of each
+//! exporter. Knows no piece's meaning.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use tidegauge_core::{Emitter, Health, Outbox};
+use tokio::time::Instant;
+
+use crate::deliver::{Sender, Stop};
+use crate::envelope::Envelope;
+use crate::outlet::{Common, ExporterOptions, Outlet, StartError};
+use crate::queue::Queue;
+
+/// How long a failure is waited out before the next try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pauses {
+    /// After the first failure of a receiver; it doubles from there.
+    pub receiver: Duration,
+    /// After a failure of a disk; `None`: five seconds.
+    pub disk: Option<Duration>,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { receiver: Sender::PAUSE, disk: None }
+    }
+}
+
+/// Where the pieces of one exporter go; `None` for a signal that it does not take.
+#[derive(Clone, Debug)]
+pub struct Outboxes {
+    /// Spans.
+    pub traces: Option<Arc<dyn Outbox>>,
+    /// Metric points.
+    pub metrics: Option<Arc<dyn Outbox>>,
+    /// Events and log lines.
+    pub logs: Option<Arc<dyn Outbox>>,
+}
+
+/// The exporters of a process. Dropping it ends their threads, which then deliver nothing more.
+#[derive(Debug)]
+pub struct Delivery {
+    outlets: Vec<Outlet>,
+    /// Shutdown began.
+    ended: AtomicBool,
+    /// No receiver is to be waited for in it.
+    aborted: AtomicBool,
+}
+
+impl Delivery {
+    /// Starts a thread for each exporter. A receiver that is down is no error: pieces wait for it.
+    /// With `sums_replace` new metrics make those that wait obsolete, so they go to disk only at the end.
+    ///
+    /// # Errors
+    /// When configured certificates cannot be used, another process uses a disk queue, or no thread
+    /// can be started. A disk queue that fails is no error: it is tried again.
+    pub fn start(
+        exporters: &[ExporterOptions],
+        emitter: Emitter,
+        sums_replace: bool,
+        health: &Arc<Health>,
+        pauses: Pauses,
+    ) -> Result<Self, StartError> {
+        let common = Common {
+            envelope: Envelope::new(emitter),
+            sums_replace,
+            health: Arc::clone(health),
+            pause: pauses.receiver,
+            rest: pauses.disk,
+        };
+        let outlets = exporters
+            .iter()
+            .map(|exporter| Outlet::start(exporter, &common))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { outlets, ended: AtomicBool::new(false), aborted: AtomicBool::new(false) })
+    }
+
+    /// The outboxes of each exporter, in the order of the options.
+    pub fn outboxes(&self) -> Vec<Outboxes> {
+        let outbox =
+            |queue: &Option<Arc<Queue>>| queue.clone().map(|queue| queue as Arc<dyn Outbox>);
+        let of = |outlet: &Outlet| Outboxes {
+            traces: outbox(&outlet.traces),
+            metrics: outbox(&outlet.metrics),
+            logs: outbox(&outlet.logs),
+        };
+        self.outlets.iter().map(of).collect()
+    }
+
+    /// Says in the log what was found on disk at the start. To be called once there is a log; the
+    /// second time it says nothing.
+    pub fn tell_opening(&self) {
+        self.outlets.iter().for_each(Outlet::tell_opening);
+    }
+
+    /// Whether an exporter has a disk queue.
+    pub fn has_disk(&self) -> bool {
+        self.outlets.iter().any(Outlet::has_disk)
+    }
+
+    /// Lets `last` add what is to be sent last, then delivers what waits, both for at most `deadline`.
+    /// What is left then is written to the disk queue, which has the last quarter of the time, or
+    /// dropped and counted, as is everything that comes later. Blocks the calling thread. The second
+    /// time it does nothing.
+    pub fn shutdown(&self, deadline: Duration, last: impl FnOnce()) {
+        if self.ended.swap(true, SeqCst) {
+            return;
+        }
+        let begin = Instant::now();
+        last();
+        self.advance(if self.aborted.load(SeqCst) { Stop::Now } else { Stop::Flush });
+        for outlet in self.outlets.iter().filter(|outlet| outlet.has_disk()) {
+            if !outlet.ended_by(begin + (deadline - deadline / 4)) {
+                outlet.advance(Stop::Now);
+            }
+        }
+        for outlet in &self.outlets {
+            outlet.ended_by(begin + deadline);
+        }
+        self.close();
+    }
+
+    /// From now on a shutdown, begun or to come, waits for no receiver.
+    pub fn abort_wait(&self) {
+        self.aborted.store(true, SeqCst);
+        if self.ended.load(SeqCst) {
+            self.advance(Stop::Now);
+        }
+    }
+
+    fn advance(&self, to: Stop) {
+        self.outlets.iter().for_each(|outlet| outlet.advance(to));
+    }
+
+    fn close(&self) {
+        self.outlets.iter().for_each(Outlet::close);
+    }
+}
+
+impl Drop for Delivery {
+    /// What comes after this is counted as dropped, although nobody sends it any more.
+    fn drop(&mut self) {
+        self.close();
+        self.advance(Stop::Flush);
+    }
+}

@@ -1,0 +1,21 @@
+//! Encoded telemetry, delivered: over OTLP, by way of a bounded queue in memory and one on disk.
+//!
+//! In: pieces of telemetry, through the [`Outbox`](tidegauge_core::Outbox)es of a [`Delivery`]. Out:
+//! exports to each receiver, and a ledger that balances. Every receiver has queues, a thread and a
+//! runtime of its own. Must not know what a piece means: no record, span, metric or provider.
+
+mod backlog;
+mod deliver;
+mod delivery;
+mod envelope;
+mod outlet;
+mod queue;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
+
+pub use backlog::DiskQueue;
+pub use delivery::{Delivery, Outboxes, Pauses};
+pub use outlet::{ExporterOptions, StartError};
+pub use queue::QueueOptions;
+pub use transport::{Compression, Identity, Protocol, Target, TlsError};

@@ -1,0 +1,181 @@
+//! What was typed about telemetry, in the file and in the `OTEL_*` variables, and what runs.
+//!
+//! In: [`Settings`] of the configuration file and a look-up of variables. Out: a [`TelemetryConfig`] without
+//! open questions, or every mistake at once. A variable wins over the file, and one for a signal over
+//! the one for all. Reads certificate files; opens no connection.
+//!
+//! Sources of the rules: OpenTelemetry's "environment variable specification" and "OTLP exporter".
+//! Where they leave a choice or we differ, the item says so.
+
+use std::fmt;
+use std::time::Duration;
+
+use tidegauge_export::{Compression, DiskQueue, ExporterOptions, Protocol};
+use tidegauge_otel::{EncoderOptions, Histograms, Names, Rendering, SpanOptions};
+
+use super::env;
+use super::env::TelemetryMistakes;
+use super::preset::Preset;
+use super::variables::Misread;
+
+/// What the configuration file says. Everything may be left out.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Where to send all signals, and how.
+    pub otlp: Receiver,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// Further resource attributes.
+    pub resource: Vec<(String, String)>,
+    /// Share of root traces that are sampled.
+    pub sample_ratio: Option<f64>,
+    /// Whether a caller's sampling decision is followed.
+    pub parent_based: Option<bool>,
+    /// Time between two exports of metrics.
+    pub metric_interval: Option<Duration>,
+    /// How distributions are pushed.
+    pub histograms: Option<Histograms>,
+    /// Tags that become metric attributes.
+    pub metric_tags: Option<Vec<String>>,
+    /// Attribute sets that a group of metrics may have.
+    pub metric_sets: Option<usize>,
+    /// Bytes that may wait in memory for each exporter: three quarters for spans, an eighth each for metrics and logs.
+    pub queue_bytes: Option<usize>,
+    /// How long one piece is retried.
+    pub max_retry_age: Option<Duration>,
+    /// Where what the collector did not take is kept on disk. Left out: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+    /// Further collectors, beside the one above. The variables say nothing about them.
+    pub exporters: Vec<ExporterSettings>,
+    /// What is said in spans and events.
+    pub spans: SpanOptions,
+    /// Which names metrics of model calls have.
+    pub names: Names,
+    /// Whether our own log lines are exported too. Left out: yes.
+    pub diagnostics: Option<bool>,
+    /// Whether our own listener speaks TLS.
+    pub secure: bool,
+}
+
+impl fmt::Debug for Settings {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
+/// What the configuration file says about reaching a collector.
+#[derive(Clone, Default)]
+pub struct Receiver {
+    /// Where it is; nothing is sent there when neither this nor a variable says where.
+    pub endpoint: Option<String>,
+    /// Left out: by the endpoint's port, 4317 or 4318; with another one it is found by trying.
+    pub protocol: Option<Protocol>,
+    /// Headers of every export; values may be secret.
+    pub headers: Vec<(String, String)>,
+    /// How bodies are compressed.
+    pub compression: Option<Compression>,
+    /// How long one export may take.
+    pub timeout: Option<Duration>,
+    /// File with PEM certificates trusted besides the platform's.
+    pub certificate: Option<String>,
+    /// File with our PEM certificate chain.
+    pub client_certificate: Option<String>,
+    /// File with the key for it.
+    pub client_key: Option<String>,
+}
+
+impl fmt::Debug for Receiver {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receiver")
+    }
+}
+
+/// What the configuration file says about one further collector.
+#[derive(Clone, Default)]
+pub struct ExporterSettings {
+    /// What it is called in our own metrics; never `default`, and no other's name.
+    pub name: String,
+    /// What is known about it.
+    pub preset: Preset,
+    /// Where it is, which must be told, and how it is reached. The preset's protocol is used where none is.
+    pub otlp: Receiver,
+    /// What is sent there. Left out: what the preset takes.
+    pub signals: Option<Signals>,
+    /// Where what it did not take is kept on disk. Left out: nowhere.
+    pub disk_queue: Option<DiskQueue>,
+}
+
+impl fmt::Debug for ExporterSettings {
+    /// Without its contents: headers may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExporterSettings")
+    }
+}
+
+/// A choice of signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signals {
+    /// Spans.
+    pub traces: bool,
+    /// Metric points.
+    pub metrics: bool,
+    /// Events and our own log lines.
+    pub logs: bool,
+}
+
+impl Signals {
+    /// All of them.
+    pub const ALL: Self = Self { traces: true, metrics: true, logs: true };
+}
+
+/// Everything resolved.
+#[derive(Clone, Debug)]
+pub struct TelemetryConfig {
+    /// What is the same for all exporters.
+    pub encoder: EncoderOptions,
+    /// Who is sent what; each has its own queues and ledger and waits for no other. Empty: everything
+    /// is on the metrics page only.
+    pub exporters: Vec<ExporterPlan>,
+    /// Which traces are sampled: for the data plane's policy, nothing here decides.
+    pub sampler: Sampler,
+    /// Time between two exports of metrics.
+    pub metric_interval: Duration,
+    /// What was set and is not followed: variables that mean nothing here. For the log.
+    pub ignored: Vec<Misread>,
+}
+
+impl TelemetryConfig {
+    /// Resolves what was typed. `lookup` gives the value of a variable; empty counts as unset.
+    ///
+    /// # Errors
+    /// Every mistake of the file, each with the setting and what was expected. Of the variables what
+    /// means nothing is ignored, and found in [`ignored`](Self::ignored).
+    pub fn from_env(
+        settings: &Settings,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, TelemetryMistakes> {
+        env::resolve(settings, lookup)
+    }
+}
+
+/// One exporter: the form of what it is sent, and how that is delivered.
+#[derive(Clone, Debug)]
+pub struct ExporterPlan {
+    /// What is known about its receiver.
+    pub preset: Preset,
+    /// The form of spans, events and metrics.
+    pub rendering: Rendering,
+    /// Where they go and how they wait.
+    pub options: ExporterOptions,
+}
+
+/// Which traces are sampled (`OTEL_TRACES_SAMPLER`).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Sampler {
+    /// Share of root traces, 0 to 1.
+    pub ratio: f64,
+    /// Whether a caller's decision is followed.
+    pub parent_based: bool,
+}
