@@ -16,6 +16,7 @@ use tidegauge_otel::{Format, Sums};
 use super::{Receiver, Settings, Telemetry, TelemetryConfig as Config};
 use collector::{Collector, Reply, Seen};
 
+mod answers;
 mod collector;
 mod disk;
 mod several;
@@ -64,6 +65,16 @@ fn assert_books(health: &Health) {
     let disk = u64::try_from(health.spans_queued_disk()).unwrap();
     let out = health.spans_acked() + dropped(health) + queued + disk;
     assert_eq!(health.spans() + health.spans_recovered(), out);
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if what() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it never came to that");
 }
 
 const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];

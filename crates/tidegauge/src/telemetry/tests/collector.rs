@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub(super) enum Reply {
     Http(u16, Option<&'static str>),
     /// Takes all and answers with so many bytes that mean nothing.
     Garbage(usize),
+    /// Takes nothing and answers over HTTP with status 200, this content type and this body.
+    Body(Option<&'static str>, &'static [u8]),
     /// Never answers.
     Hang,
     /// Takes at most so many spans in one request, else says too large.
@@ -82,6 +85,8 @@ struct Inner {
     always: Mutex<Option<Reply>>,
     seen: Mutex<Seen>,
     changed: Condvar,
+    /// HTTP/1.1 is not spoken.
+    only_grpc: AtomicBool,
     address: SocketAddr,
 }
 
@@ -100,6 +105,7 @@ impl Collector {
             always: Mutex::default(),
             seen: Mutex::default(),
             changed: Condvar::new(),
+            only_grpc: AtomicBool::new(false),
             address: listener.local_addr().unwrap(),
         }));
         let serving = collector.clone();
@@ -120,6 +126,11 @@ impl Collector {
 
     pub(super) fn port(&self) -> u16 {
         self.0.address.port()
+    }
+
+    /// From now on whoever connects has to speak HTTP/2.
+    pub(super) fn only_grpc(&self) {
+        self.0.only_grpc.store(true, Relaxed);
     }
 
     /// Replies for the next requests, in order.
@@ -175,11 +186,13 @@ impl Collector {
         self,
         stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     ) {
+        let only_grpc = self.0.only_grpc.load(Relaxed);
         let service = hyper::service::service_fn(move |request| {
             let collector = self.clone();
             async move { Ok::<_, Infallible>(collector.answer(request).await) }
         });
         let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+        let server = if only_grpc { server.http2_only() } else { server };
         let _ = server.serve_connection(TokioIo::new(stream), service).await;
     }
 
@@ -237,6 +250,13 @@ impl Collector {
         let rejected = match self.reply(spans_in(path, &body)).await {
             Ok(rejected) => rejected,
             Err(Reply::Http(status, after)) => return self.only_http(status, after),
+            Err(Reply::Body(kind, body)) => {
+                let mut response = Response::new(tonic::body::Body::new(Full::new(body.into())));
+                if let Some(kind) = kind {
+                    response.headers_mut().insert("content-type", kind.parse().unwrap());
+                }
+                return response;
+            }
             Err(Reply::Garbage(length)) => {
                 self.take_traces(Message::decode(&body[..]).unwrap());
                 let garbage = Full::new(Bytes::from(vec![0xff; length]));
