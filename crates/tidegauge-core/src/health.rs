@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::Books;
+use crate::Ledger;
 
 macro_rules! words {
     ($(#[doc = $head:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident $word:literal,)+ }) => {
@@ -99,43 +99,48 @@ words! {
     }
 }
 
+/// A number about this process as it is shown: the one place where its name, unit and meaning stand.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthMetric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its unit, in UCUM.
+    pub unit: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// How it is read.
+    pub read: HealthReading,
+}
+
+/// How a number about this process is read.
+#[derive(Clone, Copy, Debug)]
+pub enum HealthReading {
+    /// Only rises.
+    Total(fn(&Health) -> u64),
+    /// Only rises, one count for each reason.
+    TotalByReason(fn(&Health) -> Vec<(&'static str, u64)>),
+    /// Only rises, one count for each task.
+    TotalByTask(fn(&Health) -> Vec<(&'static str, u64)>),
+    /// Rises and falls.
+    Level(fn(&Health) -> i64),
+    /// A state.
+    Gauge(fn(&Health) -> i64),
+}
+
 /// Counters of the whole process; shared by reference, read by the exporters.
 ///
 /// At rest: `accepted == records + records_lost`, `turns == turns_recorded + turns_lost`, and for each
-/// exporter's [`Books`], and so for their sums,
+/// exporter's [`Ledger`], and so for their sums,
 /// `spans + spans_recovered == spans_acked + sum(spans_dropped) + spans_queued + spans_queued_disk`,
 /// where unsampled exchanges make no spans, and the two about the disk stay zero without a disk queue.
 #[derive(Debug, Default)]
 pub struct Health {
-    accepted: AtomicU64,
-    rejected: [AtomicU64; Rejected::ALL.len()],
+    totals: Totals,
+    raised: RaisedTotals,
+    by_word: ByWord,
+    levels: Levels,
     active: AtomicI64,
-    streams: AtomicI64,
-    records_queued: AtomicI64,
-    connections: AtomicI64,
-    records: AtomicU64,
-    records_lost: [AtomicU64; Dropped::ALL.len()],
-    turns: AtomicU64,
-    turns_recorded: AtomicU64,
-    turns_lost: [AtomicU64; Dropped::ALL.len()],
-    messages_skipped: AtomicU64,
-    exporters: RwLock<Vec<Arc<Books>>>,
-    lines_dropped: [AtomicU64; Dropped::ALL.len()],
-    panics: [AtomicU64; Task::ALL.len()],
-    content_withheld: [AtomicU64; Withheld::ALL.len()],
-    disconnects: AtomicU64,
-    partial: AtomicU64,
-    unpriced: AtomicU64,
-    unclassified: AtomicU64,
-    splices_refused: AtomicU64,
-    holds_exceeded: AtomicU64,
-    schemas_unusable: AtomicU64,
-    responses_open: AtomicI64,
-    responses_forgotten: AtomicU64,
-    journal_opened: AtomicU64,
-    journal_closed: AtomicU64,
-    journal_lost: [AtomicU64; Dropped::ALL.len()],
-    killed: AtomicU64,
+    exporters: RwLock<Vec<Arc<Ledger>>>,
     reloads: AtomicU64,
     reload_failed: AtomicBool,
     price_reads: AtomicU64,
@@ -143,194 +148,271 @@ pub struct Health {
     price_date: AtomicU64,
 }
 
-macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident;)+) => {
+/// A line makes a counter: what happened and how it is counted, how it is read, and its metric.
+macro_rules! totals {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident: $name:literal $unit:literal $about:literal;)+) => {
+        #[derive(Debug, Default)]
+        struct Totals { $($get: AtomicU64,)+ }
+
         impl Health {
             $($(#[doc = $doc])+
             pub fn $add(&self) {
-                self.$field.fetch_add(1, Relaxed);
+                self.totals.$get.fetch_add(1, Relaxed);
             }
-            /// How often so far.
+            #[doc = $about]
             pub fn $get(&self) -> u64 {
-                self.$field.load(Relaxed)
+                self.totals.$get.load(Relaxed)
             })+
         }
+
+        const TOTALS: &[HealthMetric] = &[$(HealthMetric {
+            name: $name, unit: $unit, about: $about, read: HealthReading::Total(Health::$get),
+        },)+];
     };
 }
 
-macro_rules! counters_by {
-    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident by $key:ident;)+) => {
+/// The same for counters that are raised by more than one.
+macro_rules! raised_totals {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident: $name:literal $unit:literal $about:literal;)+) => {
+        #[derive(Debug, Default)]
+        struct RaisedTotals { $($get: AtomicU64,)+ }
+
+        impl Health {
+            $($(#[doc = $doc])+
+            pub fn $add(&self, count: u64) {
+                self.raised.$get.fetch_add(count, Relaxed);
+            }
+            #[doc = $about]
+            pub fn $get(&self) -> u64 {
+                self.raised.$get.load(Relaxed)
+            })+
+        }
+
+        const RAISED_TOTALS: &[HealthMetric] = &[$(HealthMetric {
+            name: $name, unit: $unit, about: $about, read: HealthReading::Total(Health::$get),
+        },)+];
+    };
+}
+
+/// The same for counters with a word of a closed set.
+macro_rules! totals_by_word {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident by $key:ident as $read:ident: $name:literal $unit:literal $about:literal;)+) => {
+        #[derive(Debug, Default)]
+        struct ByWord { $($get: [AtomicU64; $key::ALL.len()],)+ }
+
         impl Health {
             $($(#[doc = $doc])+
             pub fn $add(&self, by: $key, count: u64) {
-                if let Some(counter) = self.$field.get(by as usize) {
+                if let Some(counter) = self.by_word.$get.get(by as usize) {
                     counter.fetch_add(count, Relaxed);
                 }
             }
-            /// How often so far.
+            #[doc = $about]
             pub fn $get(&self, by: $key) -> u64 {
-                self.$field.get(by as usize).map_or(0, |counter| counter.load(Relaxed))
+                self.by_word.$get.get(by as usize).map_or(0, |counter| counter.load(Relaxed))
             })+
         }
+
+        const BY_WORD: &[HealthMetric] = &[$(HealthMetric {
+            name: $name, unit: $unit, about: $about, read: HealthReading::$read(|health| {
+                $key::ALL.iter().map(|word| (word.name(), health.$get(*word))).collect()
+            }),
+        },)+];
     };
 }
 
-macro_rules! gauges {
-    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident => $field:ident;)+) => {
+/// The same for amounts that rise and fall.
+macro_rules! levels {
+    ($($(#[doc = $doc:literal])+ $add:ident, $get:ident: $name:literal $unit:literal $about:literal;)+) => {
+        #[derive(Debug, Default)]
+        struct Levels { $($get: AtomicI64,)+ }
+
         impl Health {
             $($(#[doc = $doc])+
             pub fn $add(&self, change: i64) {
-                self.$field.fetch_add(change, Relaxed);
+                self.levels.$get.fetch_add(change, Relaxed);
             }
-            /// The value now.
+            #[doc = $about]
             pub fn $get(&self) -> i64 {
-                self.$field.load(Relaxed)
+                self.levels.$get.load(Relaxed)
             })+
         }
+
+        const LEVELS: &[HealthMetric] = &[$(HealthMetric {
+            name: $name, unit: $unit, about: $about, read: HealthReading::Level(Health::$get),
+        },)+];
     };
 }
 
-counters! {
+totals! {
     /// A request was routed: it will become a record.
-    request_accepted, accepted => accepted;
+    request_accepted, accepted: "tidegauge.requests.accepted" "{request}" "Requests that were routed and will become records.";
     /// A record was made and shown to the sinks.
-    record_made, records => records;
+    record_made, records: "tidegauge.records" "{record}" "Records that were made.";
     /// A turn's record was made and shown to the sinks.
-    turn_made, turns_recorded => turns_recorded;
+    turn_made, turns_recorded: "tidegauge.turns.records" "{record}" "Records of turns that were made.";
     /// A client left before its response was over.
-    client_disconnected, disconnects => disconnects;
+    client_disconnected, disconnects: "tidegauge.client.disconnects" "{request}" "Clients that left before their response was over.";
     /// An observation is incomplete because a bound was hit or bytes made no sense.
-    observation_partial, partial => partial;
+    observation_partial, partial: "tidegauge.observations.partial" "{record}" "Records that are incomplete because a bound was hit or bytes made no sense.";
     /// Usage without a price.
-    exchange_unpriced, unpriced => unpriced;
+    exchange_unpriced, unpriced: "tidegauge.usage.unpriced" "{record}" "Records with usage but no price.";
     /// A failure that only its HTTP status explains.
-    error_unclassified, unclassified => unclassified;
+    error_unclassified, unclassified: "tidegauge.errors.unclassified" "{record}" "Failures that only their HTTP status explains.";
     /// An upstream did not know the field that asks for usage; it is not asked again.
-    splice_refused, splices_refused => splices_refused;
+    splice_refused, splices_refused: "tidegauge.usage.splices_refused" "{request}" "Upstreams that refused to be asked for usage.";
     /// A request body was too large to hold back, so usage was not asked for.
-    hold_exceeded, holds_exceeded => holds_exceeded;
+    hold_exceeded, holds_exceeded: "tidegauge.usage.holds_exceeded" "{request}" "Request bodies that were too large to ask for usage.";
+    /// The journal noted that an exchange began.
+    journal_open, journal_opened: "tidegauge.journal.opened" "{request}" "Requests whose beginning the journal noted.";
+    /// The journal noted that an exchange is over.
+    journal_close, journal_closed: "tidegauge.journal.closed" "{request}" "Requests whose end the journal noted.";
+    /// An exchange was found in the journal that a killed process had left open.
+    exchange_killed, killed: "tidegauge.requests.killed" "{request}" "Requests that a killed process left open, found in its journal.";
     /// The schema of a tool that was called could not be used, so its arguments were not checked.
-    schema_unusable, schemas_unusable => schemas_unusable;
+    schema_unusable, schemas_unusable: "tidegauge.tools.schemas_unusable" "{call}" "Tool calls that were not checked because the schema of their tool cannot be used.";
     /// A response that was not over when it was asked for was forgotten to make room for another: its
     /// usage will not be told.
-    response_forgotten, responses_forgotten => responses_forgotten;
-    /// The journal noted that an exchange began.
-    journal_open, journal_opened => journal_opened;
-    /// The journal noted that an exchange is over.
-    journal_close, journal_closed => journal_closed;
-    /// An exchange was found in the journal that a killed process had left open.
-    exchange_killed, killed => killed;
+    response_forgotten, responses_forgotten: "tidegauge.responses.forgotten" "{response}" "Background responses that were forgotten before their usage came, to make room for others.";
 }
 
-counters_by! {
+raised_totals! {
+    /// Turns of sessions were over: each will become a record beside its session's.
+    turns_over, turns: "tidegauge.turns.over" "{turn}" "Turns of sessions that are over and will become records beside their session's.";
+    /// Messages of a socket were forwarded and not read: too large, not decodable, not JSON.
+    messages_not_read, messages_skipped: "tidegauge.messages.skipped" "{message}" "Messages of sockets that were forwarded and not read.";
+}
+
+totals_by_word! {
     /// Requests were answered before routing.
-    request_rejected, rejected => rejected by Rejected;
+    request_rejected, rejected by Rejected as TotalByReason: "tidegauge.requests.rejected" "{request}" "Requests that were answered before they were routed.";
     /// Records were lost before the sinks saw them.
-    record_lost, records_lost => records_lost by Dropped;
+    record_lost, records_lost by Dropped as TotalByReason: "tidegauge.records.lost" "{record}" "Records that were lost before anything saw them.";
     /// Records of turns were lost before the sinks saw them.
-    turn_lost, turns_lost => turns_lost by Dropped;
+    turn_lost, turns_lost by Dropped as TotalByReason: "tidegauge.turns.lost" "{record}" "Records of turns that were lost before anything saw them.";
     /// Lines of the journal were not written, or could not be read.
-    journal_line_lost, journal_lost => journal_lost by Dropped;
+    journal_line_lost, journal_lost by Dropped as TotalByReason: "tidegauge.journal.lost" "{line}" "Lines that the journal could not note or read.";
     /// Lines of the record file were dropped.
-    line_dropped, lines_dropped => lines_dropped by Dropped;
+    line_dropped, lines_dropped by Dropped as TotalByReason: "tidegauge.lines.dropped" "{line}" "Lines of the record file that were dropped.";
     /// A panic was caught.
-    panicked, panics => panics by Task;
+    panicked, panics by Task as TotalByTask: "tidegauge.panics" "{panic}" "Panics that were caught.";
     /// What was said in an exchange was to be captured and was dropped.
-    content_dropped, contents_dropped => content_withheld by Withheld;
+    content_dropped, contents_dropped by Withheld as TotalByReason: "tidegauge.content.dropped" "{record}" "Records without the words that were to be captured.";
 }
 
-gauges! {
-    /// Requests began or ended.
-    active_changed, active => active;
+levels! {
     /// Live response streams began or ended.
-    streams_changed, streams => streams;
+    streams_changed, streams: "tidegauge.streams.active" "{stream}" "Response streams that are being passed on.";
     /// Exchanges that are over began to wait to become records, or no longer do.
-    records_queued_changed, records_queued => records_queued;
-    /// Responses that were not over when they were asked for began to be remembered, or no longer are.
-    responses_open_changed, responses_open => responses_open;
+    records_queued_changed, records_queued: "tidegauge.records.queued" "{record}" "Exchanges that are over and wait to become records.";
     /// Client connections opened or closed.
-    connections_changed, connections => connections;
+    connections_changed, connections: "tidegauge.connections.active" "{connection}" "Client connections that are open.";
+    /// Responses that were not over when they were asked for began to be remembered, or no longer are.
+    responses_open_changed, responses_open: "tidegauge.responses.open" "{response}" "Background responses whose usage is to come with a later answer.";
 }
+
+/// Numbers that are made of more than one field.
+const OTHERS: &[HealthMetric] = &[
+    HealthMetric {
+        name: "tidegauge.config.reloads",
+        unit: "{reload}",
+        about: "Times the configuration was read again.",
+        read: HealthReading::Total(|health| health.reloads().0),
+    },
+    HealthMetric {
+        name: "tidegauge.prices.reads",
+        unit: "{read}",
+        about: "Times the price list's file was read.",
+        read: HealthReading::Total(|health| health.price_list_reads().0),
+    },
+    HealthMetric {
+        name: "tidegauge.config.reload_ok",
+        unit: "",
+        about: "1 if the configuration in use is the one that was read last, else 0.",
+        read: HealthReading::Gauge(|health| i64::from(health.reloads().1)),
+    },
+    HealthMetric {
+        name: "tidegauge.prices.read_ok",
+        unit: "",
+        about: "1 if the price list in use is the one that was read last, else 0.",
+        read: HealthReading::Gauge(|health| i64::from(health.price_list_reads().1)),
+    },
+];
 
 impl Health {
-    /// Turns of sessions were over: each will become a record beside its session's.
-    pub fn turns_over(&self, count: u64) {
-        self.turns.fetch_add(count, Relaxed);
+    /// Every number that needs no exporter and no clock, in the same order each time.
+    pub fn metrics() -> impl Iterator<Item = &'static HealthMetric> {
+        [TOTALS, RAISED_TOTALS, BY_WORD, LEVELS, OTHERS].into_iter().flatten()
     }
 
-    /// Turns that were over so far.
-    pub fn turns(&self) -> u64 {
-        self.turns.load(Relaxed)
+    /// Requests began or ended.
+    pub fn active_changed(&self, change: i64) {
+        self.active.fetch_add(change, Relaxed);
     }
 
-    /// Messages of a socket were forwarded and not read: too large, not decodable, not JSON.
-    pub fn messages_not_read(&self, count: u64) {
-        self.messages_skipped.fetch_add(count, Relaxed);
+    /// Requests that are being served.
+    pub fn active(&self) -> i64 {
+        self.active.load(Relaxed)
     }
 
-    /// Such messages so far.
-    pub fn messages_skipped(&self) -> u64 {
-        self.messages_skipped.load(Relaxed)
-    }
-
-    /// The books of the exporter of that name, new ones the first time.
-    pub fn books(&self, exporter: &str) -> Arc<Books> {
+    /// The ledger of the exporter of that name, a new one the first time.
+    pub fn ledger(&self, exporter: &str) -> Arc<Ledger> {
         let mut all = self.exporters.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.iter().find(|books| books.exporter() == exporter) {
+        if let Some(known) = all.iter().find(|ledger| ledger.exporter() == exporter) {
             return Arc::clone(known);
         }
-        let books = Arc::new(Books::new(exporter));
-        all.push(Arc::clone(&books));
-        books
+        let ledger = Arc::new(Ledger::new(exporter));
+        all.push(Arc::clone(&ledger));
+        ledger
     }
 
-    /// The books of every exporter, in the order in which they were opened.
-    pub fn exporters(&self) -> Vec<Arc<Books>> {
+    /// The ledger of every exporter, in the order in which they were opened.
+    pub fn exporters(&self) -> Vec<Arc<Ledger>> {
         self.exporters.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Spans made so far; a span counts once for each exporter it was made for.
     pub fn spans(&self) -> u64 {
-        self.sum(|books| books.spans())
+        self.sum(|ledger| ledger.spans())
     }
 
     /// Spans that came from disk so far.
     pub fn spans_recovered(&self) -> u64 {
-        self.sum(|books| books.spans_recovered())
+        self.sum(|ledger| ledger.spans_recovered())
     }
 
     /// Spans that receivers took so far.
     pub fn spans_acked(&self) -> u64 {
-        self.sum(|books| books.spans_acked())
+        self.sum(|ledger| ledger.spans_acked())
     }
 
     /// Spans in memory queues now.
     pub fn spans_queued(&self) -> i64 {
-        self.sum(|books| books.spans_queued())
+        self.sum(|ledger| ledger.spans_queued())
     }
 
     /// Spans in disk queues now.
     pub fn spans_queued_disk(&self) -> i64 {
-        self.sum(|books| books.spans_queued_disk())
+        self.sum(|ledger| ledger.spans_queued_disk())
     }
 
     /// Spans dropped so far.
     pub fn spans_dropped(&self, reason: Dropped) -> u64 {
-        self.sum(|books| books.spans_dropped(reason))
+        self.sum(|ledger| ledger.spans_dropped(reason))
     }
 
     /// Metric points dropped so far.
     pub fn points_dropped(&self, reason: Dropped) -> u64 {
-        self.sum(|books| books.points_dropped(reason))
+        self.sum(|ledger| ledger.points_dropped(reason))
     }
 
     /// Log records dropped so far.
     pub fn logs_dropped(&self, reason: Dropped) -> u64 {
-        self.sum(|books| books.logs_dropped(reason))
+        self.sum(|ledger| ledger.logs_dropped(reason))
     }
 
-    fn sum<N: std::iter::Sum>(&self, read: impl Fn(&Books) -> N) -> N {
-        self.exporters().iter().map(|books| read(books)).sum()
+    fn sum<N: std::iter::Sum>(&self, read: impl Fn(&Ledger) -> N) -> N {
+        self.exporters().iter().map(|ledger| read(ledger)).sum()
     }
 
     /// The configuration was read again, well or not.

@@ -7,11 +7,11 @@
 //! [`Observation`] (what was said) become a [`Measurement`] (how much, how long, how dear), and the
 //! three together are a [`Record`], which every [`Sink`] is shown.
 
-mod books;
 mod content;
 mod dialect;
 mod exchange;
 mod health;
+mod ledger;
 mod measurement;
 mod observation;
 mod observe;
@@ -25,7 +25,6 @@ mod texts;
 mod trace;
 mod usage;
 
-pub use books::Books;
 pub use content::{
     Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
 };
@@ -33,7 +32,8 @@ pub use dialect::{Dialect, Filter, Head, Matched, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times, Within,
 };
-pub use health::{Dropped, Health, Rejected, Task, Withheld};
+pub use health::{Dropped, Health, HealthMetric, HealthReading, Rejected, Task, Withheld};
+pub use ledger::{Ledger, LedgerMetric, LedgerReading};
 pub use measurement::{BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money};
 pub use observation::{
     Batch, BatchCalls, Observation, OutputType, ProviderError, RateLimit, Request, Reset, Response,

@@ -1,4 +1,4 @@
-//! Pieces on disk: the spool, filled with telemetry, and its [`Books`].
+//! Pieces on disk: the spool, filled with telemetry, and its [`Ledger`].
 //!
 //! In: pieces that nobody took. Out: the same pieces with the resource of the process that made
 //! them, oldest first, each taken batch settled or let go. A disk that fails is no error to anyone:
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Books, Dropped, Signal};
+use tidegauge_core::{Dropped, Ledger, Signal};
 use tidegauge_spool::{
     Batch, BatchBounds, PushError, Recovery, Spool, SpoolBounds, SpoolCounters, SpoolError, Tally,
 };
@@ -37,7 +37,7 @@ pub struct DiskQueue {
 pub(crate) struct Backlog {
     options: DiskQueue,
     resource: Vec<u8>,
-    books: Arc<Books>,
+    ledger: Arc<Ledger>,
     rest: Duration,
     start: Instant,
     state: Mutex<State>,
@@ -145,12 +145,12 @@ impl Backlog {
     pub(crate) fn open(
         options: DiskQueue,
         resource: Vec<u8>,
-        books: Arc<Books>,
+        ledger: Arc<Ledger>,
         rest: Option<Duration>,
     ) -> Result<Self, SpoolError> {
         let start = Instant::now();
         let (rest, state, untold) = (rest.unwrap_or(REST), Mutex::default(), Mutex::default());
-        let backlog = Self { options, resource, books, rest, start, state, untold };
+        let backlog = Self { options, resource, ledger, rest, start, state, untold };
         let opened = match Spool::open(&backlog.options.dir, backlog.options.bounds) {
             Err(SpoolError::Locked) => return Err(SpoolError::Locked),
             opened => backlog.opened(&mut backlog.lock(), opened, start),
@@ -248,7 +248,7 @@ impl Backlog {
         None
     }
 
-    /// Books what became of a batch. One to be tried again needs no settling.
+    /// Ledger what became of a batch. One to be tried again needs no settling.
     pub(crate) fn settle(&self, signal: Signal, taken: Taken, settled: Settled) {
         self.done(&mut self.lock(), signal, taken, settled);
     }
@@ -256,7 +256,7 @@ impl Backlog {
     /// Spans are on disk that are not on the books as made or queued any more.
     pub(crate) fn found(&self, signal: Signal, units: u64) {
         if signal == Signal::Traces {
-            self.books.spans_found(units);
+            self.ledger.spans_found(units);
         }
     }
 
@@ -341,35 +341,35 @@ impl Backlog {
         // Without what was dropped for room in the meantime.
         let units = self.book(state, signal);
         let garbled = taken.garbled.min(units);
-        signal.dropped(&self.books, Dropped::DiskIo, garbled);
+        signal.dropped(&self.ledger, Dropped::DiskIo, garbled);
         let units = units - garbled;
         match settled {
             Settled::Delivered { rejected } => {
                 state.turn_off(signal, records);
                 let rejected = rejected.min(units);
-                signal.acked(&self.books, units - rejected);
-                signal.dropped(&self.books, Dropped::RejectedByCollector, rejected);
+                signal.acked(&self.ledger, units - rejected);
+                signal.dropped(&self.ledger, Dropped::RejectedByCollector, rejected);
             }
-            Settled::TooLarge => signal.dropped(&self.books, Dropped::TooLarge, units),
+            Settled::TooLarge => signal.dropped(&self.ledger, Dropped::TooLarge, units),
             Settled::Refused | Settled::Retry { .. } => {
-                signal.dropped(&self.books, Dropped::RejectedByCollector, units);
+                signal.dropped(&self.ledger, Dropped::RejectedByCollector, units);
             }
         }
     }
 
-    /// Books what the spool counted since the last time. Units of the signal that were acknowledged:
+    /// Ledger what the spool counted since the last time. Units of the signal that were acknowledged:
     /// those are the caller's to book.
     fn book(&self, state: &mut State, signal: Signal) -> u64 {
         let Some(spool) = &state.spool else { return 0 };
         let (was, now) = (state.booked, spool.counters());
         for signal in Signal::ALL {
             let more = |is: &Tally, was: &Tally| units_of(is, signal) - units_of(was, signal);
-            signal.dropped(&self.books, Dropped::DiskFull, more(&now.dropped, &was.dropped));
-            signal.dropped(&self.books, Dropped::DiskIo, more(&now.lost, &was.lost));
+            signal.dropped(&self.ledger, Dropped::DiskFull, more(&now.dropped, &was.dropped));
+            signal.dropped(&self.ledger, Dropped::DiskIo, more(&now.lost, &was.lost));
         }
         let spans = |counters: &SpoolCounters| units_of(&counters.queued, Signal::Traces);
         let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
-        self.books.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
+        self.ledger.spans_queued_disk_changed(signed(spans(&now)) - signed(spans(&was)));
         state.booked = now;
         units_of(&now.acked, signal) - units_of(&was.acked, signal)
     }

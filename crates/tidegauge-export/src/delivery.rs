@@ -148,3 +148,6 @@ impl Drop for Delivery {
         self.advance(Stop::Flush);
     }
 }
+
+#[cfg(test)]
+mod tests;

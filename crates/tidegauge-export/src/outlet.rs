@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegauge_core::{Books, Dropped, Health, Signal, Task};
+use tidegauge_core::{Dropped, Health, Ledger, Signal, Task};
 use tidegauge_spool::{BatchBounds, SpoolError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -113,17 +113,17 @@ impl Outlet {
     /// # Errors
     /// As [`Delivery::start`](crate::Delivery::start).
     pub(crate) fn start(config: &ExporterOptions, common: &Common) -> Result<Self, StartError> {
-        let books = common.health.books(&config.name);
+        let ledger = common.health.ledger(&config.name);
         let queue = |target: &Option<Target>, signal, options: QueueOptions| {
             let mut options = options;
             if spills(config, common.sums_replace, signal) {
                 // Nothing is given up that can be kept.
                 options.max_age = Duration::MAX;
             }
-            target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&books))))
+            target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&ledger))))
         };
         let (stop, stopped) = watch::channel(Stop::Running);
-        let backlog = backlog(config, common, &books)?;
+        let backlog = backlog(config, common, &ledger)?;
         let outlet = Self {
             traces: queue(&config.traces, Signal::Traces, config.trace_queue),
             metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
@@ -240,11 +240,11 @@ fn opening(config: &ExporterOptions) -> Vec<(Signal, String, Option<Protocol>)> 
 fn backlog(
     config: &ExporterOptions,
     common: &Common,
-    books: &Arc<Books>,
+    ledger: &Arc<Ledger>,
 ) -> Result<Option<Arc<Backlog>>, StartError> {
     let Some(options) = config.disk_queue.clone() else { return Ok(None) };
     let (dir, resource) = (options.dir.clone(), common.envelope.resource().to_owned());
-    Backlog::open(options, resource, Arc::clone(books), common.rest)
+    Backlog::open(options, resource, Arc::clone(ledger), common.rest)
         .map(|backlog| Some(Arc::new(backlog)))
         .map_err(|error| StartError::Disk { dir, error })
 }

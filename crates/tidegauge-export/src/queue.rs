@@ -1,6 +1,6 @@
 //! What waits to be delivered: bounded in bytes, oldest dropped first, every unit accounted for.
 //!
-//! In: encoded pieces. Out: batches, each settled once. For spans the [`Books`] balance
+//! In: encoded pieces. Out: batches, each settled once. For spans the [`Ledger`] balances
 //! whenever nothing is being counted: made = acked + dropped + queued, where what is on its way to
 //! the collector still counts as queued. Knows no network and no clock; times are arguments.
 
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegauge_core::{Books, Dropped, Outbox, Piece, Scope, Signal};
+use tidegauge_core::{Dropped, Ledger, Outbox, Piece, Scope, Signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -53,11 +53,11 @@ pub(crate) trait SignalExt: Copy {
     /// Its numbers in files, one for each lane; never to be changed.
     fn kinds(self) -> &'static [u8];
     /// Counts units that entered or left the memory queue.
-    fn queued(self, books: &Books, change: i64);
+    fn queued(self, ledger: &Ledger, change: i64);
     /// Counts units as delivered.
-    fn acked(self, books: &Books, units: u64);
+    fn acked(self, ledger: &Ledger, units: u64);
     /// Counts units as dropped.
-    fn dropped(self, books: &Books, reason: Dropped, units: u64);
+    fn dropped(self, ledger: &Ledger, reason: Dropped, units: u64);
 }
 
 impl SignalExt for Signal {
@@ -69,25 +69,25 @@ impl SignalExt for Signal {
         }
     }
 
-    fn queued(self, books: &Books, change: i64) {
+    fn queued(self, ledger: &Ledger, change: i64) {
         match self {
-            Self::Traces => books.spans_queued_changed(change),
-            Self::Metrics => books.points_queued_changed(change),
-            Self::Logs => books.logs_queued_changed(change),
+            Self::Traces => ledger.spans_queued_changed(change),
+            Self::Metrics => ledger.points_queued_changed(change),
+            Self::Logs => ledger.logs_queued_changed(change),
         }
     }
 
-    fn acked(self, books: &Books, units: u64) {
+    fn acked(self, ledger: &Ledger, units: u64) {
         if self == Self::Traces {
-            books.spans_delivered(units);
+            ledger.spans_delivered(units);
         }
     }
 
-    fn dropped(self, books: &Books, reason: Dropped, units: u64) {
+    fn dropped(self, ledger: &Ledger, reason: Dropped, units: u64) {
         match self {
-            Self::Traces => books.span_dropped(reason, units),
-            Self::Metrics => books.point_dropped(reason, units),
-            Self::Logs => books.log_dropped(reason, units),
+            Self::Traces => ledger.span_dropped(reason, units),
+            Self::Metrics => ledger.point_dropped(reason, units),
+            Self::Logs => ledger.log_dropped(reason, units),
         }
     }
 }
@@ -154,7 +154,7 @@ pub(crate) enum Due {
 pub(crate) struct Queue {
     signal: Signal,
     options: QueueOptions,
-    books: Arc<Books>,
+    ledger: Arc<Ledger>,
     state: Mutex<State>,
     /// Told when the first piece came and when a batch is full.
     pub(crate) came: Notify,
@@ -179,7 +179,7 @@ struct State {
 
 impl Queue {
     /// An empty queue.
-    pub(crate) fn new(signal: Signal, options: QueueOptions, books: Arc<Books>) -> Self {
+    pub(crate) fn new(signal: Signal, options: QueueOptions, ledger: Arc<Ledger>) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -190,13 +190,13 @@ impl Queue {
             batch: options.batch_pieces,
             closed: None,
         };
-        Self { signal, options, books, state: Mutex::new(state), came: Notify::new() }
+        Self { signal, options, ledger, state: Mutex::new(state), came: Notify::new() }
     }
 
     /// Adds what has just been made, and books it as made.
     pub(crate) fn push_new(&self, pieces: Vec<Pending>) {
         if self.signal == Signal::Traces {
-            self.books.spans_made(pieces.iter().map(|piece| piece.units).sum());
+            self.ledger.spans_made(pieces.iter().map(|piece| piece.units).sum());
         }
         self.add(pieces);
     }
@@ -260,7 +260,7 @@ impl Queue {
         state.in_flight.clone()
     }
 
-    /// Books what became of the batch that was taken.
+    /// Ledger what became of the batch that was taken.
     pub(crate) fn settle(&self, settled: Settled) {
         let mut state = self.lock();
         match settled {
@@ -328,14 +328,14 @@ impl Queue {
     pub(crate) fn drop_moving(&self, reason: Dropped) {
         let mut state = self.lock();
         if let Some(units) = self.forget_moving(&mut state) {
-            self.signal.dropped(&self.books, reason, units);
+            self.signal.dropped(&self.ledger, reason, units);
         }
     }
 
     fn forget_moving(&self, state: &mut State) -> Option<u64> {
         let piece = state.moving.take()?;
         state.bytes -= piece.size();
-        self.signal.queued(&self.books, -signed(piece.units));
+        self.signal.queued(&self.ledger, -signed(piece.units));
         Some(piece.units)
     }
 
@@ -361,11 +361,11 @@ impl Queue {
 
     fn admit(&self, state: &mut State, piece: Pending) {
         if let Some(reason) = state.closed {
-            self.signal.dropped(&self.books, reason, piece.units);
+            self.signal.dropped(&self.ledger, reason, piece.units);
         } else if piece.bytes.len() > self.options.batch_bytes {
-            self.signal.dropped(&self.books, Dropped::TooLarge, piece.units);
+            self.signal.dropped(&self.ledger, Dropped::TooLarge, piece.units);
         } else {
-            self.signal.queued(&self.books, signed(piece.units));
+            self.signal.queued(&self.ledger, signed(piece.units));
             state.bytes += piece.size();
             state.message += piece.bytes.len();
             state.waiting.push_back(piece);
@@ -387,24 +387,24 @@ impl Queue {
         let Some(piece) = state.waiting.pop_front() else { return false };
         state.message -= piece.bytes.len();
         state.bytes -= piece.size();
-        self.signal.queued(&self.books, -signed(piece.units));
-        self.signal.dropped(&self.books, reason, piece.units);
+        self.signal.queued(&self.ledger, -signed(piece.units));
+        self.signal.dropped(&self.ledger, reason, piece.units);
         true
     }
 
     fn delivered(&self, state: &mut State, rejected: u64) {
         let units = self.forget(state);
         let rejected = rejected.min(units);
-        self.signal.acked(&self.books, units - rejected);
+        self.signal.acked(&self.ledger, units - rejected);
         if rejected > 0 {
-            self.signal.dropped(&self.books, Dropped::RejectedByCollector, rejected);
+            self.signal.dropped(&self.ledger, Dropped::RejectedByCollector, rejected);
         }
         state.batch = state.batch.saturating_mul(2).min(self.options.batch_pieces);
     }
 
     fn discard(&self, state: &mut State, reason: Dropped) {
         let units = self.forget(state);
-        self.signal.dropped(&self.books, reason, units);
+        self.signal.dropped(&self.ledger, reason, units);
     }
 
     /// Takes the batch out of the books and says how many units it had.
@@ -412,7 +412,7 @@ impl Queue {
         let batch = std::mem::take(&mut state.in_flight);
         state.bytes -= batch.iter().map(Pending::size).sum::<usize>();
         let units = batch.iter().map(|piece| piece.units).sum();
-        self.signal.queued(&self.books, -signed(units));
+        self.signal.queued(&self.ledger, -signed(units));
         units
     }
 

@@ -1,10 +1,15 @@
-//! Every scope, attribute, metric and event name that is emitted, once.
+//! Every scope, attribute, metric and event name that is emitted, once; those of counters about this
+//! process stand with the counters, in core.
 //!
 //! GenAI names follow the OpenTelemetry GenAI conventions (development, read 2026-08-03, and the
 //! token names merged after that), HTTP names the stable conventions. What they have no word for is
 //! under `tidegauge.`. Knows no values and no logic.
 
-use tidegauge_core::Scope;
+use std::sync::LazyLock;
+
+use tidegauge_core::{
+    Health, HealthMetric, HealthReading, Ledger, LedgerMetric, LedgerReading, Scope,
+};
 
 /// Scope of HTTP spans and metrics.
 pub(crate) const SCOPE_HTTP: &str = "tidegauge.http";
@@ -217,6 +222,53 @@ pub(crate) struct Metric {
     pub(crate) about: &'static str,
 }
 
+impl Metric {
+    /// A number about this process, whose words stand where it is counted.
+    const fn counted(
+        name: &'static str,
+        unit: &'static str,
+        about: &'static str,
+        kind: Kind,
+    ) -> Self {
+        Self { name, unit, kind, bounds: &[], about }
+    }
+}
+
+/// The metrics of [`Health::metrics`], in its order.
+pub(crate) static HEALTH: LazyLock<Vec<(Metric, HealthReading)>> = LazyLock::new(|| {
+    let metric = |row: &HealthMetric| {
+        let kind = match row.read {
+            HealthReading::Total(_)
+            | HealthReading::TotalByReason(_)
+            | HealthReading::TotalByTask(_) => Kind::Counter,
+            HealthReading::Level(_) => Kind::UpDownCounter,
+            HealthReading::Gauge(_) => Kind::Gauge,
+        };
+        (Metric::counted(row.name, row.unit, row.about, kind), row.read)
+    };
+    Health::metrics().map(metric).collect()
+});
+
+/// The metrics of [`Ledger::METRICS`], in its order.
+pub(crate) static LEDGER: LazyLock<Vec<(Metric, LedgerReading)>> = LazyLock::new(|| {
+    let metric = |row: &LedgerMetric| {
+        let kind = match row.read {
+            LedgerReading::Total(_) | LedgerReading::Loss(_) => Kind::Counter,
+            LedgerReading::Level(_) => Kind::UpDownCounter,
+        };
+        (Metric::counted(row.name, row.unit, row.about, kind), row.read)
+    };
+    Ledger::METRICS.iter().map(metric).collect()
+});
+
+/// Every metric that can be emitted, for the tests of names and of the reference.
+#[cfg(test)]
+pub(crate) static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let health = HEALTH.iter().map(|(metric, _)| *metric);
+    let ledger = LEDGER.iter().map(|(metric, _)| *metric);
+    CONSTANTS.iter().copied().chain(health).chain(ledger).collect()
+});
+
 /// Seconds of a call: 10 ms, doubling up to 81.92 s.
 const SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -255,9 +307,8 @@ macro_rules! metrics {
             name: $name, unit: $unit, kind: Kind::$kind, bounds: $bounds, about: $about,
         };)+
 
-        /// Every metric that can be emitted, for the conformance test.
         #[cfg(test)]
-        pub(crate) const METRICS: &[Metric] = &[$($constant,)+];
+        const CONSTANTS: &[Metric] = &[$($constant,)+];
     };
 }
 
@@ -310,94 +361,12 @@ metrics! {
         "Tokens by bucket; the buckets do not overlap.";
     COST = Counter "tidegauge.cost" "{USD}" &[],
         "US dollars spent, exact to a billionth.";
-    CLIENT_DISCONNECTS = Counter "tidegauge.client.disconnects" "{request}" &[],
-        "Clients that left before their response was over.";
-    REQUESTS_ACCEPTED = Counter "tidegauge.requests.accepted" "{request}" &[],
-        "Requests that were routed and will become records.";
-    REQUESTS_REJECTED = Counter "tidegauge.requests.rejected" "{request}" &[],
-        "Requests that were answered before they were routed.";
-    RECORDS = Counter "tidegauge.records" "{record}" &[],
-        "Records that were made.";
-    RECORDS_LOST = Counter "tidegauge.records.lost" "{record}" &[],
-        "Records that were lost before anything saw them.";
-    RECORDS_QUEUED = UpDownCounter "tidegauge.records.queued" "{record}" &[],
-        "Exchanges that are over and wait to become records.";
-    LINES_DROPPED = Counter "tidegauge.lines.dropped" "{line}" &[],
-        "Lines of the record file that were dropped.";
-    TURNS_OVER = Counter "tidegauge.turns.over" "{turn}" &[],
-        "Turns of sessions that are over and will become records beside their session's.";
-    TURN_RECORDS = Counter "tidegauge.turns.records" "{record}" &[],
-        "Records of turns that were made.";
-    TURNS_LOST = Counter "tidegauge.turns.lost" "{record}" &[],
-        "Records of turns that were lost before anything saw them.";
-    MESSAGES_SKIPPED = Counter "tidegauge.messages.skipped" "{message}" &[],
-        "Messages of sockets that were forwarded and not read.";
-    SPANS_CREATED = Counter "tidegauge.spans.created" "{span}" &[],
-        "Spans that were made.";
-    SPANS_ACKED = Counter "tidegauge.spans.acked" "{span}" &[],
-        "Spans that a collector took.";
-    SPANS_DROPPED = Counter "tidegauge.spans.dropped" "{span}" &[],
-        "Spans that were dropped.";
-    SPANS_QUEUED = UpDownCounter "tidegauge.spans.queued" "{span}" &[],
-        "Spans that wait in memory to be delivered.";
-    SPANS_QUEUED_DISK = UpDownCounter "tidegauge.spans.queued_disk" "{span}" &[],
-        "Spans that wait on disk to be delivered.";
-    SPANS_RECOVERED = Counter "tidegauge.spans.recovered" "{span}" &[],
-        "Spans that were found on disk, made before this process began.";
-    POINTS_DROPPED = Counter "tidegauge.points.dropped" "{data_point}" &[],
-        "Metric points that were dropped or replaced by newer ones.";
-    POINTS_QUEUED = UpDownCounter "tidegauge.points.queued" "{data_point}" &[],
-        "Metric points that wait in memory to be delivered.";
-    LOGS_QUEUED = UpDownCounter "tidegauge.logs.queued" "{log_record}" &[],
-        "Events and log records that wait in memory to be delivered.";
-    LOGS_DROPPED = Counter "tidegauge.logs.dropped" "{log_record}" &[],
-        "Events and log records that were dropped.";
-    PANICS = Counter "tidegauge.panics" "{panic}" &[],
-        "Panics that were caught.";
-    CONTENT_DROPPED = Counter "tidegauge.content.dropped" "{record}" &[],
-        "Records without the words that were to be captured.";
-    OBSERVATIONS_PARTIAL = Counter "tidegauge.observations.partial" "{record}" &[],
-        "Records that are incomplete because a bound was hit or bytes made no sense.";
-    UNPRICED = Counter "tidegauge.usage.unpriced" "{record}" &[],
-        "Records with usage but no price.";
-    UNCLASSIFIED = Counter "tidegauge.errors.unclassified" "{record}" &[],
-        "Failures that only their HTTP status explains.";
-    SPLICES_REFUSED = Counter "tidegauge.usage.splices_refused" "{request}" &[],
-        "Upstreams that refused to be asked for usage.";
-    HOLDS_EXCEEDED = Counter "tidegauge.usage.holds_exceeded" "{request}" &[],
-        "Request bodies that were too large to ask for usage.";
-    JOURNAL_OPENED = Counter "tidegauge.journal.opened" "{request}" &[],
-        "Requests whose beginning the journal noted.";
-    JOURNAL_CLOSED = Counter "tidegauge.journal.closed" "{request}" &[],
-        "Requests whose end the journal noted.";
-    JOURNAL_LOST = Counter "tidegauge.journal.lost" "{line}" &[],
-        "Lines that the journal could not note or read.";
-    KILLED = Counter "tidegauge.requests.killed" "{request}" &[],
-        "Requests that a killed process left open, found in its journal.";
-    SCHEMAS_UNUSABLE = Counter "tidegauge.tools.schemas_unusable" "{call}" &[],
-        "Tool calls that were not checked because the schema of their tool cannot be used.";
-    RESPONSES_OPEN = UpDownCounter "tidegauge.responses.open" "{response}" &[],
-        "Background responses whose usage is to come with a later answer.";
-    RESPONSES_FORGOTTEN = Counter "tidegauge.responses.forgotten" "{response}" &[],
-        "Background responses that were forgotten before their usage came, to make room for others.";
-    STREAMS_ACTIVE = UpDownCounter "tidegauge.streams.active" "{stream}" &[],
-        "Response streams that are being passed on.";
-    CONNECTIONS_ACTIVE = UpDownCounter "tidegauge.connections.active" "{connection}" &[],
-        "Client connections that are open.";
     BUILD_INFO = Gauge "tidegauge.build.info" "" &[],
         "1, with what runs.";
-    RELOADS = Counter "tidegauge.config.reloads" "{reload}" &[],
-        "Times the configuration was read again.";
-    RELOAD_OK = Gauge "tidegauge.config.reload_ok" "" &[],
-        "1 if the configuration in use is the one that was read last, else 0.";
     COST_DISAGREEMENTS = Counter "tidegauge.cost.disagreements" "{record}" &[],
         "Records whose cost by our price list and by the provider differ by more than 1 %.";
     PRICES_AGE = Gauge "tidegauge.prices.age" "s" &[],
         "Age of the price list in use.";
-    PRICES_READS = Counter "tidegauge.prices.reads" "{read}" &[],
-        "Times the price list's file was read.";
-    PRICES_OK = Gauge "tidegauge.prices.read_ok" "" &[],
-        "1 if the price list in use is the one that was read last, else 0.";
     RATE_LIMIT_LIMIT = Gauge "tidegauge.rate_limit.limit" "" &[],
         "Rate limit of an upstream as it was last told.";
     RATE_LIMIT_REMAINING = Gauge "tidegauge.rate_limit.remaining" "" &[],

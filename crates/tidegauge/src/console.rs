@@ -26,7 +26,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use tidegauge_core::{Books, Dropped, Health, Rejected, Task};
+use tidegauge_core::{Dropped, Health, Ledger, Rejected, Task};
 use tidegauge_measure::Prices;
 use tidegauge_otel::Format;
 use tokio::net::{TcpListener, TcpStream};
@@ -266,8 +266,8 @@ fn age_days(prices: &Prices) -> u64 {
 }
 
 /// The books of one exporter, by its name.
-fn books(of: &Books) -> (String, Value) {
-    let dropped = |count: fn(&Books, Dropped) -> u64| {
+fn books(of: &Ledger) -> (String, Value) {
+    let dropped = |count: fn(&Ledger, Dropped) -> u64| {
         by(Dropped::ALL, |why| why.name(), |why| count(of, why))
     };
     let books = json!({
@@ -277,10 +277,10 @@ fn books(of: &Books) -> (String, Value) {
             "recovered": of.spans_recovered(),
             "queued": of.spans_queued(),
             "queued_disk": of.spans_queued_disk(),
-            "dropped": dropped(Books::spans_dropped),
+            "dropped": dropped(Ledger::spans_dropped),
         },
-        "points_dropped": dropped(Books::points_dropped),
-        "logs_dropped": dropped(Books::logs_dropped),
+        "points_dropped": dropped(Ledger::points_dropped),
+        "logs_dropped": dropped(Ledger::logs_dropped),
     });
     (of.exporter().to_owned(), books)
 }

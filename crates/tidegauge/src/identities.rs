@@ -6,7 +6,7 @@
 //! moment; at rest it must not.
 
 use serde_json::{Value, json};
-use tidegauge_core::{Books, Dropped, Health};
+use tidegauge_core::{Dropped, Health, Ledger};
 
 /// One identity.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +55,7 @@ fn requests(health: &Health) -> Identity {
     }
 }
 
-fn spans(books: &Books) -> Identity {
+fn spans(books: &Ledger) -> Identity {
     let dropped = sum(|why| books.spans_dropped(why));
     Identity {
         name: format!("I2 {}", books.exporter()),
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn each_identity_finds_what_is_missing() {
         let health = Health::default();
-        let books = health.books("one");
-        health.books("two");
+        let books = health.ledger("one");
+        health.ledger("two");
         assert_eq!(unbalanced(&health), [] as [&str; 0]);
         health.request_accepted();
         assert_eq!(unbalanced(&health), ["I1"]);

@@ -13,7 +13,7 @@ const MOST: BatchBounds = BatchBounds { records: 100, bytes: 1 << 20 };
 fn bench(dir: &TempDir) -> (Backlog, Arc<Health>) {
     let health = Arc::new(Health::default());
     let options = DiskQueue { dir: dir.path().to_owned(), bounds: SpoolBounds::default() };
-    let backlog = Backlog::open(options, b"resource".to_vec(), health.books("one"), None);
+    let backlog = Backlog::open(options, b"resource".to_vec(), health.ledger("one"), None);
     (backlog.unwrap(), health)
 }
 

@@ -18,7 +18,7 @@ struct Bench {
 
 fn bench(options: QueueOptions) -> Bench {
     let health = Arc::new(Health::default());
-    let queue = Queue::new(Signal::Traces, options, health.books("one"));
+    let queue = Queue::new(Signal::Traces, options, health.ledger("one"));
     Bench { queue, health, start: Instant::now() }
 }
 
@@ -31,7 +31,7 @@ impl Bench {
             born: self.start + after,
         });
         let pieces: Vec<_> = pieces.collect();
-        self.health.books("one").spans_made(u64::try_from(pieces.len()).unwrap());
+        self.health.ledger("one").spans_made(u64::try_from(pieces.len()).unwrap());
         self.queue.add(pieces);
     }
 
@@ -45,7 +45,7 @@ impl Bench {
 
     /// Queued, acked, dropped; the books must balance.
     #[track_caller]
-    fn books(&self) -> (i64, u64, u64) {
+    fn ledger(&self) -> (i64, u64, u64) {
         let health = &self.health;
         let dropped: u64 = Dropped::ALL.iter().map(|reason| health.spans_dropped(*reason)).sum();
         let queued = health.spans_queued();
@@ -94,16 +94,16 @@ fn batches_are_bounded_in_pieces_and_bytes() {
     assert_eq!(bench.take(), [0, 1]);
     bench.queue.settle(Settled::Delivered { rejected: 0 });
     assert_eq!(bench.take(), [2]);
-    assert_eq!(bench.books(), (1, 2, 0));
+    assert_eq!(bench.ledger(), (1, 2, 0));
     bench.queue.settle(Settled::Delivered { rejected: 0 });
-    assert_eq!(bench.books(), (0, 3, 0));
+    assert_eq!(bench.ledger(), (0, 3, 0));
 }
 
 #[test]
 fn a_piece_over_the_limit_is_dropped_at_once() {
     let bench = bench(QueueOptions { batch_bytes: SIZE - 1, ..options() });
     bench.push(0..1, Duration::ZERO);
-    assert_eq!(bench.books(), (0, 0, 1));
+    assert_eq!(bench.ledger(), (0, 0, 1));
     assert_eq!(bench.health.spans_dropped(Dropped::TooLarge), 1);
 }
 
@@ -113,10 +113,10 @@ fn no_room_drops_the_oldest_but_not_what_is_on_its_way() {
     bench.push(0..5, Duration::ZERO);
     assert_eq!(bench.take(), [0, 1, 2, 3]);
     bench.push(5..8, Duration::ZERO);
-    assert_eq!(bench.books(), (5, 0, 3));
+    assert_eq!(bench.ledger(), (5, 0, 3));
     assert_eq!(bench.health.spans_dropped(Dropped::QueueFull), 3);
     bench.queue.settle(Settled::Delivered { rejected: 1 });
-    assert_eq!(bench.books(), (1, 3, 4));
+    assert_eq!(bench.ledger(), (1, 3, 4));
     assert_eq!(bench.take(), [7]);
 }
 
@@ -127,10 +127,10 @@ fn what_is_retried_keeps_its_place_until_it_is_too_old() {
     bench.push(3..6, Duration::from_secs(5));
     assert_eq!(bench.take(), [0, 1, 2, 3]);
     bench.queue.settle(Settled::Retry { now: bench.start + Duration::from_secs(9) });
-    assert_eq!(bench.books(), (6, 0, 0));
+    assert_eq!(bench.ledger(), (6, 0, 0));
     assert_eq!(bench.take(), [0, 1, 2, 3]);
     bench.queue.settle(Settled::Retry { now: bench.start + Duration::from_secs(11) });
-    assert_eq!(bench.books(), (3, 0, 3));
+    assert_eq!(bench.ledger(), (3, 0, 3));
     assert_eq!(bench.health.spans_dropped(Dropped::Expired), 3);
     assert_eq!(bench.take(), [3, 4, 5]);
 }
@@ -152,7 +152,7 @@ fn too_large_halves_and_success_grows_again() {
         bench.queue.settle(settled);
     }
     assert_eq!(sizes, [4, 2, 1, 1, 2, 4]);
-    assert_eq!(bench.books(), (0, 7, 1));
+    assert_eq!(bench.ledger(), (0, 7, 1));
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn newer_sums_make_older_ones_obsolete() {
     let bench = bench(options());
     bench.push(0..3, Duration::ZERO);
     let newer = Pending { scope: Scope::Own, bytes: vec![9].into(), units: 1, born: bench.start };
-    bench.health.books("one").spans_made(1);
+    bench.health.ledger("one").spans_made(1);
     bench.queue.supersede([newer]);
-    assert_eq!(bench.books(), (1, 0, 3));
+    assert_eq!(bench.ledger(), (1, 0, 3));
     assert_eq!(bench.take(), [9]);
 }
 
@@ -173,9 +173,9 @@ fn a_closed_queue_drops_all_and_a_late_answer_changes_nothing() {
     assert_eq!(bench.take().len(), 4);
     bench.queue.close(Dropped::ShutdownDeadline);
     bench.push(6..8, Duration::ZERO);
-    assert_eq!(bench.books(), (0, 0, 8));
+    assert_eq!(bench.ledger(), (0, 0, 8));
     bench.queue.settle(Settled::Delivered { rejected: 0 });
-    assert_eq!(bench.books(), (0, 0, 8));
+    assert_eq!(bench.ledger(), (0, 0, 8));
     assert_eq!(bench.due(Duration::from_secs(9)), Due::Never);
 }
 
@@ -184,7 +184,7 @@ fn a_piece_on_its_way_elsewhere_is_queued_until_it_is_there() {
     let bench = bench(options());
     bench.push(0..3, Duration::ZERO);
     assert_eq!(bench.queue.begin_move().unwrap().bytes[0], 0);
-    assert_eq!(bench.books(), (3, 0, 0));
+    assert_eq!(bench.ledger(), (3, 0, 0));
     bench.queue.not_moved(Dropped::DiskFull);
     assert_eq!(bench.queue.begin_move().unwrap().bytes[0], 0);
     assert!(bench.queue.moved());
@@ -210,5 +210,5 @@ fn f40_what_memory_cannot_hold_is_counted_under_what_the_disk_did() {
     bench.push(6..9, Duration::ZERO);
     assert_eq!(bench.health.spans_dropped(Dropped::DiskFull), 3);
     assert_eq!(bench.take(), [5, 6, 7, 8]);
-    assert_eq!(bench.books(), (4, 0, 5));
+    assert_eq!(bench.ledger(), (4, 0, 5));
 }

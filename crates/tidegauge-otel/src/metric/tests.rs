@@ -150,7 +150,7 @@ fn each_reader_has_its_own_meaning_of_a_sum() {
     let told = |view: usize, name: &str| count(&meter.collect(view), name);
     let record = || {
         meter.record(&records::unary());
-        health.books("one").spans_made(3);
+        health.ledger("one").spans_made(3);
     };
     let duration = "gen_ai.client.operation.duration";
     record();
@@ -183,7 +183,7 @@ fn deltas_add_up_and_levels_stay() {
     for round in 0..4_u64 {
         for _ in 0..round {
             meter.record(&records::unary());
-            health.books("one").spans_made(3);
+            health.ledger("one").spans_made(3);
         }
         health.active_changed(1);
         let families = meter.collect(0);

@@ -16,8 +16,8 @@ type Line = (String, BTreeMap<String, String>, f64);
 fn page(text: Text) -> String {
     let health = Arc::new(Health::default());
     let meter = meter(Histograms::Explicit, &health);
-    health.books("one").spans_made(7);
-    health.books("one").span_dropped(Dropped::QueueFull, 3);
+    health.ledger("one").spans_made(7);
+    health.ledger("one").span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
     for (_, mut record) in records::all() {
         record.exchange.labels.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());

@@ -69,6 +69,17 @@ fn ids_flags_and_state_are_the_exchanges() {
     }
 }
 
+/// Whether a trace is sampled is the caller's to say, also where the parent is this process.
+#[test]
+fn a_span_says_sampled_only_if_its_trace_is() {
+    let mut record = records::retried();
+    record.exchange.trace.sampled = false;
+    for (index, (_, span)) in spans(&record, &SpanOptions::default()).iter().enumerate() {
+        assert_eq!(span.flags, if index == 0 { 0x300 } else { 0x100 }, "{}", span.name);
+        assert!(span.links.iter().all(|link| link.flags & 1 == 0), "{}", span.name);
+    }
+}
+
 #[test]
 fn attempts_of_other_operations_hang_below_the_server_span() {
     let spans = spans(&records::count_tokens(), &SpanOptions::default());

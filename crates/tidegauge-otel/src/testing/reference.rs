@@ -342,7 +342,7 @@ fn metric_table(registry: &Registry) -> String {
     let mut table = "| metric | instrument | unit | in Prometheus | attributes | meaning |\n\
                      |---|---|---|---|---|---|\n"
         .to_owned();
-    for metric in METRICS {
+    for metric in METRICS.iter() {
         let instrument = match metric.kind {
             Kind::Counter => "counter",
             Kind::UpDownCounter => "updowncounter",

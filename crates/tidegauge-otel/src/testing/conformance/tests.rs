@@ -17,7 +17,7 @@ use crate::testing::{events, meter, metrics, records, spans};
 
 fn output(records: &[Record], histograms: Histograms) -> Output {
     let health = Arc::new(Health::default());
-    health.books("default");
+    health.ledger("default");
     let meter = meter(histograms, &health);
     let mut output = Output::default();
     for record in records {
@@ -196,7 +196,7 @@ fn names_in_code_and_in_the_registry_are_the_same() {
         .map(|metric| metric.name.to_owned())
         .collect();
     assert_eq!(in_code, keys("metrics"));
-    for metric in METRICS {
+    for metric in METRICS.iter() {
         let known = registry.metric(metric.name).unwrap();
         let kind = match metric.kind {
             Kind::Counter => "counter",

@@ -25,7 +25,7 @@ fn both(first: ExporterPlan, second: ExporterPlan) -> Config {
 /// Spans acked, dropped and queued in memory; the books balance.
 #[track_caller]
 fn books(health: &Health, name: &str) -> (u64, u64, i64) {
-    let books = health.books(name);
+    let books = health.ledger(name);
     assert_eq!(books.missing(), 0, "{name}");
     let dropped = Dropped::ALL.iter().map(|reason| books.spans_dropped(*reason)).sum();
     (books.spans_acked(), dropped, books.spans_queued())
@@ -76,7 +76,7 @@ fn f42_one_exporter_that_hangs_or_refuses_costs_the_other_nothing() {
             telemetry.record(&records::unary());
         }
         // While the other one is in trouble.
-        while health.books("good").spans_acked() < 300 {
+        while health.ledger("good").spans_acked() < 300 {
             std::thread::sleep(Duration::from_millis(5));
         }
         telemetry.shutdown(Duration::from_millis(200));
@@ -117,7 +117,7 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     one.wait(|seen| !seen.requests.is_empty());
     telemetry.shutdown(Duration::from_millis(400));
     assert_eq!((books(&health, "one"), books(&health, "two")), ((0, 0, 0), (0, 3, 0)));
-    assert_eq!(health.books("one").spans_queued_disk(), 3);
+    assert_eq!(health.ledger("one").spans_queued_disk(), 3);
 
     let mut second = exporter("two", &two);
     second.options.disk_queue = first.options.disk_queue.clone();

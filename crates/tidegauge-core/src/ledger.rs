@@ -1,6 +1,6 @@
 //! What became of the telemetry that was made for one receiver, in numbers that balance.
 //!
-//! In: what an exporter does with spans, metric points and log records. Out: the books of identity
+//! In: what an exporter does with spans, metric points and log records. Out: a ledger that holds to
 //! `made + recovered = acked + dropped + queued + queued_disk`. Knows no queue and no receiver.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -9,9 +9,9 @@ use crate::Dropped;
 
 type ByReason = [AtomicU64; Dropped::ALL.len()];
 
-/// The books of one exporter; made by [`Health::books`](crate::Health::books).
+/// The ledger of one exporter; made by [`Health::ledger`](crate::Health::ledger).
 #[derive(Debug)]
-pub struct Books {
+pub struct Ledger {
     exporter: String,
     spans: AtomicU64,
     spans_acked: AtomicU64,
@@ -25,8 +25,96 @@ pub struct Books {
     logs_dropped: ByReason,
 }
 
-impl Books {
-    /// Empty books for the exporter of that name.
+/// A number of a ledger as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerMetric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its unit, in UCUM.
+    pub unit: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// How it is read.
+    pub read: LedgerReading,
+}
+
+/// How a number of a ledger is read.
+#[derive(Clone, Copy, Debug)]
+pub enum LedgerReading {
+    /// Only rises.
+    Total(fn(&Ledger) -> u64),
+    /// Only rises, by the reason of the loss.
+    Loss(fn(&Ledger, Dropped) -> u64),
+    /// Rises and falls.
+    Level(fn(&Ledger) -> i64),
+}
+
+impl Ledger {
+    /// Every number, in the same order each time.
+    pub const METRICS: &[LedgerMetric] = &[
+        LedgerMetric {
+            name: "tidegauge.spans.created",
+            unit: "{span}",
+            about: "Spans that were made.",
+            read: LedgerReading::Total(Ledger::spans),
+        },
+        LedgerMetric {
+            name: "tidegauge.spans.acked",
+            unit: "{span}",
+            about: "Spans that a collector took.",
+            read: LedgerReading::Total(Ledger::spans_acked),
+        },
+        LedgerMetric {
+            name: "tidegauge.spans.recovered",
+            unit: "{span}",
+            about: "Spans that were found on disk, made before this process began.",
+            read: LedgerReading::Total(Ledger::spans_recovered),
+        },
+        LedgerMetric {
+            name: "tidegauge.spans.dropped",
+            unit: "{span}",
+            about: "Spans that were dropped.",
+            read: LedgerReading::Loss(Ledger::spans_dropped),
+        },
+        LedgerMetric {
+            name: "tidegauge.points.dropped",
+            unit: "{data_point}",
+            about: "Metric points that were dropped or replaced by newer ones.",
+            read: LedgerReading::Loss(Ledger::points_dropped),
+        },
+        LedgerMetric {
+            name: "tidegauge.logs.dropped",
+            unit: "{log_record}",
+            about: "Events and log records that were dropped.",
+            read: LedgerReading::Loss(Ledger::logs_dropped),
+        },
+        LedgerMetric {
+            name: "tidegauge.spans.queued",
+            unit: "{span}",
+            about: "Spans that wait in memory to be delivered.",
+            read: LedgerReading::Level(Ledger::spans_queued),
+        },
+        LedgerMetric {
+            name: "tidegauge.spans.queued_disk",
+            unit: "{span}",
+            about: "Spans that wait on disk to be delivered.",
+            read: LedgerReading::Level(Ledger::spans_queued_disk),
+        },
+        LedgerMetric {
+            name: "tidegauge.points.queued",
+            unit: "{data_point}",
+            about: "Metric points that wait in memory to be delivered.",
+            read: LedgerReading::Level(Ledger::points_queued),
+        },
+        LedgerMetric {
+            name: "tidegauge.logs.queued",
+            unit: "{log_record}",
+            about: "Events and log records that wait in memory to be delivered.",
+            read: LedgerReading::Level(Ledger::logs_queued),
+        },
+    ];
+
+    /// An empty ledger for the exporter of that name.
     pub(crate) fn new(exporter: &str) -> Self {
         Self {
             exporter: exporter.to_owned(),
@@ -58,7 +146,7 @@ impl Books {
         self.spans.load(Relaxed)
     }
 
-    /// Spans came onto these books that this process did not make, or had given up already: they
+    /// Spans came into this ledger that this process did not make, or had given up already: they
     /// were on disk.
     pub fn spans_found(&self, count: u64) {
         self.spans_recovered.fetch_add(count, Relaxed);
@@ -149,8 +237,8 @@ impl Books {
         get(&self.logs_dropped, reason)
     }
 
-    /// Spans on these books that are nowhere: zero at rest, and for a moment anything while they are
-    /// being booked.
+    /// Spans in this ledger that are nowhere: zero at rest, and for a moment anything while they are
+    /// being counted.
     pub fn missing(&self) -> i128 {
         let dropped: u64 = Dropped::ALL.iter().map(|reason| self.spans_dropped(*reason)).sum();
         let came = i128::from(self.spans()) + i128::from(self.spans_recovered());
