@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Amount, Size, Time};
+use crate::telemetry::Preset;
 
 /// Configuration of Tidegauge. Every key is optional. `${NAME}` in a value is replaced by that
 /// environment variable, which must be set; `$${` is a plain `${`.
@@ -336,7 +337,7 @@ pub(crate) struct ExporterWord {
     /// What is known about it: the signals it takes, how it is spoken to, headers without secrets,
     /// the names it reads. Keys that are set win. Default `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub preset: Option<PresetWord>,
+    pub preset: Option<Preset>,
     /// How it is spoken to. Default: as the preset wants, else `grpc` if the port is 4317, else
     /// `http/protobuf`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -371,29 +372,6 @@ pub enum SignalWord {
     Metrics,
     /// Events and log lines.
     Logs,
-}
-
-/// A receiver that is known by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PresetWord {
-    /// Any OTLP receiver.
-    #[default]
-    None,
-    /// Traces, over HTTP.
-    Langfuse,
-    /// Traces.
-    Phoenix,
-    /// Traces, over HTTP, marked as those of LLM calls.
-    Datadog,
-    /// All signals.
-    Honeycomb,
-    /// All signals, over HTTP.
-    GrafanaCloud,
-    /// All signals.
-    Openlit,
-    /// Traces.
-    Jaeger,
 }
 
 /// Telemetry that waits on disk.

@@ -33,9 +33,11 @@ use std::time::Duration;
 use tidegauge_core::{Capture, Trust};
 use tidegauge_measure::OwnPrice;
 
+use crate::telemetry::Preset;
+
 pub use file::{
-    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
-    ProtocolWord, SignalWord,
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
+    SignalWord,
 };
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
@@ -187,7 +189,7 @@ pub struct Exporter {
     /// Its name; no two are alike, and none is `default`.
     pub name: String,
     /// What is known about it.
-    pub preset: PresetWord,
+    pub preset: Preset,
     /// What is sent to it; `None`: what the preset takes.
     pub signals: Option<Vec<SignalWord>>,
     /// Where it is and how it is spoken to; the endpoint is always there.

@@ -9,13 +9,12 @@ use tidegauge_otel::{CacheWriteName, CallDetail, Compat, Histograms, Names, Span
 use tidegauge_spool::SpoolBounds;
 
 use super::file::{
-    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, PresetWord,
-    ProtocolWord, SignalWord,
+    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
+    SignalWord,
 };
 use super::{Config, Exporter, Otlp, Outside, Telemetry};
 use crate::telemetry::{
-    ExporterSettings, Misread, Preset, Receiver, Settings, Signals, TelemetryConfig,
-    TelemetryMistakes,
+    ExporterSettings, Misread, Receiver, Settings, Signals, TelemetryConfig, TelemetryMistakes,
 };
 
 /// Where a setting of the exporter stands in our file.
@@ -116,7 +115,7 @@ fn further(exporter: &Exporter) -> ExporterSettings {
     });
     ExporterSettings {
         name: exporter.name.clone(),
-        preset: preset(exporter.preset),
+        preset: exporter.preset,
         otlp: receiver(&exporter.otlp),
         signals,
         disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
@@ -168,18 +167,5 @@ fn disk_queue(queue: &super::DiskQueue) -> DiskQueue {
             segment_bytes: queue.segment_bytes,
             fsync_every: queue.fsync,
         },
-    }
-}
-
-fn preset(word: PresetWord) -> Preset {
-    match word {
-        PresetWord::None => Preset::None,
-        PresetWord::Langfuse => Preset::Langfuse,
-        PresetWord::Phoenix => Preset::Phoenix,
-        PresetWord::Datadog => Preset::Datadog,
-        PresetWord::Honeycomb => Preset::Honeycomb,
-        PresetWord::GrafanaCloud => Preset::GrafanaCloud,
-        PresetWord::Openlit => Preset::Openlit,
-        PresetWord::Jaeger => Preset::Jaeger,
     }
 }

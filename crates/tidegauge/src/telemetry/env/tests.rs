@@ -369,10 +369,10 @@ fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
         exporters: vec![
             reached(
                 "two",
-                Preset::None,
+                Preset::default(),
                 Receiver { timeout: Some(Duration::from_secs(3)), ..Receiver::default() },
             ),
-            further("three", Preset::Langfuse),
+            further("three", Preset::of_name("langfuse").unwrap()),
         ],
         queue_bytes: Some(8 << 20),
         ..Settings::default()
@@ -397,19 +397,19 @@ fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
 
 #[test]
 fn a_preset_is_a_default_that_can_be_overruled() {
-    use Preset::{Datadog, GrafanaCloud, Honeycomb, Jaeger, Langfuse, None, Openlit, Phoenix};
     // preset, traces alone, over HTTP whatever the port
     let table = [
-        (None, false, false),
-        (Langfuse, true, true),
-        (Phoenix, true, false),
-        (Datadog, true, true),
-        (Honeycomb, false, false),
-        (GrafanaCloud, false, true),
-        (Openlit, false, false),
-        (Jaeger, true, false),
+        ("none", false, false),
+        ("langfuse", true, true),
+        ("phoenix", true, false),
+        ("datadog", true, true),
+        ("honeycomb", false, false),
+        ("grafana-cloud", false, true),
+        ("openlit", false, false),
+        ("jaeger", true, false),
     ];
-    for (preset, alone, over_http) in table {
+    for (name, alone, over_http) in table {
+        let preset = Preset::of_name(name).unwrap();
         let otlp = Receiver {
             protocol: Some(Protocol::Grpc),
             headers: vec![("dd-otlp-source".to_owned(), "mine".to_owned())],
@@ -423,7 +423,7 @@ fn a_preset_is_a_default_that_can_be_overruled() {
         assert_eq!((plain.metrics.is_none(), plain.logs.is_none()), (alone, alone), "{preset:?}");
         let traces = plain.traces.unwrap();
         assert_eq!(traces.protocol == Some(Protocol::HttpProtobuf), over_http, "{preset:?}");
-        assert_eq!(traces.headers.contains_key("dd-otlp-source"), preset == Datadog);
+        assert_eq!(traces.headers.contains_key("dd-otlp-source"), name == "datadog");
         assert!(typed.metrics.is_some());
         let traces = typed.traces.unwrap();
         assert_eq!(traces.protocol, Some(Protocol::Grpc));
@@ -436,12 +436,12 @@ fn mistakes_in_further_exporters_say_where_they_are() {
     let exporters = vec![
         reached(
             "nowhere",
-            Preset::None,
+            Preset::default(),
             Receiver { endpoint: Some(String::new()), ..Receiver::default() },
         ),
         reached(
             "bad",
-            Preset::None,
+            Preset::default(),
             Receiver {
                 headers: vec![("not a name".to_owned(), "secret".to_owned())],
                 ..Receiver::default()

@@ -1,26 +1,16 @@
 //! Each receiver finds what its own mapping reads, on the span of a model call.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tidegauge_core::Record;
 
-use super::Preset;
+use super::*;
+use tidegauge_otel::CallDetail;
 use tidegauge_otel::testing::conformance::{Output, Registry};
 use tidegauge_otel::testing::{events, records, shown, spans};
-use tidegauge_otel::{CacheWriteName, CallDetail, Names, Rendering, SpanOptions};
-
-const ALL: [Preset; 8] = [
-    Preset::None,
-    Preset::Langfuse,
-    Preset::Phoenix,
-    Preset::Datadog,
-    Preset::Honeycomb,
-    Preset::GrafanaCloud,
-    Preset::Openlit,
-    Preset::Jaeger,
-];
 
 /// A stream with everything a receiver may look for.
 fn record() -> Record {
@@ -61,43 +51,39 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 /// What single ones read besides, with its value; without one it must be absent.
-const BESIDES: &[(Preset, &str, Option<&str>)] = &[
-    (Preset::Langfuse, "gen_ai.usage.cost", Some("0.000229")),
-    (Preset::Langfuse, "gen_ai.usage.cache_creation.input_tokens", Some("10")),
-    (Preset::Langfuse, "gen_ai.usage.cache_write.input_tokens", None),
-    (Preset::Langfuse, "gen_ai.usage.audio.input_tokens", None),
-    (Preset::Langfuse, "langfuse.observation.prompt.name", Some("greet")),
-    (Preset::Langfuse, "langfuse.observation.prompt.version", Some("3")),
-    (Preset::Langfuse, "langfuse.trace.tags", Some("[team:search, plan:pro]")),
-    (
-        Preset::Langfuse,
-        "langfuse.observation.completion_start_time",
-        Some("2026-11-18T11:06:40.221Z"),
-    ),
-    (Preset::Langfuse, "llm.model_name", None),
-    (Preset::Phoenix, "openinference.span.kind", Some("LLM")),
-    (Preset::Phoenix, "llm.model_name", Some("gpt-4o-mini-2024-07-18")),
-    (Preset::Phoenix, "llm.provider", Some("openai")),
-    (Preset::Phoenix, "llm.token_count.prompt", Some("1213")),
-    (Preset::Phoenix, "llm.token_count.completion", Some("210")),
-    (Preset::Phoenix, "llm.token_count.total", Some("1423")),
-    (Preset::Phoenix, "gen_ai.usage.cache_creation.input_tokens", Some("10")),
-    (Preset::Honeycomb, "gen_ai.usage.cache_write.input_tokens", Some("10")),
-    (Preset::Openlit, "gen_ai.usage.cost", Some("0.000229")),
-    (Preset::Openlit, "gen_ai.user", Some("u-1")),
-    (Preset::None, "openinference.span.kind", None),
-    (Preset::None, "langfuse.observation.prompt.name", None),
-    (Preset::None, "gen_ai.user", None),
+const BESIDES: &[(&str, &str, Option<&str>)] = &[
+    ("langfuse", "gen_ai.usage.cost", Some("0.000229")),
+    ("langfuse", "gen_ai.usage.cache_creation.input_tokens", Some("10")),
+    ("langfuse", "gen_ai.usage.cache_write.input_tokens", None),
+    ("langfuse", "gen_ai.usage.audio.input_tokens", None),
+    ("langfuse", "langfuse.observation.prompt.name", Some("greet")),
+    ("langfuse", "langfuse.observation.prompt.version", Some("3")),
+    ("langfuse", "langfuse.trace.tags", Some("[team:search, plan:pro]")),
+    ("langfuse", "langfuse.observation.completion_start_time", Some("2026-11-18T11:06:40.221Z")),
+    ("langfuse", "llm.model_name", None),
+    ("phoenix", "openinference.span.kind", Some("LLM")),
+    ("phoenix", "llm.model_name", Some("gpt-4o-mini-2024-07-18")),
+    ("phoenix", "llm.provider", Some("openai")),
+    ("phoenix", "llm.token_count.prompt", Some("1213")),
+    ("phoenix", "llm.token_count.completion", Some("210")),
+    ("phoenix", "llm.token_count.total", Some("1423")),
+    ("phoenix", "gen_ai.usage.cache_creation.input_tokens", Some("10")),
+    ("honeycomb", "gen_ai.usage.cache_write.input_tokens", Some("10")),
+    ("openlit", "gen_ai.usage.cost", Some("0.000229")),
+    ("openlit", "gen_ai.user", Some("u-1")),
+    ("none", "openinference.span.kind", None),
+    ("none", "langfuse.observation.prompt.name", None),
+    ("none", "gen_ai.user", None),
 ];
 
 #[test]
 fn each_receiver_finds_what_it_reads() {
-    for preset in ALL {
+    for preset in Preset::all() {
         let has = attributes(preset);
         for (key, value) in COMMON {
             assert_eq!(has.get(*key).map(String::as_str), Some(*value), "{preset:?} {key}");
         }
-        for (_, key, value) in BESIDES.iter().filter(|(of, ..)| *of == preset) {
+        for (_, key, value) in BESIDES.iter().filter(|(of, ..)| *of == preset.name()) {
             assert_eq!(has.get(*key).map(String::as_str), *value, "{preset:?} {key}");
         }
     }
@@ -107,8 +93,8 @@ fn each_receiver_finds_what_it_reads() {
 #[test]
 fn names_of_metrics_follow_the_choice_but_for_known_dashboards() {
     let base = Rendering { names: Names::Next, ..Rendering::default() };
-    for preset in ALL {
-        let fixed = matches!(preset, Preset::GrafanaCloud | Preset::Openlit);
+    for preset in Preset::all() {
+        let fixed = matches!(preset.name(), "grafana-cloud" | "openlit");
         let expected = if fixed { Names::Current } else { Names::Next };
         assert_eq!(preset.rendering(base).names, expected, "{preset:?}");
     }
@@ -117,7 +103,7 @@ fn names_of_metrics_follow_the_choice_but_for_known_dashboards() {
 /// Where the caller's own span says tokens and money, ours does not.
 #[test]
 fn a_link_says_no_tokens_and_no_money() {
-    for preset in ALL {
+    for preset in Preset::all() {
         let rendering = preset.rendering(Rendering::default());
         let options = SpanOptions { detail: CallDetail::LinkOnly, ..rendering.spans };
         let span = call(&record(), &options);
@@ -136,7 +122,7 @@ fn a_link_says_no_tokens_and_no_money() {
 #[test]
 fn every_rendering_conforms() {
     let registry = Registry::load();
-    for preset in ALL {
+    for preset in Preset::all() {
         let rendering = preset.rendering(Rendering::default());
         let write = CacheWriteName::New;
         let options = SpanOptions { details: true, cache_write: write, ..rendering.spans };
@@ -178,4 +164,73 @@ fn the_details_of_a_call_are_those_of_its_span() {
             assert_eq!((&details.trace_id, &details.span_id), (&call.trace_id, &call.span_id));
         }
     }
+}
+
+/// The table of the page, from the rows.
+fn table() -> String {
+    let mut table = "| preset | signals | protocol | header | changed names | shown |\n\
+                     |---|---|---|---|---|---|\n"
+        .to_owned();
+    for row in ROWS {
+        let signals = if row.signals == Signals::ALL { "all" } else { "traces" };
+        let protocol = row.protocol.map(|protocol| format!("`{}`", protocol.name()));
+        let headers: Vec<_> =
+            row.headers.iter().map(|(name, value)| format!("`{name}: {value}`")).collect();
+        let _ = writeln!(
+            table,
+            "| `{}` | {signals} | {} | {} | {} | {} |",
+            row.name,
+            protocol.unwrap_or_default(),
+            headers.join(", "),
+            changed(row),
+            row.shown,
+        );
+    }
+    table
+}
+
+/// What a receiver is told otherwise than any other.
+fn changed(row: &PresetRow) -> String {
+    let cache = row.cache_write.map(|name| match name {
+        CacheWriteName::New => "new name of cache writes",
+        CacheWriteName::Old => "old name of cache writes",
+        CacheWriteName::Both => "both names of cache writes",
+    });
+    let when = |yes: bool, text: &'static str| yes.then_some(text);
+    let all = [
+        cache,
+        when(row.modalities == Some(false), "no tokens by modality"),
+        when(row.usage_cost == Some(true), "`gen_ai.usage.cost`"),
+        when(row.compat.langfuse, "`langfuse.*`"),
+        when(row.compat.openinference, "OpenInference's names"),
+        when(row.compat.openlit, "`gen_ai.user`"),
+        when(row.metric_names == Some(Names::Current), "metrics always under today's names"),
+        when(row.limits.is_some(), "shorter values"),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+#[test]
+fn the_reference_of_presets_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/backends.md");
+    let there = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = there.split_once("<!-- generated: presets -->").unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let table = table();
+    let fresh = format!("{before}<!-- generated: presets -->\n\n{table}\n<!-- end -->{after}");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, fresh).unwrap();
+        return;
+    }
+    assert!(there == fresh, "run: UPDATE=1 cargo test -p tidegauge --lib -- reference");
+}
+
+#[test]
+fn every_preset_is_found_by_its_name() {
+    let mut names: Vec<_> = Preset::all().map(Preset::name).collect();
+    assert!(Preset::all().all(|preset| Preset::of_name(preset.name()) == Some(preset)));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ROWS.len(), "no two have the same name");
 }
