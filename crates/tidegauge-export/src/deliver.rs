@@ -16,10 +16,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::answer::{Answer, Why};
 use crate::backlog::{Backlog, Taken};
 use crate::envelope::Envelope;
 use crate::queue::{Due, Queue, Settled};
-use crate::transport::{Answer, Protocol, Transport, Why};
+use crate::transport::{Protocol, Transport};
 
 /// First pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@
 //! exports to each receiver, and a ledger that balances. Every receiver has queues, a thread and a
 //! runtime of its own. Must not know what a piece means: no record, span, metric or provider.
 
+mod answer;
 mod backlog;
 mod deliver;
 mod delivery;
@@ -13,9 +14,11 @@ mod queue;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transport;
+mod trial;
 
 pub use backlog::DiskQueue;
 pub use delivery::{Delivery, Outboxes, Pauses};
 pub use outlet::{ExporterOptions, StartError};
 pub use queue::QueueOptions;
 pub use transport::{Compression, Identity, Protocol, Target, TlsError};
+pub use trial::{TrialResult, try_exporters};

@@ -44,6 +44,18 @@ pub struct ExporterOptions {
 }
 
 impl ExporterOptions {
+    /// Where each signal goes that it takes.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (Signal, &Target)> {
+        let targets = [&self.traces, &self.metrics, &self.logs];
+        let all = Signal::ALL.into_iter().zip(targets);
+        all.filter_map(|(signal, target)| Some((signal, target.as_ref()?)))
+    }
+
+    /// TLS to one of its receivers cannot be set up.
+    pub(crate) fn tls_error(&self, signal: Signal, error: TlsError) -> StartError {
+        StartError::Tls { exporter: self.name.clone(), signal: signal.name(), error }
+    }
+
     /// The name of the one that `telemetry.otlp` and the `OTEL_*` variables describe.
     pub const DEFAULT: &str = "default";
 }
@@ -199,9 +211,8 @@ impl Outlet {
         let mut senders = Vec::new();
         for (signal, target, queue, options) in signals {
             let (Some(target), Some(queue)) = (target, queue) else { continue };
-            let (exporter, name) = (config.name.clone(), signal.name());
             let transport = Transport::new(signal, target.clone())
-                .map_err(|error| StartError::Tls { exporter, signal: name, error })?;
+                .map_err(|error| config.tls_error(signal, error))?;
             senders.push(Sender {
                 exporter: config.name.clone(),
                 queue: Arc::clone(queue),
@@ -229,12 +240,8 @@ impl Drop for Outlet {
 
 /// Where each signal goes, for the log.
 fn opening(config: &ExporterOptions) -> Vec<(Signal, String, Option<Protocol>)> {
-    let targets = Signal::ALL.into_iter().zip([&config.traces, &config.metrics, &config.logs]);
-    let of = |(signal, target): (Signal, &Option<Target>)| {
-        let target = target.as_ref()?;
-        Some((signal, target.place(), target.protocol))
-    };
-    targets.filter_map(of).collect()
+    let targets = config.targets();
+    targets.map(|(signal, target)| (signal, target.place(), target.protocol)).collect()
 }
 
 fn backlog(

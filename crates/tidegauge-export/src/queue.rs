@@ -107,7 +107,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// A piece that is queued now.
-    fn new(piece: Piece, born: Instant) -> Self {
+    pub(crate) fn new(piece: Piece, born: Instant) -> Self {
         Self { scope: piece.scope, bytes: piece.bytes, units: piece.units, born }
     }
 

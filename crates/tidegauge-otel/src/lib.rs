@@ -23,6 +23,7 @@ mod protobuf;
 mod redact;
 mod rendering;
 mod resource;
+mod sample;
 mod semconv;
 mod span;
 #[cfg(any(test, feature = "testing"))]
@@ -44,4 +45,5 @@ pub use metric::{Histograms, MetricOptions, Sums};
 pub use names::Names;
 pub use rendering::Rendering;
 pub use resource::ResourceAttributes;
+pub use sample::sample;
 pub use span::{CacheWriteName, CallDetail, Compat, SpanOptions};

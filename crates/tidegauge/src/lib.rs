@@ -35,4 +35,5 @@ pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};
 pub use telemetry::{
     ExporterPlan, Misread, Preset, Sampler, Telemetry, TelemetryConfig, TelemetryMistakes,
+    try_exporters,
 };

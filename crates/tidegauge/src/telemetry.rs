@@ -14,17 +14,32 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tidegauge_core::{Health, Record, Sink, Task};
-use tidegauge_export::{Delivery, ExporterOptions, Outboxes, Pauses, StartError};
-use tidegauge_otel::{Encoder, Format, Subscriber, Sums};
+use tidegauge_export::{Delivery, ExporterOptions, Outboxes, Pauses, StartError, TrialResult};
+use tidegauge_otel::{Encoder, Format, Subscriber, Sums, sample};
 
 pub use env::TelemetryMistakes;
 pub use preset::Preset;
 pub use settings::{ExporterPlan, Sampler, TelemetryConfig};
 pub(crate) use settings::{ExporterSettings, Receiver, Settings, Signals};
 pub use variables::Misread;
+
+/// Sends one span, one metric point and one log record to every exporter that takes them, and says what
+/// came back, one result for each signal of each exporter. Nothing is queued, retried or written to
+/// disk. Blocks the calling thread.
+///
+/// # Errors
+/// When configured certificates cannot be used or there is no runtime.
+pub fn try_exporters(
+    config: &TelemetryConfig,
+    now: SystemTime,
+) -> Result<Vec<TrialResult>, StartError> {
+    let options: Vec<_> = config.exporters.iter().map(|plan| plan.options.clone()).collect();
+    let emitter = config.encoder.resource.emitter();
+    tidegauge_export::try_exporters(&options, &emitter, |signal| sample(signal, now))
+}
 
 /// How long dropped telemetry may take to write to its disk queue.
 const LAST_WRITES: Duration = Duration::from_secs(5);

@@ -90,3 +90,55 @@ fn a_receiver_that_is_away_at_first_is_found_later() {
     telemetry.shutdown(LONG);
     assert_eq!(dropped(&health), 0);
 }
+
+/// What came back for each signal: protocol, delivered, rejected, status, error, message.
+fn tried(config: &Config) -> Vec<String> {
+    let results = crate::telemetry::try_exporters(config, std::time::UNIX_EPOCH).unwrap();
+    let line = |one: &tidegauge_export::TrialResult| {
+        assert!(one.latency < LONG && one.receiver.starts_with("127.0.0.1:"));
+        let protocol = one.protocol.map_or("none", Protocol::name);
+        let (status, error) = (one.status.as_deref(), one.error.as_deref());
+        let end = format!("{} {:?} {:?} {}", one.rejected, status, error, one.message);
+        format!("{} {} {protocol} {} {end}", one.exporter, one.signal.name(), one.delivered)
+    };
+    results.iter().map(line).collect()
+}
+
+#[test]
+fn receivers_can_be_tried_once() {
+    for protocol in BOTH {
+        let collector = Collector::start();
+        let name = protocol.name();
+        let status = if protocol == Protocol::Grpc { "gRPC Ok" } else { "HTTP 200" };
+        let signals = ["traces", "metrics", "logs"];
+        let well = |signal| format!("default {signal} {name} true 0 Some({status:?}) None ");
+        assert_eq!(tried(&config(&collector, protocol)), signals.map(well));
+        let seen = collector.seen();
+        assert_eq!(seen.spans[0].1.name, "tidegauge.check");
+        assert_eq!((seen.spans.len(), seen.metrics.len(), seen.logs.len()), (1, 1, 1));
+
+        collector.script([Reply::Reject(1)]);
+        let partly = tried(&traces_only(&collector, protocol));
+        let begin = format!("default traces {name} false 1 Some({status:?}) None ");
+        assert!(partly[0].starts_with(&begin), "{partly:?}");
+    }
+    let collector = Collector::start();
+    let grpc = traces_only(&collector, Protocol::Grpc);
+    collector.script([Reply::Grpc(Status::unauthenticated("no\nkey"))]);
+    let expected = "default traces grpc false 0 Some(\"gRPC Unauthenticated\") \
+                    Some(\"gRPC status Unauthenticated\") no key";
+    assert_eq!(tried(&grpc), [expected]);
+
+    let http = traces_only(&collector, Protocol::HttpProtobuf);
+    collector.script([Reply::Http(401, None)]);
+    let expected = "default traces http/protobuf false 0 Some(\"HTTP 401\") Some(\"HTTP status 401 Unauthorized\") ";
+    assert_eq!(tried(&http), [expected]);
+    collector.script([Reply::Body(Some("text/html"), b"<html>")]);
+    let expected = "default traces http/protobuf false 0 Some(\"HTTP 200\") \
+                    Some(\"it answers with a web page\") ";
+    assert_eq!(tried(&http), [expected]);
+
+    let mut nobody = unnamed("http://127.0.0.1:1".to_owned());
+    nobody.exporters[0].options.name = "two".to_owned();
+    assert_eq!(tried(&nobody), ["two traces none false 0 None Some(\"no connection\") "]);
+}
