@@ -156,7 +156,7 @@ async fn f40_a_disk_that_gets_full_gives_way_to_memory_and_is_used_again() {
     let ballast = disk.0.path().join("ballast");
     fill(&ballast);
     rig.ask(40).await;
-    rig.said("the disk queue cannot write; memory has to do").await;
+    rig.said("the disk queue cannot be written; pieces wait in memory").await;
     rig.waits("memory to take over", |memory, disk| memory > 0 && memory + disk == 150).await;
     std::fs::remove_file(&ballast).expect("there is room again");
     rig.waits("the disk to be used again", |memory, disk| memory == 0 && disk == 150).await;
@@ -192,7 +192,7 @@ async fn f40_a_file_system_that_may_only_be_read_gives_way_to_memory() {
     // At the start ...
     let mut rig = Rig::start(&disk.queue(), &[], "").await;
     rig.ask(5).await;
-    rig.said("memory has to do").await;
+    rig.said("pieces wait in memory").await;
     rig.waits("memory to do", |memory, disk| memory == 15 && disk == 0).await;
     disk.remount("rw").await;
     rig.waits("the disk to be used", |memory, disk| memory == 0 && disk == 15).await;
@@ -233,7 +233,7 @@ async fn f40_a_directory_that_cannot_be_written_gives_way_to_memory() {
         }
         let mut rig = Rig::start(&queue, through, "").await;
         rig.ask(5).await;
-        rig.said("memory has to do").await;
+        rig.said("pieces wait in memory").await;
         rig.waits("memory to do", |memory, disk| memory == 15 && disk == 0).await;
         if wrong_owner {
             chown(&queue, Some(0), Some(0)).expect("taken back");

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use tonic::{Code, Status};
 
-/// Longest time that a collector can make us wait.
+/// The longest pause that a receiver can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Most letters of a receiver's own words.
 const LONGEST_MESSAGE: usize = 300;
@@ -21,21 +21,21 @@ const LONGEST_MESSAGE: usize = 300;
 /// What became of one request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {
-    /// Taken, but for so many units.
+    /// DiskBatch, but for so many units.
     Delivered {
-        /// Units the collector refused.
+        /// Units that the receiver refused.
         rejected: u64,
     },
-    /// May work later; the collector may say when.
+    /// The request may work later; the receiver may say when.
     Retry {
-        /// Not before this has passed.
+        /// The pause that the receiver asks for; `None`: it asks for none.
         after: Option<Duration>,
         /// For our own log.
-        why: Why,
+        why: FailureReason,
     },
-    /// Will never work.
-    Refused(Why),
-    /// May work with less in it.
+    /// The same request will never work.
+    Refused(FailureReason),
+    /// The request is too long; less may work.
     TooLarge,
 }
 
@@ -45,7 +45,7 @@ impl Answer {
         if let Self::Delivered { rejected } = self { Some(rejected) } else { None }
     }
 
-    /// Why nothing was taken, in our words.
+    /// FailureReason nothing was taken, in our words.
     pub(crate) fn error(self) -> Option<String> {
         match self {
             Self::Delivered { .. } => None,
@@ -59,10 +59,13 @@ impl Answer {
         match self {
             Self::Delivered { .. } | Self::TooLarge => true,
             Self::Retry { why, .. } | Self::Refused(why) => match why {
-                Why::Grpc(code) => !matches!(code, Code::Unimplemented | Code::Unknown),
+                FailureReason::Grpc(code) => !matches!(code, Code::Unimplemented | Code::Unknown),
                 // A receiver that is too busy, or wants other credentials, speaks the protocol.
-                Why::Http(status) => matches!(status.as_u16(), 401 | 403 | 429 | 503),
-                Why::Timeout | Why::Connection | Why::WebPage | Why::NotOtlp => false,
+                FailureReason::Http(status) => matches!(status.as_u16(), 401 | 403 | 429 | 503),
+                FailureReason::Timeout
+                | FailureReason::Connection
+                | FailureReason::WebPage
+                | FailureReason::NotOtlp => false,
             },
         }
     }
@@ -103,9 +106,9 @@ impl fmt::Display for AnswerStatus {
     }
 }
 
-/// Why a request failed: words of ours and codes, never text of the collector.
+/// Why a request failed: words of ours and codes, never the text of a receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Why {
+pub(crate) enum FailureReason {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
@@ -138,13 +141,13 @@ pub(crate) fn judge_body(kind: &str, body: Bytes) -> Answer {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
         _ if body.is_empty() => Answer::Delivered { rejected: 0 },
-        "text/html" | "application/xhtml+xml" => Answer::Refused(Why::WebPage),
+        "text/html" | "application/xhtml+xml" => Answer::Refused(FailureReason::WebPage),
         "application/x-protobuf" | "application/protobuf" => match Response::decode(body) {
             Ok(answer) => Answer::Delivered { rejected: rejected(answer) },
-            Err(_) => Answer::Refused(Why::NotOtlp),
+            Err(_) => Answer::Refused(FailureReason::NotOtlp),
         },
         "application/json" => Answer::Delivered { rejected: rejected_json(&body) },
-        _ if is_page(&body) => Answer::Refused(Why::WebPage),
+        _ if is_page(&body) => Answer::Refused(FailureReason::WebPage),
         // A receiver that does not name its answer's type still may send protobuf.
         "" => Answer::Delivered { rejected: Response::decode(body).map_or(0, rejected) },
         _ => Answer::Delivered { rejected: 0 },
@@ -175,7 +178,7 @@ fn rejected_json(body: &[u8]) -> u64 {
 
 /// Only four statuses may be tried again (OTLP, "Retryable Response Codes").
 pub(crate) fn judge_http(status: StatusCode, headers: &HeaderMap) -> Answer {
-    let why = Why::Http(status);
+    let why = FailureReason::Http(status);
     match status.as_u16() {
         429 | 502 | 503 | 504 => {
             let after =
@@ -190,7 +193,7 @@ pub(crate) fn judge_http(status: StatusCode, headers: &HeaderMap) -> Answer {
 
 /// OTLP, "Failures": which codes may be tried again.
 pub(crate) fn judge_grpc(status: &Status) -> Answer {
-    let why = Why::Grpc(status.code());
+    let why = FailureReason::Grpc(status.code());
     let after = retry_delay(status.details());
     match status.code() {
         Code::ResourceExhausted | Code::OutOfRange if says_too_large(status.message()) => {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tidegauge_core::{Emitter, Health, Outbox};
 use tokio::time::Instant;
 
-use crate::deliver::{Sender, Stop};
 use crate::envelope::Envelope;
-use crate::outlet::{Common, ExporterOptions, Outlet, StartError};
+use crate::exporter::{Common, ExporterOptions, RunningExporter, StartError};
 use crate::queue::Queue;
+use crate::sender::{Sender, StopStage};
 
 /// How long a failure is waited out before the next try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +44,7 @@ pub struct Outboxes {
 /// The exporters of a process. Dropping it ends their threads, which then deliver nothing more.
 #[derive(Debug)]
 pub struct Delivery {
-    outlets: Vec<Outlet>,
+    exporters: Vec<RunningExporter>,
     /// Shutdown began.
     ended: AtomicBool,
     /// No receiver is to be waited for in it.
@@ -72,34 +72,34 @@ impl Delivery {
             pause: pauses.receiver,
             rest: pauses.disk,
         };
-        let outlets = exporters
+        let exporters = exporters
             .iter()
-            .map(|exporter| Outlet::start(exporter, &common))
+            .map(|exporter| RunningExporter::start(exporter, &common))
             .collect::<Result<_, _>>()?;
-        Ok(Self { outlets, ended: AtomicBool::new(false), aborted: AtomicBool::new(false) })
+        Ok(Self { exporters, ended: AtomicBool::new(false), aborted: AtomicBool::new(false) })
     }
 
     /// The outboxes of each exporter, in the order of the options.
     pub fn outboxes(&self) -> Vec<Outboxes> {
         let outbox =
             |queue: &Option<Arc<Queue>>| queue.clone().map(|queue| queue as Arc<dyn Outbox>);
-        let of = |outlet: &Outlet| Outboxes {
-            traces: outbox(&outlet.traces),
-            metrics: outbox(&outlet.metrics),
-            logs: outbox(&outlet.logs),
+        let of = |exporter: &RunningExporter| Outboxes {
+            traces: outbox(&exporter.traces),
+            metrics: outbox(&exporter.metrics),
+            logs: outbox(&exporter.logs),
         };
-        self.outlets.iter().map(of).collect()
+        self.exporters.iter().map(of).collect()
     }
 
     /// Says in the log what was found on disk at the start. To be called once there is a log; the
     /// second time it says nothing.
-    pub fn tell_opening(&self) {
-        self.outlets.iter().for_each(Outlet::tell_opening);
+    pub fn log_opening(&self) {
+        self.exporters.iter().for_each(RunningExporter::log_opening);
     }
 
     /// Whether an exporter has a disk queue.
     pub fn has_disk(&self) -> bool {
-        self.outlets.iter().any(Outlet::has_disk)
+        self.exporters.iter().any(RunningExporter::has_disk)
     }
 
     /// Lets `last` add what is to be sent last, then delivers what waits, both for at most `deadline`.
@@ -112,14 +112,14 @@ impl Delivery {
         }
         let begin = Instant::now();
         last();
-        self.advance(if self.aborted.load(SeqCst) { Stop::Now } else { Stop::Flush });
-        for outlet in self.outlets.iter().filter(|outlet| outlet.has_disk()) {
-            if !outlet.ended_by(begin + (deadline - deadline / 4)) {
-                outlet.advance(Stop::Now);
+        self.advance(if self.aborted.load(SeqCst) { StopStage::Now } else { StopStage::Flush });
+        for exporter in self.exporters.iter().filter(|exporter| exporter.has_disk()) {
+            if !exporter.ended_by(begin + (deadline - deadline / 4)) {
+                exporter.advance(StopStage::Now);
             }
         }
-        for outlet in &self.outlets {
-            outlet.ended_by(begin + deadline);
+        for exporter in &self.exporters {
+            exporter.ended_by(begin + deadline);
         }
         self.close();
     }
@@ -128,16 +128,16 @@ impl Delivery {
     pub fn abort_wait(&self) {
         self.aborted.store(true, SeqCst);
         if self.ended.load(SeqCst) {
-            self.advance(Stop::Now);
+            self.advance(StopStage::Now);
         }
     }
 
-    fn advance(&self, to: Stop) {
-        self.outlets.iter().for_each(|outlet| outlet.advance(to));
+    fn advance(&self, to: StopStage) {
+        self.exporters.iter().for_each(|exporter| exporter.advance(to));
     }
 
     fn close(&self) {
-        self.outlets.iter().for_each(Outlet::close);
+        self.exporters.iter().for_each(RunningExporter::close);
     }
 }
 
@@ -145,7 +145,7 @@ impl Drop for Delivery {
     /// What comes after this is counted as dropped, although nobody sends it any more.
     fn drop(&mut self) {
         self.close();
-        self.advance(Stop::Flush);
+        self.advance(StopStage::Flush);
     }
 }
 

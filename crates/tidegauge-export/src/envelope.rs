@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use tidegauge_core::{Emitter, Scope};
 
-use crate::backlog::Group;
+use crate::disk_queue::OriginGroup;
 use crate::queue::Pending;
 
 /// What the memory of one request may keep for the next: the longest that is sent.
@@ -27,16 +27,16 @@ pub(crate) struct Envelope {
 }
 
 /// A request, while somebody sends it.
-struct Lent(Arc<Vec<u8>>);
+struct SharedBuffer(Arc<Vec<u8>>);
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for SharedBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl Envelope {
-    /// For what one process makes.
+    /// The envelope of what one process makes.
     pub(crate) fn new(origin: Emitter) -> Self {
         let Emitter { resource, scopes } = origin;
         Self { resource, scopes, latest: Arc::default() }
@@ -44,15 +44,15 @@ impl Envelope {
 
     /// The request with these pieces, grouped by scope, otherwise in order.
     pub(crate) fn request(&mut self, pieces: &[Pending]) -> Bytes {
-        let mut request = self.room();
+        let mut request = self.buffer();
         self.write(&mut request, &self.resource, pieces);
         self.lend(request)
     }
 
     /// The request with pieces that several processes made, each with its resource.
-    pub(crate) fn request_of(&mut self, groups: &[Group]) -> Bytes {
-        // Messages one after the other are the one with all their fields.
-        let mut request = self.room();
+    pub(crate) fn request_of(&mut self, groups: &[OriginGroup]) -> Bytes {
+        // Protobuf: messages one after the other are one message with the fields of all.
+        let mut request = self.buffer();
         for group in groups {
             self.write(&mut request, &group.resource, &group.pieces);
         }
@@ -60,16 +60,16 @@ impl Envelope {
     }
 
     /// Memory for the next request: that of the latest, unless somebody still holds it.
-    fn room(&mut self) -> Vec<u8> {
-        let mut room = Arc::try_unwrap(mem::take(&mut self.latest)).unwrap_or_default();
-        room.clear();
-        room.shrink_to(KEPT);
-        room
+    fn buffer(&mut self) -> Vec<u8> {
+        let mut buffer = Arc::try_unwrap(mem::take(&mut self.latest)).unwrap_or_default();
+        buffer.clear();
+        buffer.shrink_to(KEPT);
+        buffer
     }
 
     fn lend(&mut self, request: Vec<u8>) -> Bytes {
         self.latest = Arc::new(request);
-        Bytes::from_owner(Lent(Arc::clone(&self.latest)))
+        Bytes::from_owner(SharedBuffer(Arc::clone(&self.latest)))
     }
 
     /// The resource of this process.
@@ -77,7 +77,7 @@ impl Envelope {
         &self.resource
     }
 
-    /// Lengths first, so that every byte is written once and into room that is there.
+    /// Computes all lengths first, so that every byte is written once into memory that is reserved.
     fn write(&self, out: &mut Vec<u8>, resource: &[u8], pieces: &[Pending]) {
         let lengths = Scope::ALL.map(|scope| {
             let pieces = pieces.iter().filter(|piece| piece.scope == scope);

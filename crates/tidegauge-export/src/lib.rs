@@ -5,20 +5,20 @@
 //! runtime of its own. Must not know what a piece means: no record, span, metric or provider.
 
 mod answer;
-mod backlog;
-mod deliver;
 mod delivery;
+mod disk_queue;
 mod envelope;
-mod outlet;
+mod exporter;
 mod queue;
+mod sender;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transport;
 mod trial;
 
-pub use backlog::DiskQueue;
 pub use delivery::{Delivery, Outboxes, Pauses};
-pub use outlet::{ExporterOptions, StartError};
+pub use disk_queue::DiskQueueOptions;
+pub use exporter::{ExporterOptions, StartError};
 pub use queue::QueueOptions;
 pub use transport::{Compression, Identity, Protocol, Target, TlsError};
 pub use trial::{TrialResult, try_exporters};

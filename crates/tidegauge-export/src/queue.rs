@@ -1,8 +1,8 @@
-//! What waits to be delivered: bounded in bytes, oldest dropped first, every unit accounted for.
+//! The queue of one signal in memory: bounded in bytes, the oldest piece dropped first, every unit counted.
 //!
-//! In: encoded pieces. Out: batches, each settled once. For spans the [`Ledger`] balances
-//! whenever nothing is being counted: made = acked + dropped + queued, where what is on its way to
-//! the collector still counts as queued. Knows no network and no clock; times are arguments.
+//! In: encoded pieces. Out: batches, each with one outcome. For spans the [`Ledger`] balances whenever
+//! nothing is being counted: made = acked + dropped + queued, where spans in an export under way still
+//! count as queued. Knows no network; times are arguments, but for what comes through the [`Outbox`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,8 +49,8 @@ impl Default for QueueOptions {
 }
 
 /// What a signal is in files and in the ledger.
-pub(crate) trait SignalExt: Copy {
-    /// Its numbers in files, one for each lane; never to be changed.
+pub(crate) trait SignalLedger: Copy {
+    /// The numbers of its kinds in files, one for each queue on disk; never to be changed.
     fn kinds(self) -> &'static [u8];
     /// Counts units that entered or left the memory queue.
     fn queued(self, ledger: &Ledger, change: i64);
@@ -60,7 +60,7 @@ pub(crate) trait SignalExt: Copy {
     fn dropped(self, ledger: &Ledger, reason: Dropped, units: u64);
 }
 
-impl SignalExt for Signal {
+impl SignalLedger for Signal {
     fn kinds(self) -> &'static [u8] {
         match self {
             Self::Traces => &[0, 3],
@@ -119,26 +119,26 @@ impl Pending {
     }
 }
 
-/// How a batch ended.
+/// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Settled {
-    /// The collector took it, but for so many units.
+pub(crate) enum BatchOutcome {
+    /// The receiver took the batch, but for so many units.
     Delivered {
-        /// Units it refused.
+        /// Units that it refused.
         rejected: u64,
     },
-    /// The collector will never take it.
+    /// The receiver will never take the batch.
     Refused,
-    /// The collector takes no message that long.
+    /// The receiver takes no message that long.
     TooLarge,
-    /// To be tried again, unless it is too old by now.
+    /// The batch is to be tried again, but for pieces that are too old by now.
     Retry {
         /// The time now.
         now: Instant,
     },
 }
 
-/// When the next batch is due.
+/// When a batch is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     /// Now.
@@ -156,7 +156,7 @@ pub(crate) struct Queue {
     options: QueueOptions,
     ledger: Arc<Ledger>,
     state: Mutex<State>,
-    /// Told when the first piece came and when a batch is full.
+    /// Notified when the first piece came and when a batch is full.
     pub(crate) came: Notify,
 }
 
@@ -168,11 +168,11 @@ struct State {
     /// Bytes of `waiting`, without overhead.
     message: usize,
     in_flight: Vec<Pending>,
-    /// On its way to the disk.
+    /// The piece that is being written to disk.
     moving: Option<Pending>,
-    /// Why pieces go when there is no room: what keeps them from going to the disk, if anything.
+    /// Why pieces are dropped when there is no room: what keeps them from the disk, if anything does.
     overflow: Dropped,
-    /// Pieces in the next batch at most; lowered when the collector says too large.
+    /// Pieces in the next batch at most; lowered when the receiver calls one too large.
     batch: usize,
     closed: Option<Dropped>,
 }
@@ -193,7 +193,7 @@ impl Queue {
         Self { signal, options, ledger, state: Mutex::new(state), came: Notify::new() }
     }
 
-    /// Adds what has just been made, and books it as made.
+    /// Adds pieces that have just been made, and counts them as made.
     pub(crate) fn push_new(&self, pieces: Vec<Pending>) {
         if self.signal == Signal::Traces {
             self.ledger.spans_made(pieces.iter().map(|piece| piece.units).sum());
@@ -211,11 +211,11 @@ impl Queue {
         }
         self.make_room(&mut state);
         // Otherwise the sender already knows when to look again.
-        let news = was_empty && !state.waiting.is_empty()
+        let new_state = was_empty && !state.waiting.is_empty()
             || !was_full && self.is_full(&state)
             || !was_crowded && self.is_crowded(&state);
         drop(state);
-        if news {
+        if new_state {
             self.came.notify_one();
         }
     }
@@ -242,8 +242,8 @@ impl Queue {
         }
     }
 
-    /// The oldest pieces, as many as fit in one export. They count as queued until they are settled;
-    /// there is one batch at a time.
+    /// The oldest pieces, as many as fit in one export. They count as queued until
+    /// [`settle`](Self::settle) is called; there is one batch at a time.
     pub(crate) fn take(&self) -> Vec<Pending> {
         let mut state = self.lock();
         let mut message = 0;
@@ -260,20 +260,20 @@ impl Queue {
         state.in_flight.clone()
     }
 
-    /// Ledger what became of the batch that was taken.
-    pub(crate) fn settle(&self, settled: Settled) {
+    /// Counts what became of the batch that was taken.
+    pub(crate) fn settle(&self, outcome: BatchOutcome) {
         let mut state = self.lock();
-        match settled {
-            Settled::Delivered { rejected } => self.delivered(&mut state, rejected),
-            Settled::Refused => self.discard(&mut state, Dropped::RejectedByCollector),
-            Settled::TooLarge if state.in_flight.len() <= 1 => {
+        match outcome {
+            BatchOutcome::Delivered { rejected } => self.delivered(&mut state, rejected),
+            BatchOutcome::Refused => self.discard(&mut state, Dropped::RejectedByCollector),
+            BatchOutcome::TooLarge if state.in_flight.len() <= 1 => {
                 self.discard(&mut state, Dropped::TooLarge);
             }
-            Settled::TooLarge => {
+            BatchOutcome::TooLarge => {
                 state.batch = (state.in_flight.len() / 2).max(1);
                 put_batch_back(&mut state);
             }
-            Settled::Retry { now } => {
+            BatchOutcome::Retry { now } => {
                 put_batch_back(&mut state);
                 while state
                     .waiting
@@ -287,7 +287,7 @@ impl Queue {
         }
     }
 
-    /// Whoever emptied this has broken off. The batch on its way is lost, for it may be what broke it.
+    /// The sender panicked. Its batch is dropped, for it may be what made it panic.
     pub(crate) fn broken(&self) {
         let mut state = self.lock();
         put_back(&mut state);
@@ -299,8 +299,8 @@ impl Queue {
         self.lock().waiting.len()
     }
 
-    /// The oldest piece, to be kept elsewhere. It counts as queued here until one of the next three
-    /// says what became of it; there is one at a time.
+    /// The oldest piece, to be written to disk. It counts as queued here until one of the next three is
+    /// called; there is one at a time.
     pub(crate) fn begin_move(&self) -> Option<Pending> {
         let mut state = self.lock();
         let piece = state.waiting.pop_front()?;
@@ -309,14 +309,14 @@ impl Queue {
         Some(piece)
     }
 
-    /// The piece is elsewhere. False if it was given up here in the meantime.
+    /// The piece is on disk. False if it was dropped here in the meantime.
     pub(crate) fn moved(&self) -> bool {
         let mut state = self.lock();
         state.overflow = Dropped::QueueFull;
         self.forget_moving(&mut state).is_some()
     }
 
-    /// There is no place elsewhere, for this reason; it stays here, at the front.
+    /// The piece is not on disk, for this reason; it stays here, at the front.
     pub(crate) fn not_moved(&self, reason: Dropped) {
         let mut state = self.lock();
         put_back(&mut state);
@@ -324,7 +324,7 @@ impl Queue {
         self.make_room(&mut state);
     }
 
-    /// It can be kept nowhere.
+    /// The piece fits neither here nor on disk.
     pub(crate) fn drop_moving(&self, reason: Dropped) {
         let mut state = self.lock();
         if let Some(units) = self.forget_moving(&mut state) {
@@ -407,7 +407,7 @@ impl Queue {
         self.signal.dropped(&self.ledger, reason, units);
     }
 
-    /// Takes the batch out of the books and says how many units it had.
+    /// Counts the batch as no longer queued. Returns its units.
     fn forget(&self, state: &mut State) -> u64 {
         let batch = std::mem::take(&mut state.in_flight);
         state.bytes -= batch.iter().map(Pending::size).sum::<usize>();

@@ -1,4 +1,4 @@
-//! One export request to a collector and what the collector makes of it.
+//! One export request to a receiver, over HTTP or gRPC, and its answer.
 //!
 //! gRPC and HTTP share one kind of connection and one meaning of an answer. Follows no redirect
 //! (headers may hold keys), reads at most 4 MiB of an answer and never repeats its text. Knows no
@@ -27,7 +27,7 @@ use tidegauge_core::Signal;
 use tonic::{Code, Status};
 
 use crate::answer::{
-    Answer, AnswerStatus, Received, Why, error_text, judge_body, judge_grpc, judge_http,
+    Answer, AnswerStatus, FailureReason, Received, error_text, judge_body, judge_grpc, judge_http,
     partial_text, rejected, shown,
 };
 
@@ -59,7 +59,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Where it is, for our own log: no path, no query, no credentials.
+    /// Host and port of the receiver, for our own log: no path, no query, no credentials.
     pub fn place(&self) -> String {
         self.endpoint.authority().map(ToString::to_string).unwrap_or_default()
     }
@@ -109,7 +109,7 @@ impl Protocol {
 pub enum Compression {
     /// gzip.
     Gzip,
-    /// Zstandard; not every collector takes it.
+    /// Zstandard; not every receiver takes it.
     Zstd,
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct Transport {
     /// The protocol that worked, where none was set.
     found: OnceLock<Protocol>,
     signal: Signal,
-    /// Somebody wants to know what the receiver itself says.
+    /// Whether the receiver's own words are read, for somebody who tries a configuration.
     trial: bool,
 }
 
@@ -155,12 +155,12 @@ impl Transport {
         Ok(Self { http, grpc, target, found: OnceLock::new(), signal, trial: false })
     }
 
-    /// The same, for somebody who wants to know what the receiver itself says.
+    /// The same, but that the receiver's own words are read.
     pub(crate) fn for_trial(signal: Signal, target: Target) -> Result<Self, TlsError> {
         Ok(Self { trial: true, ..Self::new(signal, target)? })
     }
 
-    /// What it sends.
+    /// The signal that is sent.
     pub(crate) fn signal(&self) -> Signal {
         self.signal
     }
@@ -190,7 +190,7 @@ impl Transport {
                 Protocol::HttpProtobuf => self.http(request).await,
             }
         };
-        let late = Answer::Retry { after: None, why: Why::Timeout };
+        let late = Answer::Retry { after: None, why: FailureReason::Timeout };
         tokio::time::timeout(self.target.timeout, sent).await.unwrap_or(late.into())
     }
 
@@ -203,7 +203,7 @@ impl Transport {
             return over_http;
         }
         // A server that speaks gRPC alone ends such a connection at once.
-        if matches!(over_http.answer, Answer::Retry { why: Why::Timeout, .. }) {
+        if matches!(over_http.answer, Answer::Retry { why: FailureReason::Timeout, .. }) {
             return over_http;
         }
         let over_grpc = self.send_by(Protocol::Grpc, request).await;
@@ -220,7 +220,7 @@ impl Transport {
             Ok(request) => request,
             Err(answer) => return answer.into(),
         };
-        let broken = Answer::Retry { after: None, why: Why::Connection };
+        let broken = Answer::Retry { after: None, why: FailureReason::Connection };
         let Ok(response) = self.grpc.request(request).await else { return broken.into() };
         let status = response.status();
         if !status.is_success() {
@@ -250,7 +250,7 @@ impl Transport {
 
     /// The request of a call, or why there is none.
     fn grpc_request(&self, message: Bytes) -> Result<Request<Body>, Answer> {
-        let wrong = Answer::Refused(Why::Grpc(Code::Internal));
+        let wrong = Answer::Refused(FailureReason::Grpc(Code::Internal));
         let (encoding, message) = self.encoded(message).ok_or(wrong)?;
         let prefix = prefix(encoding.is_some(), message.len()).ok_or(Answer::TooLarge)?;
         let mut request = self.request(prefix, message, "application/grpc");
@@ -264,14 +264,14 @@ impl Transport {
 
     async fn http(&self, message: Bytes) -> Received {
         let Some((encoding, message)) = self.encoded(message) else {
-            return Answer::Refused(Why::Http(StatusCode::BAD_REQUEST)).into();
+            return Answer::Refused(FailureReason::Http(StatusCode::BAD_REQUEST)).into();
         };
         let mut request = self.request(Bytes::new(), message, "application/x-protobuf");
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(encoding) = encoding {
             request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let broken = Answer::Retry { after: None, why: Why::Connection };
+        let broken = Answer::Retry { after: None, why: FailureReason::Connection };
         let Ok(response) = self.http.request(request).await else { return broken.into() };
         let (head, body) = response.into_parts();
         let status = Some(AnswerStatus::Http(head.status));
@@ -290,7 +290,7 @@ impl Transport {
         Received { answer: judge_body(&kind, body), status, message }
     }
 
-    /// What both protocols ask with.
+    /// The part of a request that both protocols have.
     fn request(&self, prefix: Bytes, message: Bytes, kind: &'static str) -> Request<Body> {
         let mut request = Request::new(Full::new(prefix.chain(message)));
         *request.method_mut() = Method::POST;
@@ -311,7 +311,7 @@ impl Transport {
         })
     }
 
-    /// Where it goes, for our own log.
+    /// Host and port of the receiver.
     pub(crate) fn place(&self) -> String {
         self.target.place()
     }

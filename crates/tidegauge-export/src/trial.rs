@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::answer::Received;
 use crate::envelope::Envelope;
-use crate::outlet::{ExporterOptions, StartError};
+use crate::exporter::{ExporterOptions, StartError};
 use crate::queue::Pending;
 use crate::transport::{Protocol, Transport};
 
@@ -31,7 +31,7 @@ pub struct TrialResult {
     pub rejected: u64,
     /// What it answered: an HTTP status, or the name of a gRPC status; `None`: nothing.
     pub status: Option<String>,
-    /// Why it failed, in our words; `None`: it did not.
+    /// FailureReason it failed, in our words; `None`: it did not.
     pub error: Option<String>,
     /// What the receiver says itself, cut, without control characters; empty: nothing.
     pub message: String,

@@ -47,7 +47,7 @@ pub(crate) fn start(log: &Log, telemetry: &Telemetry) {
     let exported = tidegauge_otel::layer(telemetry.encoder());
     // Another subscriber is there already only in a test.
     let _ = tracing_subscriber::registry().with(exported).with(lines).with(filter).try_init();
-    telemetry.tell_opening();
+    telemetry.log_opening();
 }
 
 /// Makes a panic a line of the log like any other, once there is a log.

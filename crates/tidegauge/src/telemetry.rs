@@ -94,8 +94,8 @@ impl Telemetry {
 
     /// Says in the log what was found on disk at the start. To be called once there is a log; the
     /// second time it says nothing.
-    pub fn tell_opening(&self) {
-        self.delivery.tell_opening();
+    pub fn log_opening(&self) {
+        self.delivery.log_opening();
     }
 
     /// All metrics as they are now, in that format.

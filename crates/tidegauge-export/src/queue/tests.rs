@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegauge_core::{Dropped, Health, Scope, Signal};
 use tokio::time::Instant;
 
-use super::{Due, Pending, Queue, QueueOptions, Settled};
+use super::{BatchOutcome, Due, Pending, Queue, QueueOptions};
 
 const SIZE: usize = 100;
 
@@ -92,10 +92,10 @@ fn batches_are_bounded_in_pieces_and_bytes() {
     let bench = bench(QueueOptions { batch_bytes: 250, ..options() });
     bench.push(0..3, Duration::ZERO);
     assert_eq!(bench.take(), [0, 1]);
-    bench.queue.settle(Settled::Delivered { rejected: 0 });
+    bench.queue.settle(BatchOutcome::Delivered { rejected: 0 });
     assert_eq!(bench.take(), [2]);
     assert_eq!(bench.ledger(), (1, 2, 0));
-    bench.queue.settle(Settled::Delivered { rejected: 0 });
+    bench.queue.settle(BatchOutcome::Delivered { rejected: 0 });
     assert_eq!(bench.ledger(), (0, 3, 0));
 }
 
@@ -115,7 +115,7 @@ fn no_room_drops_the_oldest_but_not_what_is_on_its_way() {
     bench.push(5..8, Duration::ZERO);
     assert_eq!(bench.ledger(), (5, 0, 3));
     assert_eq!(bench.health.spans_dropped(Dropped::QueueFull), 3);
-    bench.queue.settle(Settled::Delivered { rejected: 1 });
+    bench.queue.settle(BatchOutcome::Delivered { rejected: 1 });
     assert_eq!(bench.ledger(), (1, 3, 4));
     assert_eq!(bench.take(), [7]);
 }
@@ -126,10 +126,10 @@ fn what_is_retried_keeps_its_place_until_it_is_too_old() {
     bench.push(0..3, Duration::ZERO);
     bench.push(3..6, Duration::from_secs(5));
     assert_eq!(bench.take(), [0, 1, 2, 3]);
-    bench.queue.settle(Settled::Retry { now: bench.start + Duration::from_secs(9) });
+    bench.queue.settle(BatchOutcome::Retry { now: bench.start + Duration::from_secs(9) });
     assert_eq!(bench.ledger(), (6, 0, 0));
     assert_eq!(bench.take(), [0, 1, 2, 3]);
-    bench.queue.settle(Settled::Retry { now: bench.start + Duration::from_secs(11) });
+    bench.queue.settle(BatchOutcome::Retry { now: bench.start + Duration::from_secs(11) });
     assert_eq!(bench.ledger(), (3, 0, 3));
     assert_eq!(bench.health.spans_dropped(Dropped::Expired), 3);
     assert_eq!(bench.take(), [3, 4, 5]);
@@ -140,16 +140,16 @@ fn too_large_halves_and_success_grows_again() {
     let bench = bench(options());
     bench.push(0..8, Duration::ZERO);
     let mut sizes = Vec::new();
-    for settled in [
-        Settled::TooLarge,
-        Settled::TooLarge,
-        Settled::TooLarge,
-        Settled::Delivered { rejected: 0 },
-        Settled::Delivered { rejected: 0 },
-        Settled::Delivered { rejected: 0 },
+    for outcome in [
+        BatchOutcome::TooLarge,
+        BatchOutcome::TooLarge,
+        BatchOutcome::TooLarge,
+        BatchOutcome::Delivered { rejected: 0 },
+        BatchOutcome::Delivered { rejected: 0 },
+        BatchOutcome::Delivered { rejected: 0 },
     ] {
         sizes.push(bench.take().len());
-        bench.queue.settle(settled);
+        bench.queue.settle(outcome);
     }
     assert_eq!(sizes, [4, 2, 1, 1, 2, 4]);
     assert_eq!(bench.ledger(), (0, 7, 1));
@@ -174,7 +174,7 @@ fn a_closed_queue_drops_all_and_a_late_answer_changes_nothing() {
     bench.queue.close(Dropped::ShutdownDeadline);
     bench.push(6..8, Duration::ZERO);
     assert_eq!(bench.ledger(), (0, 0, 8));
-    bench.queue.settle(Settled::Delivered { rejected: 0 });
+    bench.queue.settle(BatchOutcome::Delivered { rejected: 0 });
     assert_eq!(bench.ledger(), (0, 0, 8));
     assert_eq!(bench.due(Duration::from_secs(9)), Due::Never);
 }

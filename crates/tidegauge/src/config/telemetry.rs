@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidegauge_export::{Compression, DiskQueue, Protocol};
+use tidegauge_export::{Compression, DiskQueueOptions, Protocol};
 use tidegauge_otel::{CacheWriteName, CallDetail, Compat, Histograms, Names, SpanOptions};
 use tidegauge_spool::SpoolBounds;
 
@@ -159,8 +159,8 @@ fn file(pem: &Option<(PathBuf, Arc<[u8]>)>) -> Option<String> {
     pem.as_ref().map(|(path, _)| path.to_string_lossy().into_owned())
 }
 
-fn disk_queue(queue: &super::DiskQueue) -> DiskQueue {
-    DiskQueue {
+fn disk_queue(queue: &super::DiskQueue) -> DiskQueueOptions {
+    DiskQueueOptions {
         dir: queue.path.clone(),
         bounds: SpoolBounds {
             cap_bytes: queue.max_bytes,

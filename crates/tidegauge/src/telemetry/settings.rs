@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tidegauge_export::{Compression, DiskQueue, ExporterOptions, Protocol};
+use tidegauge_export::{Compression, DiskQueueOptions, ExporterOptions, Protocol};
 use tidegauge_otel::{EncoderOptions, Histograms, Names, Rendering, SpanOptions};
 
 use super::env;
@@ -44,7 +44,7 @@ pub struct Settings {
     /// How long one piece is retried.
     pub max_retry_age: Option<Duration>,
     /// Where what the collector did not take is kept on disk. Left out: nowhere.
-    pub disk_queue: Option<DiskQueue>,
+    pub disk_queue: Option<DiskQueueOptions>,
     /// Further collectors, beside the one above. The variables say nothing about them.
     pub exporters: Vec<ExporterSettings>,
     /// What is said in spans and events.
@@ -104,7 +104,7 @@ pub struct ExporterSettings {
     /// What is sent there. Left out: what the preset takes.
     pub signals: Option<Signals>,
     /// Where what it did not take is kept on disk. Left out: nowhere.
-    pub disk_queue: Option<DiskQueue>,
+    pub disk_queue: Option<DiskQueueOptions>,
 }
 
 impl fmt::Debug for ExporterSettings {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tidegauge_export::{DiskQueue, StartError};
+use tidegauge_export::{DiskQueueOptions, StartError};
 use tidegauge_spool::SpoolBounds;
 
 use super::*;
@@ -22,7 +22,7 @@ fn with_disk(collector: &Collector, dir: &Path) -> Config {
 fn over(collector: &Collector, protocol: Protocol, dir: &Path) -> Config {
     let mut config = traces_only(collector, protocol);
     config.exporters[0].options.disk_queue =
-        Some(DiskQueue { dir: dir.to_owned(), bounds: SpoolBounds::default() });
+        Some(DiskQueueOptions { dir: dir.to_owned(), bounds: SpoolBounds::default() });
     config
 }
 

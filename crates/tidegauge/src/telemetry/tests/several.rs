@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use tidegauge_export::{DiskQueue, ExporterOptions, StartError};
+use tidegauge_export::{DiskQueueOptions, ExporterOptions, StartError};
 use tidegauge_otel::CacheWriteName;
 use tidegauge_spool::SpoolBounds;
 
@@ -111,7 +111,7 @@ fn each_has_a_disk_queue_of_its_own_or_none() {
     let dir = TempDir::new_in(Path::new("/dev/shm")).or_else(|_| TempDir::new()).unwrap();
     let mut first = exporter("one", &one);
     first.options.disk_queue =
-        Some(DiskQueue { dir: dir.path().to_owned(), bounds: SpoolBounds::default() });
+        Some(DiskQueueOptions { dir: dir.path().to_owned(), bounds: SpoolBounds::default() });
     let (telemetry, health) = start(both(first.clone(), exporter("two", &two)));
     telemetry.record(&records::unary());
     one.wait(|seen| !seen.requests.is_empty());

@@ -1,8 +1,8 @@
-//! One collector: its queues, its disk, and the thread that empties them.
+//! One exporter: its queues, its disk, and the thread that empties them.
 //!
-//! In: pieces, put into the queues by whoever makes them. Out: exports, and the books of one exporter.
-//! Each outlet has a thread and a runtime of its own, so that neither a collector that is slow nor a
-//! disk that hangs delays another one. Knows no record.
+//! In: pieces, put into the queues by whoever makes them. Out: exports to one receiver, and the ledger
+//! of the exporter. Each exporter has a thread and a runtime of its own, so that neither a slow receiver
+//! nor a disk that hangs delays another exporter. Knows no record.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -16,16 +16,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::backlog::{Backlog, DiskQueue};
-use crate::deliver::{Course, Sender, Stop};
+use crate::disk_queue::{DiskQueueOptions, QueueOnDisk};
 use crate::envelope::Envelope;
 use crate::queue::{Queue, QueueOptions};
+use crate::sender::{Sender, SenderState, StopStage};
 use crate::transport::{Protocol, Target, TlsError, Transport};
 
-/// One collector: what it is sent, and how that waits for it.
+/// What one exporter sends where, and how that waits.
 #[derive(Clone, Debug)]
 pub struct ExporterOptions {
-    /// What it is called in our own metrics.
+    /// The name of the exporter in our own metrics and log.
     pub name: String,
     /// Where spans go; `None`: none do.
     pub traces: Option<Target>,
@@ -39,41 +39,41 @@ pub struct ExporterOptions {
     pub metric_queue: QueueOptions,
     /// How events and log lines are queued.
     pub log_queue: QueueOptions,
-    /// Where what the collector did not take is kept on disk; `None`: nowhere.
-    pub disk_queue: Option<DiskQueue>,
+    /// The queue on disk; `None`: pieces wait in memory only.
+    pub disk_queue: Option<DiskQueueOptions>,
 }
 
 impl ExporterOptions {
-    /// Where each signal goes that it takes.
+    /// The target of each signal that is sent.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (Signal, &Target)> {
         let targets = [&self.traces, &self.metrics, &self.logs];
         let all = Signal::ALL.into_iter().zip(targets);
         all.filter_map(|(signal, target)| Some((signal, target.as_ref()?)))
     }
 
-    /// TLS to one of its receivers cannot be set up.
+    /// The error that TLS to a receiver cannot be set up.
     pub(crate) fn tls_error(&self, signal: Signal, error: TlsError) -> StartError {
         StartError::Tls { exporter: self.name.clone(), signal: signal.name(), error }
     }
 
-    /// The name of the one that `telemetry.otlp` and the `OTEL_*` variables describe.
+    /// The name of the exporter that `telemetry.otlp` and the `OTEL_*` variables describe.
     pub const DEFAULT: &str = "default";
 }
 
-/// Why telemetry could not start.
+/// FailureReason telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// TLS to a collector.
+    /// TLS to a receiver cannot be set up.
     #[error("exporter {exporter}, {signal}: {error}")]
     Tls {
-        /// Its name.
+        /// The name of the exporter.
         exporter: String,
-        /// traces, metrics or logs.
+        /// `traces`, `metrics` or `logs`.
         signal: &'static str,
         /// What is wrong.
         error: TlsError,
     },
-    /// The directory of a disk queue.
+    /// The directory of a disk queue is in use.
     #[error("disk queue {}: {error}", .dir.display())]
     Disk {
         /// The directory.
@@ -81,45 +81,47 @@ pub enum StartError {
         /// What is wrong.
         error: SpoolError,
     },
-    /// No thread or no runtime.
+    /// The system gives no thread, or no runtime.
     #[error("the telemetry thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// What an outlet shares with the others.
+/// What all exporters of a process share.
 #[derive(Debug)]
 pub(crate) struct Common {
     /// What every export of this process begins with.
     pub(crate) envelope: Envelope,
     /// New metrics make those that wait obsolete.
     pub(crate) sums_replace: bool,
-    /// Where panics are counted and books are opened.
+    /// Where panics are counted and ledgers are opened.
     pub(crate) health: Arc<Health>,
-    /// First pause after a failure of a collector.
+    /// First pause after a failure of a receiver.
     pub(crate) pause: Duration,
     /// Pause after a failure of a disk; `None`: the usual one.
     pub(crate) rest: Option<Duration>,
 }
 
-/// One collector's queues and thread. Dropping it ends the thread, which then delivers nothing more.
+/// The queues and the thread of one exporter. Dropping it ends the thread, which then delivers nothing
+/// more.
 #[derive(Debug)]
-pub(crate) struct Outlet {
-    /// Spans, if it takes them.
+pub(crate) struct RunningExporter {
+    /// The queue of spans, if it sends them.
     pub(crate) traces: Option<Arc<Queue>>,
-    /// Metric points, if it takes them.
+    /// The queue of metric points, if it sends them.
     pub(crate) metrics: Option<Arc<Queue>>,
-    /// Events and log lines, if it takes them.
+    /// The queue of events and log lines, if it sends them.
     pub(crate) logs: Option<Arc<Queue>>,
-    /// The thread's disk queue. Weak: when the thread has ended, another process may have it.
-    disk: Option<Weak<Backlog>>,
-    /// What is said at the start, until it is: where each signal goes.
+    /// The disk queue. Weak, because it must be closed when the thread ends: another process may open it
+    /// then.
+    disk: Option<Weak<QueueOnDisk>>,
+    /// Where each signal goes, until that was logged.
     opening: Mutex<Vec<(Signal, String, Option<Protocol>)>>,
     name: String,
-    stop: watch::Sender<Stop>,
+    stop: watch::Sender<StopStage>,
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
-impl Outlet {
+impl RunningExporter {
     /// Opens the disk queue and starts the thread. Opens no connection yet.
     ///
     /// # Errors
@@ -129,36 +131,36 @@ impl Outlet {
         let queue = |target: &Option<Target>, signal, options: QueueOptions| {
             let mut options = options;
             if spills(config, common.sums_replace, signal) {
-                // Nothing is given up that can be kept.
+                // Nothing grows too old that can be written to disk.
                 options.max_age = Duration::MAX;
             }
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&ledger))))
         };
-        let (stop, stopped) = watch::channel(Stop::Running);
-        let backlog = backlog(config, common, &ledger)?;
-        let outlet = Self {
+        let (stop, stopped) = watch::channel(StopStage::Running);
+        let disk_queue = disk_queue(config, common, &ledger)?;
+        let exporter = Self {
             traces: queue(&config.traces, Signal::Traces, config.trace_queue),
             metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
             logs: queue(&config.logs, Signal::Logs, config.log_queue),
-            disk: backlog.as_ref().map(Arc::downgrade),
+            disk: disk_queue.as_ref().map(Arc::downgrade),
             opening: Mutex::new(opening(config)),
             name: config.name.clone(),
             stop,
             thread: Mutex::new(None),
         };
-        let senders = outlet.senders(config, common, backlog.as_ref(), &stopped)?;
-        let thread = spawn(config, senders, backlog, stopped, &common.health)?;
-        *outlet.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(outlet)
+        let senders = exporter.senders(config, common, disk_queue.as_ref(), &stopped)?;
+        let thread = spawn(config, senders, disk_queue, stopped, &common.health)?;
+        *exporter.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(exporter)
     }
 
-    /// Whether what is left at the end is written down.
+    /// Whether there is a disk queue.
     pub(crate) fn has_disk(&self) -> bool {
         self.disk.is_some()
     }
 
-    /// Says in the log where telemetry goes, by which protocol, and how opening the disk queue went.
-    pub(crate) fn tell_opening(&self) {
+    /// Logs where telemetry goes, by which protocol, and how opening the disk queue went; once.
+    pub(crate) fn log_opening(&self) {
         for (signal, receiver, protocol) in
             self.opening.lock().unwrap_or_else(PoisonError::into_inner).drain(..)
         {
@@ -166,22 +168,22 @@ impl Outlet {
             let protocol = protocol.map_or("found by trying", Protocol::name);
             tracing::info!(exporter, signal, receiver, protocol, "telemetry goes to this receiver");
         }
-        if let Some(backlog) = self.disk.as_ref().and_then(Weak::upgrade) {
-            backlog.tell_opening();
+        if let Some(disk_queue) = self.disk.as_ref().and_then(Weak::upgrade) {
+            disk_queue.log_opening();
         }
     }
 
-    /// Tells the thread how near the end is.
-    pub(crate) fn advance(&self, to: Stop) {
+    /// Lets the thread know how far the end of the process has come.
+    pub(crate) fn advance(&self, to: StopStage) {
         self.stop.send_modify(|stop| *stop = to.max(*stop));
     }
 
-    /// Waits until the thread has ended, at most until then. Whether it has.
+    /// Waits until the thread has ended, at most until the deadline. True if it has.
     pub(crate) fn ended_by(&self, deadline: Instant) -> bool {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((_, done)) = thread.as_ref() else { return true };
         let left = deadline.saturating_duration_since(Instant::now());
-        // Not joined before: a thread that hangs must not hang the process.
+        // Joined only once it has ended: a thread that hangs must not hang the process.
         let ended = done.recv_timeout(left) != Err(RecvTimeoutError::Timeout);
         if ended && let Some((thread, _)) = thread.take() {
             let _ = thread.join();
@@ -200,8 +202,8 @@ impl Outlet {
         &self,
         config: &ExporterOptions,
         common: &Common,
-        backlog: Option<&Arc<Backlog>>,
-        stop: &watch::Receiver<Stop>,
+        disk_queue: Option<&Arc<QueueOnDisk>>,
+        stop: &watch::Receiver<StopStage>,
     ) -> Result<Vec<Sender>, StartError> {
         let signals = [
             (Signal::Traces, &config.traces, &self.traces, &config.trace_queue),
@@ -216,7 +218,7 @@ impl Outlet {
             senders.push(Sender {
                 exporter: config.name.clone(),
                 queue: Arc::clone(queue),
-                backlog: backlog.cloned(),
+                disk_queue: disk_queue.cloned(),
                 spills: spills(config, common.sums_replace, signal),
                 most: BatchBounds { records: options.batch_pieces, bytes: options.batch_bytes },
                 transport: Arc::new(transport),
@@ -225,16 +227,16 @@ impl Outlet {
                 stop: stop.clone(),
                 delay: options.delay,
                 pause: common.pause,
-                course: Course::new(target.protocol),
+                state: SenderState::new(target.protocol),
             });
         }
         Ok(senders)
     }
 }
 
-impl Drop for Outlet {
+impl Drop for RunningExporter {
     fn drop(&mut self) {
-        self.advance(Stop::Now);
+        self.advance(StopStage::Now);
     }
 }
 
@@ -244,15 +246,15 @@ fn opening(config: &ExporterOptions) -> Vec<(Signal, String, Option<Protocol>)> 
     targets.map(|(signal, target)| (signal, target.place(), target.protocol)).collect()
 }
 
-fn backlog(
+fn disk_queue(
     config: &ExporterOptions,
     common: &Common,
     ledger: &Arc<Ledger>,
-) -> Result<Option<Arc<Backlog>>, StartError> {
+) -> Result<Option<Arc<QueueOnDisk>>, StartError> {
     let Some(options) = config.disk_queue.clone() else { return Ok(None) };
     let (dir, resource) = (options.dir.clone(), common.envelope.resource().to_owned());
-    Backlog::open(options, resource, Arc::clone(ledger), common.rest)
-        .map(|backlog| Some(Arc::new(backlog)))
+    QueueOnDisk::open(options, resource, Arc::clone(ledger), common.rest)
+        .map(|disk_queue| Some(Arc::new(disk_queue)))
         .map_err(|error| StartError::Disk { dir, error })
 }
 
@@ -260,8 +262,8 @@ fn backlog(
 fn spawn(
     config: &ExporterOptions,
     senders: Vec<Sender>,
-    backlog: Option<Arc<Backlog>>,
-    stop: watch::Receiver<Stop>,
+    disk_queue: Option<Arc<QueueOnDisk>>,
+    stop: watch::Receiver<StopStage>,
     health: &Arc<Health>,
 ) -> Result<(JoinHandle<()>, Receiver<()>), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -272,10 +274,10 @@ fn spawn(
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for sender in senders {
-                tasks.spawn(sender.last(Arc::clone(&health)));
+                tasks.spawn(sender.run_to_end(Arc::clone(&health)));
             }
-            if let Some(backlog) = backlog.clone() {
-                tasks.spawn(sync(backlog, stop));
+            if let Some(disk_queue) = disk_queue.clone() {
+                tasks.spawn(sync(disk_queue, stop));
             }
             while let Some(ended) = tasks.join_next().await {
                 if ended.is_err_and(|error| error.is_panic()) {
@@ -285,24 +287,24 @@ fn spawn(
         });
         // A name look-up that hangs must not hold the thread, and through it the shutdown.
         runtime.shutdown_background();
-        if let Some(backlog) = &backlog {
-            backlog.flush();
+        if let Some(disk_queue) = &disk_queue {
+            disk_queue.flush();
         }
-        // Whoever is told of the end may open the directory.
-        drop(backlog);
+        // Closed before the end is announced: whoever waits for it may open the directory.
+        drop(disk_queue);
         let _ = finished.try_send(());
     })?;
     Ok((thread, done))
 }
 
 /// Brings the disk queue to the medium now and then, until the end.
-async fn sync(backlog: Arc<Backlog>, mut stop: watch::Receiver<Stop>) {
+async fn sync(disk_queue: Arc<QueueOnDisk>, mut stop: watch::Receiver<StopStage>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(backlog.sync_interval()) => {
-                backlog.sync(Instant::now());
+            () = tokio::time::sleep(disk_queue.sync_interval()) => {
+                disk_queue.sync(Instant::now());
             }
-            _ = stop.wait_for(|stop| *stop != Stop::Running) => return,
+            _ = stop.wait_for(|stop| *stop != StopStage::Running) => return,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Pieces on disk: the spool, filled with telemetry, and its [`Ledger`].
+//! A queue on disk: a spool of pieces, kept in step with the [`Ledger`].
 //!
-//! In: pieces that nobody took. Out: the same pieces with the resource of the process that made
-//! them, oldest first, each taken batch settled or let go. A disk that fails is no error to anyone:
-//! it is left alone for some seconds and says so, and the pieces stay where they are. Blocks, so it
-//! belongs to the telemetry thread. Knows no network and no time of its own.
+//! In: pieces that are to be sent. Out: the same pieces with the resource of the process that made them,
+//! oldest first, in batches that are acknowledged or read again. A disk that fails is an error to nobody:
+//! it is left alone for some seconds, that is logged, and pieces stay in memory. Blocks on the disk, so
+//! it belongs to the thread of the exporter. Knows no network; times are arguments.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,155 +16,155 @@ use tidegauge_spool::{
 };
 use tokio::time::Instant;
 
-use crate::queue::{Pending, Settled, SignalExt as _};
+use crate::queue::{BatchOutcome, Pending, SignalLedger as _};
 
 mod record;
 
-/// How long a disk that failed is left alone (F-40).
+/// How long a disk that failed is left alone.
 const REST: Duration = Duration::from_secs(5);
 
-/// Where and how much.
+/// Where pieces are kept on disk, and how many.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DiskQueue {
+pub struct DiskQueueOptions {
     /// The directory; made if it is missing, used by one process at a time.
     pub dir: PathBuf,
-    /// Its bounds.
+    /// Bounds of the files.
     pub bounds: SpoolBounds,
 }
 
-/// The pieces of all signals that are on disk.
+/// The pieces of all signals of one exporter that are on disk.
 #[derive(Debug)]
-pub(crate) struct Backlog {
-    options: DiskQueue,
+pub(crate) struct QueueOnDisk {
+    options: DiskQueueOptions,
     resource: Vec<u8>,
     ledger: Arc<Ledger>,
     rest: Duration,
     start: Instant,
     state: Mutex<State>,
-    /// How the first opening went, until it is told.
-    untold: Mutex<Option<Result<Recovery, SpoolError>>>,
+    /// How the first opening went, until that was logged.
+    unlogged: Mutex<Option<Result<Recovery, SpoolError>>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// `None`: it could not be opened yet.
     spool: Option<Spool>,
-    /// What is on the books already.
+    /// What the ledger counts already.
     booked: SpoolCounters,
-    writing: Rest,
-    reading: Rest,
-    lanes: Lanes,
+    writing: DiskPause,
+    reading: DiskPause,
+    two_queues: TwoQueues,
 }
 
-/// Spans have two lanes: while a backlog is being worked off, what is new goes to the one beside it,
-/// and reading takes turns, so that neither the oldest nor the newest starves (F-37). The other
-/// signals are few.
+/// Spans have two queues on disk. While a long one is being worked off, new spans go to the other, and
+/// reading takes turns, so that neither the oldest nor the newest waits forever. The other signals are
+/// few and have one each.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lanes {
-    /// What is new goes to the second.
+struct TwoQueues {
+    /// New spans go to the second queue.
     second: bool,
     /// The kind that was read last.
     read: u8,
 }
 
 impl State {
-    /// Where what is new is written.
+    /// The kind under which a new piece is written.
     fn kind_for(&self, signal: Signal) -> u8 {
         let (first, last) = (signal.kinds().first(), signal.kinds().last());
-        let kind = if self.lanes.second { last } else { first };
+        let kind = if self.two_queues.second { last } else { first };
         kind.copied().unwrap_or_default()
     }
 
-    /// The kind to read, if there is anything: another one than last time, where it has something.
+    /// The kind to read next; `None`: nothing waits. Another one than last time, if something waits there.
     fn next_kind(&self, signal: Signal) -> Option<u8> {
         let queued = self.spool.as_ref()?.counters().queued;
         let waiting = signal.kinds().iter().filter(|kind| queued.of(**kind).records > 0);
-        waiting.copied().max_by_key(|kind| *kind != self.lanes.read)
+        waiting.copied().max_by_key(|kind| *kind != self.two_queues.read)
     }
 
-    /// A batch of so many records was delivered: where more than that is left in the lane that is
-    /// written to, what comes from now on goes to the other one, once that is empty.
-    fn turn_off(&mut self, signal: Signal, records: u64) {
+    /// Called when a batch of so many records was delivered. If more than that is left in the queue that
+    /// is written to and the other one is empty, new pieces go to the other one from now on.
+    fn switch_queue(&mut self, signal: Signal, records: u64) {
         let Some(spool) = &self.spool else { return };
         let queued = spool.counters().queued;
         let here = self.kind_for(signal);
         let there = signal.kinds().iter().find(|kind| **kind != here);
         let empty = there.is_some_and(|there| queued.of(*there).records == 0);
         if empty && queued.of(here).records > records {
-            self.lanes.second = !self.lanes.second;
+            self.two_queues.second = !self.two_queues.second;
         }
     }
 }
 
-/// Units in all lanes.
+/// Units of a signal, in all its queues.
 fn units_of(tally: &Tally, signal: Signal) -> u64 {
     signal.kinds().iter().map(|kind| tally.of(*kind).units).sum()
 }
 
-/// Until when the disk is left alone, and since what.
+/// Until when the disk is left alone, and after which failure.
 #[derive(Debug, Default)]
-struct Rest(Option<(Instant, Dropped)>);
+struct DiskPause(Option<(Instant, Dropped)>);
 
-impl Rest {
+impl DiskPause {
     fn at(&self, now: Instant) -> Option<Dropped> {
         self.0.filter(|(until, _)| *until > now).map(|(_, reason)| reason)
     }
 }
 
-/// Pieces that one process made.
+/// Pieces that were made by one process.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Group {
-    /// Its encoded resource.
+pub(crate) struct OriginGroup {
+    /// The encoded resource of that process.
     pub(crate) resource: Bytes,
     /// The pieces, oldest first.
     pub(crate) pieces: Vec<Pending>,
 }
 
-/// The oldest pieces of a signal, to be settled; let go, they come again.
+/// The oldest pieces of a signal, to be acknowledged. Dropped without that, they are read again.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct DiskBatch {
     /// What is to be sent in one request.
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Vec<OriginGroup>,
     batch: Batch,
     /// Units of records that could not be understood.
-    garbled: u64,
+    unreadable: u64,
 }
 
-impl Taken {
+impl DiskBatch {
     /// Records in it.
     pub(crate) fn len(&self) -> usize {
         self.batch.records().len()
     }
 }
 
-impl Backlog {
+impl QueueOnDisk {
     /// Opens the directory. One that cannot be used is tried again later.
     ///
     /// # Errors
     /// Only when another process has it open.
     pub(crate) fn open(
-        options: DiskQueue,
+        options: DiskQueueOptions,
         resource: Vec<u8>,
         ledger: Arc<Ledger>,
         rest: Option<Duration>,
     ) -> Result<Self, SpoolError> {
         let start = Instant::now();
-        let (rest, state, untold) = (rest.unwrap_or(REST), Mutex::default(), Mutex::default());
-        let backlog = Self { options, resource, ledger, rest, start, state, untold };
-        let opened = match Spool::open(&backlog.options.dir, backlog.options.bounds) {
+        let (rest, state, unlogged) = (rest.unwrap_or(REST), Mutex::default(), Mutex::default());
+        let disk_queue = Self { options, resource, ledger, rest, start, state, unlogged };
+        let opened = match Spool::open(&disk_queue.options.dir, disk_queue.options.bounds) {
             Err(SpoolError::Locked) => return Err(SpoolError::Locked),
-            opened => backlog.opened(&mut backlog.lock(), opened, start),
+            opened => disk_queue.opened(&mut disk_queue.lock(), opened, start),
         };
-        *backlog.untold.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
-        Ok(backlog)
+        *disk_queue.unlogged.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        Ok(disk_queue)
     }
 
-    /// Says in the log how opening went. Not done by [`open`](Self::open): the log is there after the
-    /// exporter, which takes its lines.
-    pub(crate) fn tell_opening(&self) {
-        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(opened) = untold {
-            tell(&opened);
+    /// Logs how opening went. Not done by [`open`](Self::open), because the log is started after the
+    /// exporter that its lines go to.
+    pub(crate) fn log_opening(&self) {
+        let unlogged = self.unlogged.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(opened) = unlogged {
+            log_state(&opened);
         }
     }
 
@@ -202,9 +202,9 @@ impl Backlog {
             Err(PushError::Io(error)) => (Dropped::DiskIo, error),
         };
         if state.writing.0.is_none() {
-            tracing::warn!(error = %error.kind(), "the disk queue cannot write; memory has to do");
+            tracing::warn!(error = %error.kind(), "the disk queue cannot be written; pieces wait in memory");
         }
-        state.writing = Rest(Some((now + self.rest, reason)));
+        state.writing = DiskPause(Some((now + self.rest, reason)));
         Err(reason)
     }
 
@@ -217,7 +217,12 @@ impl Backlog {
     }
 
     /// The oldest pieces of a signal; `None` if there are none, or none can be read now.
-    pub(crate) fn take(&self, signal: Signal, most: BatchBounds, now: Instant) -> Option<Taken> {
+    pub(crate) fn take(
+        &self,
+        signal: Signal,
+        most: BatchBounds,
+        now: Instant,
+    ) -> Option<DiskBatch> {
         let mut state = self.lock();
         while state.reading.at(now).is_none() {
             let kind = state.next_kind(signal)?;
@@ -225,57 +230,57 @@ impl Backlog {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::warn!(error = %error.kind(), "the disk queue cannot be read");
-                    state.reading = Rest(Some((now + self.rest, Dropped::DiskIo)));
+                    state.reading = DiskPause(Some((now + self.rest, Dropped::DiskIo)));
                     return None;
                 }
             };
             // Reading is how damage is found.
             self.book(&mut state, signal);
             if batch.is_empty() {
-                // What should have been there is booked as lost now.
+                // Records that should have been there are counted as lost now.
                 continue;
             }
             if signal == Signal::Traces {
-                state.lanes.read = kind;
+                state.two_queues.read = kind;
             }
-            let (groups, garbled) = group(&batch, now);
-            let taken = Taken { groups, batch, garbled };
+            let (groups, unreadable) = group(&batch, now);
+            let taken = DiskBatch { groups, batch, unreadable };
             if !taken.groups.is_empty() {
                 return Some(taken);
             }
-            self.done(&mut state, signal, taken, Settled::Refused);
+            self.done(&mut state, signal, taken, BatchOutcome::Refused);
         }
         None
     }
 
-    /// Ledger what became of a batch. One to be tried again needs no settling.
-    pub(crate) fn settle(&self, signal: Signal, taken: Taken, settled: Settled) {
-        self.done(&mut self.lock(), signal, taken, settled);
+    /// Counts what became of a batch and removes it. Not to be called for one that is tried again.
+    pub(crate) fn settle(&self, signal: Signal, taken: DiskBatch, outcome: BatchOutcome) {
+        self.done(&mut self.lock(), signal, taken, outcome);
     }
 
-    /// Spans are on disk that are not on the books as made or queued any more.
+    /// Counts spans on disk that the ledger knows neither as made nor as queued.
     pub(crate) fn found(&self, signal: Signal, units: u64) {
         if signal == Signal::Traces {
             self.ledger.spans_found(units);
         }
     }
 
-    /// When the disk is to be tried again, if it is left alone.
-    pub(crate) fn rests_until(&self, now: Instant) -> Option<Instant> {
+    /// The end of the pause; `None`: the disk is in use.
+    pub(crate) fn pauses_until(&self, now: Instant) -> Option<Instant> {
         let state = self.lock();
         let rests = [&state.writing, &state.reading].into_iter().filter_map(|rest| rest.0);
         rests.map(|(until, _)| until).filter(|until| *until > now).min()
     }
 
-    /// Tries again at once, for the last time.
-    pub(crate) fn hurry(&self) {
+    /// Ends a pause, so that the next write is tried at once.
+    pub(crate) fn retry_now(&self) {
         let mut state = self.lock();
         if let Some((until, _)) = &mut state.writing.0 {
             *until = self.start;
         }
     }
 
-    /// Brings to the medium what was written, if it is time.
+    /// Brings written pieces to the medium, if it is time.
     pub(crate) fn sync(&self, now: Instant) {
         let mut state = self.lock();
         self.reopen(&mut state, now);
@@ -284,18 +289,18 @@ impl Backlog {
             if state.writing.0.is_none() {
                 tracing::warn!(error = %error.kind(), "the disk queue cannot be synced");
             }
-            state.writing = Rest(Some((now + self.rest, Dropped::DiskIo)));
+            state.writing = DiskPause(Some((now + self.rest, Dropped::DiskIo)));
         }
     }
 
-    /// Brings to the medium what was written, now.
+    /// Brings written pieces to the medium now.
     pub(crate) fn flush(&self) {
         if let Some(Err(error)) = self.lock().spool.as_mut().map(Spool::flush) {
             tracing::warn!(error = %error.kind(), "the disk queue cannot be synced");
         }
     }
 
-    /// How long between two calls of [`sync`](Self::sync).
+    /// The time between two calls of [`sync`](Self::sync).
     pub(crate) fn sync_interval(&self) -> Duration {
         self.options.bounds.fsync_every.max(Duration::from_millis(10))
     }
@@ -308,7 +313,7 @@ impl Backlog {
         let opened = Spool::open(&self.options.dir, self.options.bounds);
         let opened = self.opened(state, opened, now);
         if opened.is_ok() || !known {
-            tell(&opened);
+            log_state(&opened);
         }
     }
 
@@ -329,36 +334,36 @@ impl Backlog {
         let full = matches!(error, SpoolError::Directory(error)
             if matches!(PushError::of(std::io::Error::from(error.kind())), PushError::Full(_)));
         let reason = if full { Dropped::DiskFull } else { Dropped::DiskIo };
-        state.writing = Rest(Some((now + self.rest, reason)));
+        state.writing = DiskPause(Some((now + self.rest, reason)));
     }
 
-    /// Acknowledges a batch in the spool, and tells why.
-    fn done(&self, state: &mut State, signal: Signal, taken: Taken, settled: Settled) {
+    /// Acknowledges a batch in the spool, and counts why.
+    fn done(&self, state: &mut State, signal: Signal, taken: DiskBatch, outcome: BatchOutcome) {
         let records = taken.len() as u64;
         let Some(spool) = &mut state.spool else { return };
         // An error only says that a crash now would bring the batch again.
         let _ = spool.ack(taken.batch);
         // Without what was dropped for room in the meantime.
         let units = self.book(state, signal);
-        let garbled = taken.garbled.min(units);
-        signal.dropped(&self.ledger, Dropped::DiskIo, garbled);
-        let units = units - garbled;
-        match settled {
-            Settled::Delivered { rejected } => {
-                state.turn_off(signal, records);
+        let unreadable = taken.unreadable.min(units);
+        signal.dropped(&self.ledger, Dropped::DiskIo, unreadable);
+        let units = units - unreadable;
+        match outcome {
+            BatchOutcome::Delivered { rejected } => {
+                state.switch_queue(signal, records);
                 let rejected = rejected.min(units);
                 signal.acked(&self.ledger, units - rejected);
                 signal.dropped(&self.ledger, Dropped::RejectedByCollector, rejected);
             }
-            Settled::TooLarge => signal.dropped(&self.ledger, Dropped::TooLarge, units),
-            Settled::Refused | Settled::Retry { .. } => {
+            BatchOutcome::TooLarge => signal.dropped(&self.ledger, Dropped::TooLarge, units),
+            BatchOutcome::Refused | BatchOutcome::Retry { .. } => {
                 signal.dropped(&self.ledger, Dropped::RejectedByCollector, units);
             }
         }
     }
 
-    /// Ledger what the spool counted since the last time. Units of the signal that were acknowledged:
-    /// those are the caller's to book.
+    /// Adds to the ledger what the spool counted since the last call. Returns the units of the signal that
+    /// were acknowledged, which the caller counts.
     fn book(&self, state: &mut State, signal: Signal) -> u64 {
         let Some(spool) = &state.spool else { return 0 };
         let (was, now) = (state.booked, spool.counters());
@@ -374,14 +379,14 @@ impl Backlog {
         units_of(&now.acked, signal) - units_of(&was.acked, signal)
     }
 
-    /// A panic under this lock leaves books that are at most one call behind.
+    /// A panic under this lock leaves a ledger that is at most one call behind.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How opening went, where that is worth a line.
-fn tell(opened: &Result<Recovery, SpoolError>) {
+/// Logs how opening went, where that is worth a line.
+fn log_state(opened: &Result<Recovery, SpoolError>) {
     match opened {
         Ok(recovery) => {
             if recovery.exposed {
@@ -397,25 +402,25 @@ fn tell(opened: &Result<Recovery, SpoolError>) {
                 SpoolError::Directory(error) => Some(error.kind()),
                 SpoolError::Locked => None,
             };
-            tracing::warn!(kind = ?kind, "{error}; memory has to do");
+            tracing::warn!(kind = ?kind, "{error}; pieces wait in memory");
         }
     }
 }
 
-/// The pieces of a batch by the process that made them, and the units of what is none.
-fn group(batch: &Batch, now: Instant) -> (Vec<Group>, u64) {
-    let (mut groups, mut garbled): (Vec<Group>, u64) = (Vec::new(), 0);
+/// The pieces of a batch by the process that made them, and the units of records that are no pieces.
+fn group(batch: &Batch, now: Instant) -> (Vec<OriginGroup>, u64) {
+    let (mut groups, mut unreadable): (Vec<OriginGroup>, u64) = (Vec::new(), 0);
     for stored in batch.records() {
         let Some((resource, piece)) = record::decode(stored, now) else {
-            garbled += u64::from(stored.units);
+            unreadable += u64::from(stored.units);
             continue;
         };
         match groups.last_mut().filter(|group| group.resource == resource) {
             Some(group) => group.pieces.push(piece),
-            None => groups.push(Group { resource, pieces: vec![piece] }),
+            None => groups.push(OriginGroup { resource, pieces: vec![piece] }),
         }
     }
-    (groups, garbled)
+    (groups, unreadable)
 }
 
 #[cfg(test)]
