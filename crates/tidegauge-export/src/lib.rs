@@ -20,5 +20,5 @@ pub use delivery::{Delivery, Outboxes, Pauses};
 pub use disk_queue::DiskQueueOptions;
 pub use exporter::{ExporterOptions, StartError};
 pub use queue::QueueOptions;
-pub use transport::{Compression, Identity, Protocol, Target, TlsError};
+pub use transport::{Compression, Identity, Protocol, Target, TlsError, can_use_tls};
 pub use trial::{TrialResult, try_exporters};

@@ -365,6 +365,15 @@ fn of_service(endpoint: &Uri, signal: Signal) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Whether a receiver can be trusted by these PEM certificates and shown this identity. Opens no
+/// connection.
+///
+/// # Errors
+/// What is wrong with either.
+pub fn can_use_tls(ca: Option<&[u8]>, identity: Option<&Identity>) -> Result<(), TlsError> {
+    tls_with(RootCertStore::empty(), ca, identity).map(drop)
+}
+
 /// Trusts the platform's and Mozilla's roots and the configured ones.
 fn tls(target: &Target) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
@@ -372,7 +381,15 @@ fn tls(target: &Target) -> Result<ClientConfig, TlsError> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    for certificate in certificates(target.ca.as_deref().unwrap_or_default())? {
+    tls_with(roots, target.ca.as_deref(), target.identity.as_ref())
+}
+
+fn tls_with(
+    mut roots: RootCertStore,
+    ca: Option<&[u8]>,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, TlsError> {
+    for certificate in certificates(ca.unwrap_or_default())? {
         roots.add(certificate).map_err(|_| TlsError::Certificates)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -380,7 +397,7 @@ fn tls(target: &Target) -> Result<ClientConfig, TlsError> {
         .with_safe_default_protocol_versions()
         .map_err(|_| TlsError::Setup)?
         .with_root_certificates(roots);
-    let Some(identity) = &target.identity else { return Ok(builder.with_no_client_auth()) };
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
     let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| TlsError::Identity)?;
     let chain = certificates(&identity.chain)?;
     builder.with_client_auth_cert(chain, key).map_err(|_| TlsError::Identity)

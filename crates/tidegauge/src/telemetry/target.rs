@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::PathAndQuery};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegauge_core::Signal;
-use tidegauge_export::{Compression, Identity, Protocol, Target};
+use tidegauge_export::{Compression, Identity, Protocol, Target, can_use_tls};
 
 use super::env::decoded;
 use super::settings::Receiver;
@@ -48,23 +48,25 @@ impl TargetReader<'_, '_> {
     /// Where a signal goes; `None`: nowhere.
     pub(super) fn target(&mut self, signal: Signal) -> Option<Target> {
         let wanted = self.exporter(signal);
-        let protocol = self.protocol(signal);
+        let typed = self.protocol(signal);
+        let protocol = typed.as_ref().map(|found| found.value);
         let endpoint = self.endpoint(signal, protocol);
         if wanted == Some(false) || (wanted.is_none() && endpoint.is_none()) {
             return None;
         }
         let endpoint = endpoint.or_else(|| self.usual(signal, protocol))?;
+        // A protocol that a variable sets for a whole machine makes no mistake of the file's URL.
+        let outside = typed.is_some_and(|found| is_variable(&found.what));
         let protocol = protocol.or_else(|| by_port(&endpoint.value));
-        let (protocol, endpoint) = self.placed(signal, protocol, endpoint)?;
+        let (protocol, endpoint) = self.placed(signal, (protocol, outside), endpoint)?;
         let timeout = self.variable(signal, "TIMEOUT", MILLIS, millis).map(|found| found.value);
-        let ca = self.pem(signal, "CERTIFICATE", "certificate", self.receiver.certificate.clone());
         Some(Target {
             protocol,
             endpoint,
             headers: self.headers(signal),
             compression: self.compression(signal),
             timeout: timeout.or(self.receiver.timeout).unwrap_or(TIMEOUT),
-            ca: ca.map(|found| found.value),
+            ca: self.trusted(signal),
             identity: self.identity(signal),
         })
     }
@@ -87,9 +89,10 @@ impl TargetReader<'_, '_> {
     }
 
     /// The protocol, where it was typed.
-    fn protocol(&mut self, signal: Signal) -> Option<Protocol> {
+    fn protocol(&mut self, signal: Signal) -> Option<Found<Protocol>> {
         let found = self.variable(signal, "PROTOCOL", "grpc or http/protobuf", Protocol::of_name);
-        found.map(|found| found.value).or(self.receiver.protocol)
+        let what = format!("{}.protocol", self.place);
+        found.or_else(|| Some(Found { what, value: self.receiver.protocol?, own: false }))
     }
 
     /// The first endpoint that means something.
@@ -123,21 +126,23 @@ impl TargetReader<'_, '_> {
         Some(Found { what: format!("{}.endpoint", self.place), value, own: false })
     }
 
-    /// The URL that exports go to. gRPC has no path; where the protocol is to be found by trying, a
-    /// path of its own says that it is HTTP.
+    /// The URL that exports go to. gRPC has no path: in the file one is a mistake, and where a variable
+    /// says either of the two it is ignored. Where the protocol is to be found by trying, a path of its
+    /// own says that it is HTTP.
     fn placed(
         &mut self,
         signal: Signal,
-        protocol: Option<Protocol>,
+        (protocol, outside): (Option<Protocol>, bool),
         endpoint: Found<Uri>,
     ) -> Option<(Option<Protocol>, Uri)> {
         let Found { what, value: uri, own } = endpoint;
         let has_path = !matches!(uri.path(), "" | "/") || uri.query().is_some();
         match protocol {
             Some(Protocol::Grpc) => {
-                if has_path {
-                    let expected = "a URL without a path: gRPC has none, so it is ignored";
-                    self.ignore(&what, expected);
+                if has_path && (outside || is_variable(&what)) {
+                    self.ignore(&what, "a URL without a path: gRPC has none");
+                } else if has_path {
+                    self.mistake(&what, "a URL without a path for gRPC, which has none");
                 }
                 Some((protocol, joined(uri, "", true)?))
             }
@@ -192,6 +197,17 @@ impl TargetReader<'_, '_> {
         found.map_or(self.receiver.compression, |found| found.value)
     }
 
+    /// Certificates that are trusted besides the platform's.
+    fn trusted(&mut self, signal: Signal) -> Option<Arc<[u8]>> {
+        let typed = self.receiver.certificate.clone();
+        let found = self.pem(signal, "CERTIFICATE", "certificate", typed)?;
+        if can_use_tls(Some(&found.value), None).is_err() {
+            self.misread(&found.what, "certificates that can be trusted");
+            return None;
+        }
+        Some(found.value)
+    }
+
     fn identity(&mut self, signal: Signal) -> Option<Identity> {
         let chain = self.receiver.client_certificate.clone();
         let chain = self.pem(signal, "CLIENT_CERTIFICATE", "client_certificate", chain);
@@ -213,7 +229,14 @@ impl TargetReader<'_, '_> {
             self.misread(&key.what, "a file with a PEM private key");
             return None;
         }
-        Some(Identity { chain: chain.value, key: key.value })
+        let identity = Identity { chain: chain.value, key: key.value };
+        if can_use_tls(None, Some(&identity)).is_err() {
+            // Either may be the wrong one; the start stops only if both are the file's.
+            let of = if is_variable(&key.what) { key.what } else { chain.what };
+            self.misread(&of, "a client certificate and the key that belongs to it");
+            return None;
+        }
+        Some(identity)
     }
 
     /// A file with at least one PEM certificate and none that is broken.
@@ -274,7 +297,7 @@ impl TargetReader<'_, '_> {
 
     /// A value of the file is a mistake, one of a variable is ignored.
     fn misread(&mut self, what: &str, expected: &str) {
-        match self.variables.as_mut().filter(|_| what.starts_with("OTEL_")) {
+        match self.variables.as_mut().filter(|_| is_variable(what)) {
             Some(variables) => variables.ignore(what, expected),
             None => self.mistake(what, expected),
         }
@@ -287,6 +310,11 @@ impl TargetReader<'_, '_> {
     fn ignore(&mut self, what: &str, expected: &str) {
         note(self.ignored, what, expected);
     }
+}
+
+/// Whether this is the name of a variable and not of a setting.
+fn is_variable(what: &str) -> bool {
+    what.starts_with("OTEL_")
 }
 
 /// Notes something once.

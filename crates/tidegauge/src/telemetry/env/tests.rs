@@ -270,6 +270,10 @@ fn certificates_are_read_and_checked() {
     let (pem, key) =
         (file("cert.pem", &made.cert.pem()), file("key.pem", &made.signing_key.serialize_pem()));
     let junk = file("junk.pem", "no certificate");
+    let block = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
+    let broken = file("broken.pem", &block("CERTIFICATE"));
+    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
+    let other = file("other.pem", &other.signing_key.serialize_pem());
     let chain = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
     let good = good(&[
         HERE,
@@ -284,6 +288,14 @@ fn certificates_are_read_and_checked() {
         (
             vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/at/all")],
             "a readable file (entity not found)",
+        ),
+        (
+            vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", broken.as_str())],
+            "certificates that can be trusted",
+        ),
+        (
+            vec![(chain, pem.as_str()), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", other.as_str())],
+            "a client certificate and the key that belongs to it",
         ),
         (vec![(chain, pem.as_str())], "a client key beside it"),
         (vec![("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str())], "a client certificate beside it"),
@@ -529,6 +541,43 @@ fn a_path_that_grpc_cannot_have_is_ignored_aloud() {
     assert_eq!(traces.endpoint, "http://c:4317/");
     assert_eq!(config.ignored.len(), 1, "{:?}", config.ignored);
     assert!(config.ignored[0].to_string().contains("gRPC has none"), "{:?}", config.ignored);
+}
+
+/// The file's own URL with a path is a mistake where the file or the port says gRPC; a variable that says
+/// gRPC for a whole machine must not make one of it.
+#[test]
+fn a_path_that_grpc_cannot_have_is_a_mistake_in_the_file_alone() {
+    let receiver = |endpoint: &str, protocol| Receiver {
+        endpoint: Some(endpoint.to_owned()),
+        protocol,
+        ..Receiver::default()
+    };
+    let grpc = Some(Protocol::Grpc);
+    for (endpoint, protocol, good) in [
+        ("http://c:4317", None, true),
+        ("http://c:4317/", grpc, true),
+        ("http://c:4317/otlp", None, false),
+        ("http://c:9999/otlp", grpc, false),
+        ("http://c:9999/?a=b", grpc, false),
+        ("http://c:4317/otlp", Some(Protocol::HttpProtobuf), true),
+    ] {
+        let otlp = receiver(endpoint, protocol);
+        let exporters = vec![reached("a", Preset::default(), otlp.clone())];
+        for (what, settings) in [
+            ("telemetry.endpoint", Settings { otlp, ..Settings::default() }),
+            ("telemetry.exporters.0.endpoint", Settings { exporters, ..Settings::default() }),
+        ] {
+            let mistakes = read_with(&settings, &[]).err().map(|error| error.mistakes);
+            let expected = "a URL without a path for gRPC, which has none".to_owned();
+            let mistake = Misread { what: what.to_owned(), expected };
+            assert_eq!(mistakes, (!good).then(|| vec![mistake]), "{endpoint} {protocol:?}");
+        }
+    }
+    let otlp = receiver("http://c:9999/otlp", None);
+    let settings = Settings { otlp, ..Settings::default() };
+    let config = read_with(&settings, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap();
+    assert_eq!(config.ignored.len(), 1, "{:?}", config.ignored);
+    assert_eq!(config.exporters[0].options.logs.as_ref().unwrap().endpoint, "http://c:9999/");
 }
 
 /// Every variable that is read has its place on the page.
