@@ -176,11 +176,20 @@ pub struct Usage {
     pub audio_seconds: Option<f64>,
     /// Searches of the provider's own tools, billed each.
     pub searches: Option<u64>,
+    /// Prompts that were grounded in searches, billed each by some models in place of the searches.
+    pub grounded_prompts: Option<u64>,
+    /// Searches in the caller's stored files, billed each.
+    pub file_searches: Option<u64>,
+    /// Calls of other tools of the provider's that have a fee, of which no price is known here.
+    pub hosted_tools: Option<u64>,
     /// The input the provider stated, where its parts are more than it. The parts are priced, this is
     /// shown.
     pub input_told: Option<u64>,
     /// The same for the output.
     pub output_told: Option<u64>,
+    /// The reasoning the provider stated, where it is more than the output it is a part of: another
+    /// tokenizer counted it. The part is priced, this is shown.
+    pub reasoning_told: Option<u64>,
     /// The total the provider stated, as a cross-check only.
     pub stated_total: Option<u64>,
     /// What the provider says the call cost, in US dollars as it was written.
@@ -254,6 +263,11 @@ impl Usage {
         let told = |one: Option<u64>, two: Option<u64>, totals: [Option<u64>; 2]| {
             one.or(two).and_then(|_| sum(&totals))
         };
+        let reasoning = told(
+            self.reasoning_told,
+            other.reasoning_told,
+            [self.reasoning_tokens(), other.reasoning_tokens()],
+        );
         let (input, output) = (
             told(self.input_told, other.input_told, [self.input_tokens(), other.input_tokens()]),
             told(
@@ -275,6 +289,9 @@ impl Usage {
             (&mut self.output_audio, other.output_audio),
             (&mut self.output_image, other.output_image),
             (&mut self.searches, other.searches),
+            (&mut self.grounded_prompts, other.grounded_prompts),
+            (&mut self.file_searches, other.file_searches),
+            (&mut self.hosted_tools, other.hosted_tools),
         ] {
             *own = sum(&[*own, theirs]);
         }
@@ -283,6 +300,7 @@ impl Usage {
             (one, two) => one.or(two),
         };
         (self.input_told, self.output_told) = (input, output);
+        self.reasoning_told = reasoning;
         self.odd |= other.odd;
         if self.region != other.region {
             self.region = None;
@@ -308,8 +326,8 @@ impl Usage {
         }
     }
 
-    /// The buckets as a bill.
-    fn buckets(&self) -> Billed {
+    /// The buckets as a part of a bill, of the model that answered.
+    pub fn buckets(&self) -> Billed {
         let held = |bucket: Bucket| Some((bucket, self.get(bucket).filter(|count| *count > 0)?));
         Billed { model: None, tokens: Bucket::ALL.into_iter().filter_map(held).collect() }
     }
@@ -322,6 +340,11 @@ impl Usage {
     /// All generated tokens, reasoning included; `None` when no output bucket is known.
     pub fn output_tokens(&self) -> Option<u64> {
         self.output_told.or_else(|| self.output_buckets())
+    }
+
+    /// The hidden reasoning as the provider stated it; `None` when it did not.
+    pub fn reasoning_tokens(&self) -> Option<u64> {
+        self.reasoning_told.or(self.reasoning)
     }
 
     /// The prompt tokens that the provider told.

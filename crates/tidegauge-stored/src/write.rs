@@ -281,7 +281,8 @@ fn usage(usage: &Usage) -> proto::Usage {
     let told = |bucket: &Bucket| Some((bucket.name().to_owned(), usage.get(*bucket)?));
     #[rustfmt::skip]
     let Usage {
-        source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate: ours, billed: bill,
+        source, audio_seconds, searches, grounded_prompts: _, file_searches: _, hosted_tools: _,
+        input_told, output_told, reasoning_told: _, stated_total, reported_usd, odd, estimate: ours, billed: bill,
         region,
         // These are the buckets.
         input: _, cache_read: _, cache_read_audio: _, cache_write_5m: _, cache_write_1h: _, input_audio: _,

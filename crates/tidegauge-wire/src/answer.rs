@@ -43,6 +43,9 @@ pub struct Answer {
     pub batch: Batch,
     /// What is read now was said before, piece by piece.
     pub repeats: bool,
+    /// The beginning of the names of models whose reasoning this host states beside their output,
+    /// with totals that do not show it. Empty: no model's.
+    pub(crate) reasoning_beside: Option<&'static str>,
     /// A sample of what is said, if that is wanted.
     pub(crate) said: Option<Said>,
     finish: Vec<(u64, String)>,

@@ -376,7 +376,7 @@ fn usage(record: &Record) -> UsageJson<'_> {
         output_tokens: usage.told_output(),
         cache_read_tokens: usage.cache_read_tokens(),
         cache_write_tokens: usage.cache_write_tokens(),
-        reasoning_tokens: usage.reasoning,
+        reasoning_tokens: usage.reasoning_tokens(),
         audio_input_tokens: audio_input(usage),
         audio_output_tokens: usage.output_audio,
         buckets: usage,

@@ -203,9 +203,11 @@ pub(crate) static CEREBRAS: Compatible =
 pub(crate) static HUGGINGFACE: Compatible =
     public("huggingface", "huggingface", "https://router.huggingface.co", None);
 
-/// Vercel's gateway.
-pub(crate) static VERCEL: Compatible =
-    public("vercel", "vercel", "https://ai-gateway.vercel.sh", None);
+/// Vercel's gateway. Of Google's models it states the reasoning beside the output; its bill shows it.
+pub(crate) static VERCEL: Compatible = Compatible {
+    read_headers: |_, into| into.reasoning_beside = Some("google/"),
+    ..public("vercel", "vercel", "https://ai-gateway.vercel.sh", None)
+};
 
 /// Z.ai.
 pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Some("zai"));

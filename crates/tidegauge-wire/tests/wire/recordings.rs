@@ -114,7 +114,7 @@ fn told(seen: &Observation, operation: &str, status: StatusCode) -> Value {
         "output_tokens": seen.usage.output_tokens(),
         "cached_tokens": seen.usage.cache_read_tokens(),
         "cache_write_tokens": seen.usage.cache_write_tokens(),
-        "reasoning_tokens": seen.usage.reasoning,
+        "reasoning_tokens": seen.usage.reasoning_tokens(),
         "error_category": category.filter(|word| !UNSAID.contains(word)),
         "stream_events": if seen.response.events > 0 { json!(seen.response.events) } else { Value::Null },
         "counted_tokens": seen.response.counted_tokens,
@@ -146,7 +146,11 @@ fn case(recording: &Value, label: &str) -> Case {
         Some((path, query)) => (path, Some(query.to_owned())),
         None => (target, None),
     };
-    let known = tidegauge_wire::provider(label).is_some();
+    let kind = match label {
+        "vercel-gateway" => "vercel",
+        known if tidegauge_wire::provider(known).is_some() => known,
+        _ => "openai-compatible",
+    };
     let fields = |part: &Value| {
         let pairs = part["headers"].as_array().cloned().unwrap_or_default();
         let pairs: Vec<(String, String)> = pairs
@@ -156,7 +160,7 @@ fn case(recording: &Value, label: &str) -> Case {
         headers(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     };
     Case {
-        kind: if known { label.to_owned() } else { "openai-compatible".to_owned() },
+        kind: kind.to_owned(),
         method: request["method"].as_str().and_then(|m| m.parse().ok()).unwrap_or(Method::POST),
         path: path.to_owned(),
         query,

@@ -63,6 +63,7 @@ pub(super) fn read(told: Json<'_>, into: &mut Usage) {
         input_image: asked(&IMAGE).map(|images| images.saturating_sub(cached_images)),
         output,
         reasoning: thoughts,
+        reasoning_apart: false,
         output_audio: made(&AUDIO),
         output_image: made(&IMAGE),
         total,

@@ -23,7 +23,7 @@ impl Reader for Speech {
         into.token |= audio;
         into.response.output |= audio;
         into.ended |= body.get("type").is("speech.audio.done");
-        usage::read(body.get("usage"), &mut into.usage);
+        usage::read(body.get("usage"), into);
     }
 }
 
@@ -47,7 +47,7 @@ impl Reader for Transcription {
             into.usage.audio_seconds = told.get("seconds").float().filter(|s| *s >= 0.0);
             into.usage.source = Source::Provider;
         } else {
-            usage::read(told, &mut into.usage);
+            usage::read(told, into);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Reader for Chat {
         let told = body.get("usage");
         let corner = body.get("x_groq");
         let told = if told.is_object() { told } else { corner.get("usage") };
-        usage::read(told, &mut into.usage);
+        usage::read(told, into);
         usage::read_timings(body.get("timings"), &mut into.response);
         if failure::is_told(corner) {
             into.fail(failure::read(corner));

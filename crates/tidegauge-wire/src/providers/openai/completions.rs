@@ -32,7 +32,7 @@ impl Reader for Completions {
             into.text(choice.get("message").get("content"));
             into.text(choice.get("delta").get("content"));
         }
-        usage::read(body.get("usage"), &mut into.usage);
+        usage::read(body.get("usage"), into);
         usage::read_timings(body.get("timings"), &mut into.response);
     }
 

@@ -26,6 +26,6 @@ impl Reader for Embeddings {
             into.response.output = true;
             into.response.dimensions = first.get("embedding").len();
         }
-        usage::read(body.get("usage"), &mut into.usage);
+        usage::read(body.get("usage"), into);
     }
 }

@@ -29,6 +29,6 @@ impl Reader for Images {
         into.response.output |= whole || piece;
         into.token |= piece;
         into.ended |= body.get("type").text().is_some_and(|kind| kind.ends_with(".completed"));
-        usage::read(body.get("usage"), &mut into.usage);
+        usage::read(body.get("usage"), into);
     }
 }

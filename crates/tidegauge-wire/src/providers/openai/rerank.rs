@@ -19,6 +19,6 @@ impl Reader for Rerank {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         into.response.output |= body.get("results").items().next().is_some();
-        usage::read(body.get("usage"), &mut into.usage);
+        usage::read(body.get("usage"), into);
     }
 }

@@ -153,7 +153,7 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
     if failure::is_told(object) {
         into.fail(failure::read(object));
     }
-    usage::read(object.get("usage"), &mut into.usage);
+    usage::read(object.get("usage"), into);
 }
 
 /// There is no finish reason; only an incomplete response says why it ended.
