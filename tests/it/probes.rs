@@ -244,8 +244,8 @@ const PROBES: &[(&str, &str, Verdict)] = &[
         Passed("/v1/p", ""),
     ),
     (
-        "A-17 we were here",
-        "GET /openai/v1/p HTTP/1.1\r\nHost: x\r\nVia: 1.1 a, 1.1 tidegauge\r\n\r\n",
+        "A-17 too many like us",
+        "GET /openai/v1/p HTTP/1.1\r\nHost: x\r\nVia: 1.1 tidegauge-a\r\nVia: 1.1 tidegauge-b, 1.1 tidegauge-c, 1.1 tidegauge-d, 1.1 tidegauge-e\r\n\r\n",
         Refused(&[508]),
     ),
     (

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Uri, Version};
 use tidegauge_core::Rejected;
 
 use crate::framing::Bad;
-use crate::headers;
+use crate::hops::Hop;
 
 /// Methods that are forwarded. CONNECT and TRACE never are.
 const METHODS: &[Method] = &[
@@ -65,7 +65,7 @@ pub(crate) struct Bounds {
 ///
 /// # Errors
 /// The first check that fails.
-pub(crate) fn check(asked: Asked<'_>, bounds: Bounds) -> Result<(), Refusal> {
+pub(crate) fn check(asked: Asked<'_>, bounds: Bounds, hop: &Hop) -> Result<(), Refusal> {
     framing(asked)?;
     if !METHODS.contains(asked.method) {
         let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -80,9 +80,9 @@ pub(crate) fn check(asked: Asked<'_>, bounds: Bounds) -> Result<(), Refusal> {
         return Err(refusal(status, Rejected::Expectation, "Only 100-continue can be expected."));
     }
     path(asked.uri.path())?;
-    if headers::been_here(asked.headers) {
+    if hop.is_loop(asked.headers) {
         let status = StatusCode::LOOP_DETECTED;
-        return Err(refusal(status, Rejected::Loop, "This request has been here before."));
+        return Err(refusal(status, Rejected::Loop, "This request goes round in a loop."));
     }
     Ok(())
 }

@@ -306,6 +306,7 @@ impl Sending<'_> {
             spliced: length.is_some(),
             length,
             upgrade: self.upgrade,
+            hop: &self.call.shared.hop,
         };
         let mut request = Request::new(upload);
         *request.method_mut() = parts.method.clone();

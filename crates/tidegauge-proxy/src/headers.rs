@@ -7,10 +7,8 @@ use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tidegauge_core::{Propagate, SpanId, Trace, Upstream};
 
+use crate::hops::Hop;
 use crate::trace;
-
-/// Our name in `Via`.
-pub(crate) const PSEUDONYM: &str = "tidegauge";
 
 /// The trace id a client is told.
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("x-tidegauge-trace-id");
@@ -62,6 +60,8 @@ pub(crate) struct Outward<'a> {
     pub(crate) length: Option<u64>,
     /// Another protocol is asked for.
     pub(crate) upgrade: bool,
+    /// Who sends it on.
+    pub(crate) hop: &'a Hop,
 }
 
 /// The fields of a client's request as the upstream gets them. `Host` is left to the connection.
@@ -106,7 +106,7 @@ pub(crate) fn outward(from: &HeaderMap, out: Outward<'_>) -> HeaderMap {
     for (name, value) in &out.upstream.headers {
         to.append(name, value.clone());
     }
-    to.append(header::VIA, via(out.version));
+    to.append(header::VIA, out.hop.via(out.version));
     to
 }
 
@@ -163,15 +163,6 @@ pub(crate) fn wants_trailers(headers: &HeaderMap) -> bool {
         .any(|value| list(value).any(|token| token.eq_ignore_ascii_case("trailers")))
 }
 
-/// Whether a request has been through us already.
-pub(crate) fn been_here(headers: &HeaderMap) -> bool {
-    headers.get_all(header::VIA).iter().any(|value| {
-        list(value).any(|hop| {
-            hop.split_ascii_whitespace().nth(1).is_some_and(|by| by.eq_ignore_ascii_case(PSEUDONYM))
-        })
-    })
-}
-
 /// Whether a response's body is as its media type says, not compressed.
 pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
     headers
@@ -213,7 +204,8 @@ fn protected(name: &HeaderName) -> bool {
         || name.contains("version")
 }
 
-fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
+/// The members of a field that is a list.
+pub(crate) fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let text = value.to_str().unwrap_or_default();
     text.split(',').map(str::trim).filter(|token| !token.is_empty())
 }
@@ -240,14 +232,6 @@ fn inject(to: &mut HeaderMap, trace: &Trace, span: SpanId) {
     {
         to.insert("tracestate", state);
     }
-}
-
-fn via(version: Version) -> HeaderValue {
-    HeaderValue::from_static(match version {
-        Version::HTTP_2 => "2.0 tidegauge",
-        Version::HTTP_10 => "1.0 tidegauge",
-        _ => "1.1 tidegauge",
-    })
 }
 
 #[cfg(test)]

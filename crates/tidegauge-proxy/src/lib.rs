@@ -16,6 +16,7 @@ mod failure;
 mod forward;
 mod framing;
 mod headers;
+mod hops;
 mod link;
 mod open;
 mod redact;

@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::hops::Hop;
 use crate::shared::Shared;
 use crate::signal::Signal;
 use crate::tasks::Tasks;
@@ -87,6 +88,7 @@ impl Server {
             health,
             upstreams,
             local,
+            hop: Hop::new(),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             aborting: AtomicBool::new(false),

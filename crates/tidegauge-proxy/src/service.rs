@@ -151,7 +151,8 @@ fn check(
         bad: caller.bad(number),
     };
     let limits = &shared.config.limits;
-    check::check(asked, Bounds { target: limits.target_bytes, headers: limits.headers })
+    let bounds = Bounds { target: limits.target_bytes, headers: limits.headers };
+    check::check(asked, bounds, &shared.hop)
 }
 
 /// The one page of our own on this listener.

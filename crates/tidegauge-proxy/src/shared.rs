@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tidegauge_core::{Health, Observers, Policy};
 
 use crate::Config;
+use crate::hops::Hop;
 use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     /// Connections of clients, the streams on them, and tunnels.
     pub(crate) tasks: Tasks,
     pub(crate) local: SocketAddr,
+    pub(crate) hop: Hop,
     /// Client connections that are open.
     pub(crate) connections: AtomicUsize,
     /// Exchanges that have begun and not ended.

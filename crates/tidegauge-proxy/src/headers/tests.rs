@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tidegauge_core::{Propagate, SpanId, Trace, TraceId, Upstream};
 
 use super::{Inward, Outward, inward, outward};
-use crate::tests::fixture;
+use crate::hops::Hop;
+use crate::tests::fixture::{self, unnumbered};
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
@@ -48,9 +49,10 @@ fn sent(
         spliced: false,
         length: None,
         upgrade: false,
+        hop: &Hop::new(),
     };
     adapt(&mut out);
-    lines(&outward(&map(from), out))
+    lines(&outward(&map(from), out)).iter().map(|line| unnumbered(line)).collect()
 }
 
 /// Field of a request, and whether it passes.

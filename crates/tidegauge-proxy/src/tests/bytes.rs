@@ -4,7 +4,7 @@ use tidegauge_core::End;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::fixture::{LONG, Rig, dechunk, find, read_request, read_until};
+use super::fixture::{LONG, Rig, dechunk, find, read_request, read_until, unnumbered};
 
 /// Sends in random pieces.
 async fn write_cut(tcp: &mut tokio::net::TcpStream, bytes: &[u8], random: &mut fastrand::Rng) {
@@ -183,7 +183,7 @@ async fn heads_pass_as_they_are() {
             accept-ENCODING: gzip\r\nX-Multi: 1\r\nx-multi: 2\r\nX-Forwarded-For: 1.2.3.4\r\nConnection: close\r\n\r\n",
         )
         .await;
-    let head = told.recv().await.unwrap();
+    let head = unnumbered(&told.recv().await.unwrap());
     let port = rig.policy.load().upstreams[0].origin.port;
     assert_eq!(
         head,

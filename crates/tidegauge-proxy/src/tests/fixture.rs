@@ -447,6 +447,13 @@ pub(crate) fn status(response: &[u8]) -> u16 {
     text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
+/// A text without the number of an instance in it.
+pub(crate) fn unnumbered(text: &str) -> String {
+    let (before, after) = text.split_once("tidegauge-").unwrap_or((text, ""));
+    let after = after.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    if before.len() == text.len() { text.to_owned() } else { format!("{before}tidegauge{after}") }
+}
+
 /// The body of a raw response with a head.
 pub(crate) fn body(response: &[u8]) -> &[u8] {
     &response[find(response, b"\r\n\r\n").expect("a head") + 4..]

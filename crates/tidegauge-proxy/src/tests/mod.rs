@@ -1,6 +1,7 @@
 //! The proxy over real sockets: bytes in, bytes out, and what the observer was told.
 
 mod bytes;
+mod chain;
 mod client;
 mod drain;
 pub(crate) mod fixture;

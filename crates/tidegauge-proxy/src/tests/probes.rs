@@ -150,8 +150,14 @@ const PROBES: &[(&str, &str, Verdict)] = &[
         Refused(404, Rejected::Route),
     ),
     (
-        "A-17 a loop",
-        "GET /up/x HTTP/1.1\r\nHost: h\r\nVia: 1.0 a, 1.1 tidegauge\r\n\r\n",
+        "A-17 another instance",
+        "GET /up/x HTTP/1.1\r\nHost: h\r\nVia: 1.0 a, 1.1 tidegauge-0a\r\n\r\n",
+        Forwarded("GET /x HTTP/1.1"),
+    ),
+    (
+        "A-17 a long chain",
+        "GET /up/x HTTP/1.1\r\nHost: h\r\nVia: 1.1 tidegauge, 1.1 tidegauge-1, 1.1 tidegauge-2\r\n\
+        Via: 1.1 a\r\nVia: 2.0 tidegauge-3, 1.1 tidegauge-4\r\n\r\n",
         Refused(508, Rejected::Loop),
     ),
     (

@@ -264,10 +264,9 @@ async fn clients_may_speak_h2() {
             if h2 {
                 let port = rig.policy.load().upstreams[0].origin.port;
                 assert_eq!(headers["x-authority"], format!("localhost:{port}"));
-                assert_eq!(
-                    (&headers["x-via"], &headers["x-te"]),
-                    (&"2.0 tidegauge".parse().unwrap(), &"true".parse().unwrap())
-                );
+                let via = headers["x-via"].to_str().unwrap();
+                assert!(via.starts_with("2.0 tidegauge-"), "{via}");
+                assert_eq!(headers["x-te"], "true");
             }
             // F-14: trailers survive from end to end where both speak HTTP/2.
             assert_eq!(got.trailers().is_some(), h2);
