@@ -10,7 +10,6 @@ use std::time::Duration;
 use tidegauge_core::{Emitter, Health, Outbox};
 use tokio::time::Instant;
 
-use crate::envelope::Envelope;
 use crate::exporter::{Common, ExporterOptions, RunningExporter, StartError};
 use crate::queue::Queue;
 use crate::sender::{Sender, StopStage};
@@ -52,29 +51,21 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Starts a thread for each exporter. A receiver that is down is no error: pieces wait for it.
-    /// With `sums_replace` new metrics make those that wait obsolete, so they go to disk only at the end.
+    /// Starts a thread for each exporter, which says that its pieces are made by that emitter. A receiver that is down is no error: pieces wait for it.
     ///
     /// # Errors
     /// When configured certificates cannot be used, another process uses a disk queue, or no thread
     /// can be started. A disk queue that fails is no error: it is tried again.
     pub fn start(
-        exporters: &[ExporterOptions],
-        emitter: Emitter,
-        sums_replace: bool,
+        exporters: &[(ExporterOptions, Emitter)],
         health: &Arc<Health>,
         pauses: Pauses,
     ) -> Result<Self, StartError> {
-        let common = Common {
-            envelope: Envelope::new(emitter),
-            sums_replace,
-            health: Arc::clone(health),
-            pause: pauses.receiver,
-            rest: pauses.disk,
-        };
+        let common =
+            Common { health: Arc::clone(health), pause: pauses.receiver, rest: pauses.disk };
         let exporters = exporters
             .iter()
-            .map(|exporter| RunningExporter::start(exporter, &common))
+            .map(|(exporter, emitter)| RunningExporter::start(exporter, emitter, &common))
             .collect::<Result<_, _>>()?;
         Ok(Self { exporters, ended: AtomicBool::new(false), aborted: AtomicBool::new(false) })
     }

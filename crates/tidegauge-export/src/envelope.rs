@@ -72,11 +72,6 @@ impl Envelope {
         Bytes::from_owner(SharedBuffer(Arc::clone(&self.latest)))
     }
 
-    /// The resource of this process.
-    pub(crate) fn resource(&self) -> &[u8] {
-        &self.resource
-    }
-
     /// Computes all lengths first, so that every byte is written once into memory that is reserved.
     fn write(&self, out: &mut Vec<u8>, resource: &[u8], pieces: &[Pending]) {
         let lengths = Scope::ALL.map(|scope| {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegauge_core::{Dropped, Health, Ledger, Signal, Task};
+use tidegauge_core::{Dropped, Emitter, Health, Ledger, Signal, Task};
 use tidegauge_spool::{BatchBounds, SpoolError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +41,8 @@ pub struct ExporterOptions {
     pub log_queue: QueueOptions,
     /// The queue on disk; `None`: pieces wait in memory only.
     pub disk_queue: Option<DiskQueueOptions>,
+    /// New metrics make those that wait obsolete, so they go to disk only at the end.
+    pub sums_replace: bool,
 }
 
 impl ExporterOptions {
@@ -60,7 +62,7 @@ impl ExporterOptions {
     pub const DEFAULT: &str = "default";
 }
 
-/// FailureReason telemetry could not start.
+/// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// TLS to a receiver cannot be set up.
@@ -89,10 +91,6 @@ pub enum StartError {
 /// What all exporters of a process share.
 #[derive(Debug)]
 pub(crate) struct Common {
-    /// What every export of this process begins with.
-    pub(crate) envelope: Envelope,
-    /// New metrics make those that wait obsolete.
-    pub(crate) sums_replace: bool,
     /// Where panics are counted and ledgers are opened.
     pub(crate) health: Arc<Health>,
     /// First pause after a failure of a receiver.
@@ -126,18 +124,22 @@ impl RunningExporter {
     ///
     /// # Errors
     /// As [`Delivery::start`](crate::Delivery::start).
-    pub(crate) fn start(config: &ExporterOptions, common: &Common) -> Result<Self, StartError> {
+    pub(crate) fn start(
+        config: &ExporterOptions,
+        emitter: &Emitter,
+        common: &Common,
+    ) -> Result<Self, StartError> {
         let ledger = common.health.ledger(&config.name);
         let queue = |target: &Option<Target>, signal, options: QueueOptions| {
             let mut options = options;
-            if spills(config, common.sums_replace, signal) {
+            if spills(config, signal) {
                 // Nothing grows too old that can be written to disk.
                 options.max_age = Duration::MAX;
             }
             target.is_some().then(|| Arc::new(Queue::new(signal, options, Arc::clone(&ledger))))
         };
         let (stop, stopped) = watch::channel(StopStage::Running);
-        let disk_queue = disk_queue(config, common, &ledger)?;
+        let disk_queue = disk_queue((config, emitter), common, &ledger)?;
         let exporter = Self {
             traces: queue(&config.traces, Signal::Traces, config.trace_queue),
             metrics: queue(&config.metrics, Signal::Metrics, config.metric_queue),
@@ -148,7 +150,7 @@ impl RunningExporter {
             stop,
             thread: Mutex::new(None),
         };
-        let senders = exporter.senders(config, common, disk_queue.as_ref(), &stopped)?;
+        let senders = exporter.senders((config, emitter), common, disk_queue.as_ref(), &stopped)?;
         let thread = spawn(config, senders, disk_queue, stopped, &common.health)?;
         *exporter.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(exporter)
@@ -200,7 +202,7 @@ impl RunningExporter {
 
     fn senders(
         &self,
-        config: &ExporterOptions,
+        (config, emitter): (&ExporterOptions, &Emitter),
         common: &Common,
         disk_queue: Option<&Arc<QueueOnDisk>>,
         stop: &watch::Receiver<StopStage>,
@@ -219,10 +221,10 @@ impl RunningExporter {
                 exporter: config.name.clone(),
                 queue: Arc::clone(queue),
                 disk_queue: disk_queue.cloned(),
-                spills: spills(config, common.sums_replace, signal),
+                spills: spills(config, signal),
                 most: BatchBounds { records: options.batch_pieces, bytes: options.batch_bytes },
                 transport: Arc::new(transport),
-                envelope: common.envelope.clone(),
+                envelope: Envelope::new(emitter.clone()),
                 signal,
                 stop: stop.clone(),
                 delay: options.delay,
@@ -247,12 +249,12 @@ fn opening(config: &ExporterOptions) -> Vec<(Signal, String, Option<Protocol>)> 
 }
 
 fn disk_queue(
-    config: &ExporterOptions,
+    (config, emitter): (&ExporterOptions, &Emitter),
     common: &Common,
     ledger: &Arc<Ledger>,
 ) -> Result<Option<Arc<QueueOnDisk>>, StartError> {
     let Some(options) = config.disk_queue.clone() else { return Ok(None) };
-    let (dir, resource) = (options.dir.clone(), common.envelope.resource().to_owned());
+    let (dir, resource) = (options.dir.clone(), emitter.resource.clone());
     QueueOnDisk::open(options, resource, Arc::clone(ledger), common.rest)
         .map(|disk_queue| Some(Arc::new(disk_queue)))
         .map_err(|error| StartError::Disk { dir, error })
@@ -311,7 +313,7 @@ async fn sync(disk_queue: Arc<QueueOnDisk>, mut stop: watch::Receiver<StopStage>
 
 /// Whether what nobody takes goes to the disk while we run. Cumulative sums do not: the next ones
 /// replace them, and only the last ones of a process are worth keeping.
-fn spills(config: &ExporterOptions, sums_replace: bool, signal: Signal) -> bool {
-    let replaced = signal == Signal::Metrics && sums_replace;
+fn spills(config: &ExporterOptions, signal: Signal) -> bool {
+    let replaced = signal == Signal::Metrics && config.sums_replace;
     config.disk_queue.is_some() && !replaced
 }

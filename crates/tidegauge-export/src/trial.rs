@@ -31,7 +31,7 @@ pub struct TrialResult {
     pub rejected: u64,
     /// What it answered: an HTTP status, or the name of a gRPC status; `None`: nothing.
     pub status: Option<String>,
-    /// FailureReason it failed, in our words; `None`: it did not.
+    /// Why it failed, in our words; `None`: it did not.
     pub error: Option<String>,
     /// What the receiver says itself, cut, without control characters; empty: nothing.
     pub message: String,
@@ -45,13 +45,12 @@ pub struct TrialResult {
 /// # Errors
 /// When configured certificates cannot be used or there is no runtime.
 pub fn try_exporters(
-    exporters: &[ExporterOptions],
-    emitter: &Emitter,
+    exporters: &[(ExporterOptions, Emitter)],
     sample: impl Fn(Signal) -> Piece,
 ) -> Result<Vec<TrialResult>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut results = Vec::new();
-    for exporter in exporters {
+    for (exporter, emitter) in exporters {
         for (signal, target) in exporter.targets() {
             let error = |error| exporter.tls_error(signal, error);
             let transport = Transport::for_trial(signal, target.clone()).map_err(error)?;

@@ -36,6 +36,51 @@ pub(crate) fn on_event(list: &mut Attributes<'_>, record: &Record) {
     list.flag(name::CONTENT_TRUNCATED, content.truncated);
 }
 
+/// What went in and what came out, each as one value: a single text as it is, all else as JSON.
+pub(crate) fn as_input_output(list: &mut Attributes<'_>, record: &Record) {
+    let Some(content) = &record.observation.content else { return };
+    let mut input = Vec::new();
+    if !content.system.is_empty() {
+        let parts = Field::Parts(&content.system);
+        input.push(vec![("role", Field::Text("system")), ("parts", parts)]);
+    }
+    input.extend(content.input.iter().map(Message::fields));
+    let output: Vec<_> = content.output.iter().map(Message::fields).collect();
+    let text = single_text(&content.input).filter(|_| content.system.is_empty());
+    value_and_type(list, (name::INPUT_VALUE, name::INPUT_MIME_TYPE), text, &input);
+    let text = single_text(&content.output);
+    value_and_type(list, (name::OUTPUT_VALUE, name::OUTPUT_MIME_TYPE), text, &output);
+}
+
+fn single_text(messages: &[Message]) -> Option<&str> {
+    match messages {
+        [Message { parts, .. }] => match &parts[..] {
+            [Part::Text { content }] => Some(content),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn value_and_type(
+    list: &mut Attributes<'_>,
+    (value, kind): (&str, &str),
+    text: Option<&str>,
+    messages: &[Fields<'_>],
+) {
+    match text {
+        Some(text) => {
+            list.text_uncut(value, text);
+            list.text(kind, "text/plain");
+        }
+        None if messages.is_empty() => {}
+        None => {
+            list.text_uncut(value, &json(messages));
+            list.text(kind, "application/json");
+        }
+    }
+}
+
 /// What is said, by the name of its attribute.
 fn written(content: &Content) -> [(&'static str, Vec<Fields<'_>>); 4] {
     [

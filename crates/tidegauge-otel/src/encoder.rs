@@ -12,7 +12,7 @@ use tidegauge_core::{Health, Outbox, Piece, Record, Scope, Sink};
 use crate::encoded::Encoded;
 use crate::exemplar::ExemplarFilter;
 use crate::exposition::Format;
-use crate::metric::{Histograms, Meter, MetricOptions, Sums, View};
+use crate::metric::{Family, Histograms, Meter, MetricOptions, Sums, View};
 use crate::names::Names;
 use crate::openmetrics::Text;
 use crate::rendering::Rendering;
@@ -29,10 +29,6 @@ pub struct EncoderOptions {
     pub metric: MetricOptions,
     /// Which names metrics of model calls have on the page.
     pub names: Names,
-    /// How distributions are pushed. The page always has fixed buckets.
-    pub histograms: Histograms,
-    /// What pushed sums mean. The page is always cumulative.
-    pub sums: Sums,
     /// Which exchanges become examples in pushed distributions.
     pub exemplars: ExemplarFilter,
     /// Whether our own log lines are exported.
@@ -63,8 +59,7 @@ pub struct Encoder {
     scratch: Mutex<Encoded>,
     spans: Vec<Edition>,
     events: Vec<Edition>,
-    /// Who is sent the sums, by the names they want.
-    metrics: Vec<(Names, Vec<Arc<dyn Outbox>>)>,
+    metrics: Vec<MetricEdition>,
     /// Who is sent our own log lines.
     logs: Vec<Arc<dyn Outbox>>,
 }
@@ -76,24 +71,44 @@ struct Edition {
     outboxes: Vec<Arc<dyn Outbox>>,
 }
 
+/// One form of the sums, and the outboxes of all who want it so.
+#[derive(Debug)]
+struct MetricEdition {
+    names: Names,
+    /// The place of the view that it is read by.
+    view: usize,
+    sums: Sums,
+    outboxes: Vec<Arc<dyn Outbox>>,
+}
+
 impl Encoder {
     /// Begins to count for these exporters.
     pub fn new(options: EncoderOptions, subscribers: &[Subscriber], health: &Arc<Health>) -> Self {
-        let mut metrics: Vec<(Names, Vec<Arc<dyn Outbox>>)> = Vec::new();
+        let mut metrics: Vec<MetricEdition> = Vec::new();
+        let mut views = vec![page(&options)];
         let (mut spans, mut events, mut logs) = (Vec::new(), Vec::new(), Vec::new());
         for subscriber in subscribers {
-            let Rendering { names, .. } = subscriber.rendering;
+            let Rendering { names, histograms, sums, .. } = subscriber.rendering;
             subscribe(&mut spans, subscriber.rendering.spans, subscriber.traces.as_ref());
             subscribe(&mut events, subscriber.rendering.events, subscriber.logs.as_ref());
             logs.extend(subscriber.logs.clone());
             let Some(outbox) = subscriber.metrics.clone() else { continue };
-            match metrics.iter_mut().find(|(known, _)| *known == names) {
-                Some((_, outboxes)) => outboxes.push(outbox),
-                None => metrics.push((names, vec![outbox])),
+            let wanted = View { histograms, sums, exemplars: options.exemplars, lasting: false };
+            let view = views.iter().position(|view| *view == wanted).unwrap_or_else(|| {
+                views.push(wanted);
+                views.len() - 1
+            });
+            match metrics.iter_mut().find(|known| (known.names, known.view) == (names, view)) {
+                Some(edition) => edition.outboxes.push(outbox),
+                None => {
+                    metrics.push(MetricEdition { names, view, sums, outboxes: vec![outbox] });
+                }
             }
         }
-        let views = views(&options, !metrics.is_empty());
-        let native = views.len() - 1;
+        // The last, so that it reads what is kept for the others.
+        let exemplars = ExemplarFilter::Off;
+        let native = views.len();
+        views.push(View { histograms: Histograms::Exponential, exemplars, ..page(&options) });
         let meter = Meter::new(views, &options.metric, health);
         Self { options, meter, native, scratch: Mutex::default(), spans, events, metrics, logs }
     }
@@ -122,16 +137,20 @@ impl Encoder {
 
     /// Reads the sums and hands them to the exporters that take metrics.
     pub fn push_metrics(&self) {
-        if !self.pushes_metrics() {
-            return;
-        }
-        let families = self.meter.collect(PUSHED);
-        for (names, outboxes) in &self.metrics {
-            let metrics = points::encode(names.of(families.clone()));
+        // Reading a view begins its deltas anew, so all who want it so are told at once.
+        let mut read: Vec<(usize, Vec<Family>)> = Vec::new();
+        for MetricEdition { names, view, sums, outboxes } in &self.metrics {
+            let known = read.iter().find(|(known, _)| known == view);
+            let families = known.map(|(_, families)| families.clone()).unwrap_or_else(|| {
+                let families = self.meter.collect(*view);
+                read.push((*view, families.clone()));
+                families
+            });
+            let metrics = points::encode(names.of(families));
             let pieces: Vec<_> = metrics
                 .map(|(scope, points, bytes)| Piece { scope, bytes: bytes.into(), units: points })
                 .collect();
-            if self.options.sums == Sums::Cumulative {
+            if *sums == Sums::Cumulative {
                 outboxes.iter().for_each(|outbox| outbox.replace(pieces.clone()));
             } else {
                 share(outboxes, pieces);
@@ -205,17 +224,9 @@ pub(crate) fn piece(scope: Scope, message: &impl Message) -> Piece {
 
 /// The place of the page among the views.
 const PAGE: usize = 0;
-/// The place of what is pushed.
-const PUSHED: usize = 1;
 
-/// Who reads the metrics.
-fn views(options: &EncoderOptions, pushes: bool) -> Vec<View> {
-    let EncoderOptions { histograms, sums, exemplars, .. } = *options;
-    let page =
-        View { histograms: Histograms::Explicit, sums: Sums::Cumulative, exemplars, lasting: true };
-    let pushed = pushes.then_some(View { histograms, sums, exemplars, lasting: false });
-    // The last, so that it reads what is kept for the others.
-    let exemplars = ExemplarFilter::Off;
-    let native = View { histograms: Histograms::Exponential, exemplars, ..page };
-    [page].into_iter().chain(pushed).chain([native]).collect()
+/// How the page is read.
+fn page(options: &EncoderOptions) -> View {
+    let EncoderOptions { exemplars, .. } = *options;
+    View { histograms: Histograms::Explicit, sums: Sums::Cumulative, exemplars, lasting: true }
 }

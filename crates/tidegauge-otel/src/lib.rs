@@ -46,4 +46,4 @@ pub use names::Names;
 pub use rendering::Rendering;
 pub use resource::ResourceAttributes;
 pub use sample::sample;
-pub use span::{CacheWriteName, CallDetail, Compat, SpanOptions};
+pub use span::{CacheWriteName, CallDetail, Compat, Extra, SpanOptions, SpanTree};

@@ -2,6 +2,7 @@
 //!
 //! Exporters with equal renderings share what is encoded. Knows no receiver and no transport.
 
+use crate::metric::{Histograms, Sums};
 use crate::names::Names;
 use crate::span::SpanOptions;
 
@@ -14,4 +15,8 @@ pub struct Rendering {
     pub events: SpanOptions,
     /// Which names metrics of model calls have.
     pub names: Names,
+    /// How distributions are pushed. The page always has fixed buckets too.
+    pub histograms: Histograms,
+    /// What pushed sums mean. The page is always cumulative.
+    pub sums: Sums,
 }

@@ -123,6 +123,18 @@ names! {
     LANGFUSE_PROMPT_NAME = "langfuse.observation.prompt.name";
     LANGFUSE_PROMPT_VERSION = "langfuse.observation.prompt.version";
     LANGFUSE_TAGS = "langfuse.trace.tags";
+    LANGFUSE_TRACE_NAME = "langfuse.trace.name";
+    LANGSMITH_SESSION = "langsmith.trace.session_id";
+    AXIOM_CAPABILITY = "gen_ai.capability.name";
+    AXIOM_STEP = "gen_ai.step.name";
+    BRAINTRUST_TAGS = "braintrust.tags";
+    INPUT_MIME_TYPE = "input.mime_type";
+    INPUT_VALUE = "input.value";
+    OUTPUT_MIME_TYPE = "output.mime_type";
+    OUTPUT_VALUE = "output.value";
+    REASONING_TOKENS = "gen_ai.usage.reasoning_tokens";
+    SERVER_TTFT = "gen_ai.server.ttft";
+    SYSTEM = "gen_ai.system";
     LLM_MODEL = "llm.model_name";
     LLM_PROVIDER = "llm.provider";
     LLM_TOKENS_CACHE_READ = "llm.token_count.prompt_details.cache_read";
@@ -187,6 +199,18 @@ names! {
 
 /// What a caller's tag `<name>` is called: `tidegauge.tag.<name>`.
 pub(crate) const TAG_PREFIX: &str = "tidegauge.tag.";
+
+/// Before session, user and tags where single receivers look for them.
+pub(crate) const LANGSMITH_METADATA: &str = "langsmith.metadata.";
+/// The same for another.
+pub(crate) const BRAINTRUST_METADATA: &str = "braintrust.metadata.";
+/// And another.
+pub(crate) const LAMINAR_PROPERTIES: &str = "lmnr.association.properties.";
+
+/// What every attribute begins with whose name somebody chose.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const CHOSEN: [&str; 4] =
+    [TAG_PREFIX, LANGSMITH_METADATA, BRAINTRUST_METADATA, LAMINAR_PROPERTIES];
 
 /// The event for a failed operation.
 pub(crate) const EVENT_EXCEPTION: &str = "gen_ai.client.operation.exception";

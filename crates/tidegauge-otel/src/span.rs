@@ -29,7 +29,7 @@ use crate::attribute::{AttributeLimits, Attributes};
 use crate::encoded::Encoded;
 use crate::{content, protobuf, redact, semconv as name};
 
-pub use compat::Compat;
+pub use compat::{Compat, Extra};
 
 /// Under which name tokens written to a cache are reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,6 +54,17 @@ pub enum CallDetail {
     LinkOnly,
 }
 
+/// Which spans an exchange becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SpanTree {
+    /// All of them.
+    #[default]
+    All,
+    /// That of the model call alone, which then stands where the server's would: under the caller's
+    /// span, or at the root. For receivers that show the root span, or know no others.
+    Calls,
+}
+
 /// What may be chosen about spans and events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpanOptions {
@@ -68,6 +79,8 @@ pub struct SpanOptions {
     pub modalities: bool,
     /// How much an inference span says.
     pub detail: CallDetail,
+    /// Which spans there are.
+    pub tree: SpanTree,
     /// Attributes outside the conventions.
     pub compat: Compat,
     /// Whether each model call is also an event, `gen_ai.client.inference.operation.details`.
@@ -85,6 +98,7 @@ impl Default for SpanOptions {
             cache_write: CacheWriteName::New,
             modalities: true,
             detail: CallDetail::Full,
+            tree: SpanTree::All,
             compat: Compat::default(),
             details: false,
             content: true,
@@ -97,6 +111,12 @@ pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) 
     let exchange = &record.exchange;
     if record.exchange.within.is_some() {
         return out.message(Scope::GenAi, |out| inference(out, record, options));
+    }
+    if options.tree == SpanTree::Calls {
+        if has_inference(record) {
+            out.message(Scope::GenAi, |out| inference(out, record, options));
+        }
+        return;
     }
     out.message(Scope::Http, |out| server(out, record, options));
     let mut parent = exchange.trace.server;
@@ -135,6 +155,14 @@ impl<'a> Caller<'a> {
 
     fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
         of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
+    }
+
+    fn session(self) -> Option<&'a str> {
+        self.text(|labels| &labels.session)
+    }
+
+    fn agent(self) -> Option<&'a str> {
+        self.text(|labels| &labels.agent)
     }
 
     fn user(self) -> Option<&'a str> {
@@ -212,12 +240,10 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let exchange = &record.exchange;
     let trace = &exchange.trace;
     let (known, original) = method(&exchange.method);
-    head(out, exchange, trace.server, trace.parent, SpanKind::Server);
+    head(out, exchange, trace.server, Parent::of_exchange(exchange), SpanKind::Server);
     title(out, if original.is_some() { "HTTP" } else { known }, &exchange.route);
     lasting(out, exchange.started, Duration::ZERO, exchange.times.ended);
-    if let Some((trace_id, span_id)) = trace.link {
-        link(out, trace_id, span_id);
-    }
+    links(out, exchange);
 
     let outcome = &record.observation.outcome;
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
@@ -265,11 +291,20 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
     let trace = &exchange.trace;
-    let parent = exchange.within.map_or(trace.server, |session| session.span);
-    head(out, exchange, trace.inference, Some(parent), SpanKind::Client);
+    // Without a server span the call has its parent and its links.
+    let alone = options.tree == SpanTree::Calls && exchange.within.is_none();
+    let parent = match exchange.within {
+        Some(session) => Parent::Ours(session.span),
+        None if alone => Parent::of_exchange(exchange),
+        None => Parent::Ours(trace.server),
+    };
+    head(out, exchange, trace.inference, parent, SpanKind::Client);
     title(out, exchange.operation.name(), subject(record));
     let sent = exchange.times.sent.unwrap_or_default();
     lasting(out, exchange.started, sent, sent.saturating_add(measurement.duration));
+    if alone {
+        links(out, exchange);
+    }
 
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     call(&mut list, record, options);
@@ -317,8 +352,8 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
         cost(list, record, options);
     }
     let from = Caller::of(record);
-    list.text(name::CONVERSATION_ID, from.text(|labels| &labels.session));
-    list.text(name::AGENT_NAME, from.text(|labels| &labels.agent));
+    list.text(name::CONVERSATION_ID, from.session());
+    list.text(name::AGENT_NAME, from.agent());
     if let Some(prompt) = from.prompt() {
         list.text(name::PROMPT_NAME, &*prompt.name);
         list.text(name::PROMPT_VERSION, prompt.version.as_deref());
@@ -331,7 +366,7 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
     list.count(name::SESSION_TURNS, observation.turns);
     list.flag(name::PARTIAL, observation.partial);
     caller(list, from);
-    options.compat.write(list, record, counts);
+    options.compat.write(list, record, options, counts);
 }
 
 fn client(
@@ -343,7 +378,7 @@ fn client(
     options: &SpanOptions,
 ) {
     let (known, original) = method(&exchange.method);
-    head(out, exchange, attempt.span, Some(parent), SpanKind::Client);
+    head(out, exchange, attempt.span, Parent::Ours(parent), SpanKind::Client);
     title(out, if original.is_some() { "HTTP" } else { known }, "");
     lasting(out, exchange.started, attempt.started, attempt.ended);
 
@@ -483,7 +518,7 @@ fn tools(list: &mut Attributes<'_>, request: &Request, response: &Response) {
 
 /// Session, user and tags. No name of the GenAI conventions is among them.
 fn caller(list: &mut Attributes<'_>, from: Caller<'_>) {
-    list.text(name::SESSION_ID, from.text(|labels| &labels.session));
+    list.text(name::SESSION_ID, from.session());
     list.text(name::USER_ID, from.user());
     for (tag, value) in from.tags() {
         list.text_under(name::TAG_PREFIX, tag, value);
@@ -548,21 +583,40 @@ pub(crate) const SAMPLED: u32 = 1;
 /// opentelemetry-proto 1.10, `trace.proto`.
 const ATTRIBUTES: u32 = 9;
 
+/// Whose child a span is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Parent {
+    /// Nobody's: it is a root.
+    None,
+    /// That of a span of the caller's, in another process.
+    Callers(SpanId),
+    /// That of another span of this process.
+    Ours(SpanId),
+}
+
+impl Parent {
+    /// The parent of the first span of an exchange.
+    fn of_exchange(exchange: &Exchange) -> Self {
+        exchange.trace.parent.map_or(Self::None, Self::Callers)
+    }
+
+    fn id(self) -> Option<SpanId> {
+        match self {
+            Self::None => None,
+            Self::Callers(id) | Self::Ours(id) => Some(id),
+        }
+    }
+}
+
 /// Who a span is.
-fn head(
-    out: &mut Vec<u8>,
-    exchange: &Exchange,
-    id: SpanId,
-    parent: Option<SpanId>,
-    kind: SpanKind,
-) {
+fn head(out: &mut Vec<u8>, exchange: &Exchange, id: SpanId, parent: Parent, kind: SpanKind) {
     let trace = &exchange.trace;
-    let remote = kind == SpanKind::Server && parent.is_some();
+    let remote = matches!(parent, Parent::Callers(_));
     let sampled = if trace.sampled { SAMPLED } else { 0 };
     protobuf::bytes(out, 1, &trace.trace_id.0);
     protobuf::bytes(out, 2, &id.0);
     protobuf::bytes(out, 3, trace.state.as_bytes());
-    if let Some(parent) = parent {
+    if let Some(parent) = parent.id() {
         protobuf::bytes(out, 4, &parent.0);
     }
     protobuf::number(out, 6, kind as u64);
@@ -584,6 +638,13 @@ fn title(out: &mut Vec<u8>, first: &str, second: &str) {
 fn lasting(out: &mut Vec<u8>, started: SystemTime, from: Duration, to: Duration) {
     protobuf::fixed64(out, 7, at(started, from));
     protobuf::fixed64(out, 8, at(started, to.max(from)));
+}
+
+/// The caller's span where it is not the parent.
+fn links(out: &mut Vec<u8>, exchange: &Exchange) {
+    if let Some((trace_id, span_id)) = exchange.trace.link {
+        link(out, trace_id, span_id);
+    }
 }
 
 fn link(out: &mut Vec<u8>, trace_id: TraceId, span_id: SpanId) {

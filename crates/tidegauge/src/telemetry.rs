@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tidegauge_core::{Health, Record, Sink, Task};
-use tidegauge_export::{Delivery, ExporterOptions, Outboxes, Pauses, StartError, TrialResult};
-use tidegauge_otel::{Encoder, Format, Subscriber, Sums, sample};
+use tidegauge_export::{Delivery, Outboxes, Pauses, StartError, TrialResult};
+use tidegauge_otel::{Encoder, Format, Subscriber, sample};
 
 pub use env::TelemetryMistakes;
 pub use preset::Preset;
@@ -36,9 +36,7 @@ pub fn try_exporters(
     config: &TelemetryConfig,
     now: SystemTime,
 ) -> Result<Vec<TrialResult>, StartError> {
-    let options: Vec<_> = config.exporters.iter().map(|plan| plan.options.clone()).collect();
-    let emitter = config.encoder.resource.emitter();
-    tidegauge_export::try_exporters(&options, &emitter, |signal| sample(signal, now))
+    tidegauge_export::try_exporters(&config.deliveries(), |signal| sample(signal, now))
 }
 
 /// How long dropped telemetry may take to write to its disk queue.
@@ -68,11 +66,7 @@ impl Telemetry {
         health: Arc<Health>,
         pauses: Pauses,
     ) -> Result<Arc<Self>, StartError> {
-        let options: Vec<ExporterOptions> =
-            config.exporters.iter().map(|exporter| exporter.options.clone()).collect();
-        let (emitter, replace) =
-            (config.encoder.resource.emitter(), config.encoder.sums == Sums::Cumulative);
-        let delivery = Delivery::start(&options, emitter, replace, &health, pauses)?;
+        let delivery = Delivery::start(&config.deliveries(), &health, pauses)?;
         let subscriber = |(exporter, outboxes): (&ExporterPlan, Outboxes)| Subscriber {
             rendering: exporter.rendering,
             traces: outboxes.traces,

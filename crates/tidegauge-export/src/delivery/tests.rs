@@ -1,6 +1,6 @@
 //! The end of a delivery.
 
-use tidegauge_core::{Dropped, Piece, Scope};
+use tidegauge_core::{Dropped, Emitter, Piece, Scope};
 
 use super::*;
 use crate::queue::QueueOptions;
@@ -26,12 +26,13 @@ fn options() -> ExporterOptions {
         metric_queue: QueueOptions::default(),
         log_queue: QueueOptions::default(),
         disk_queue: None,
+        sums_replace: true,
     }
 }
 
 fn start(health: &Arc<Health>) -> (Delivery, Arc<dyn Outbox>) {
-    let (options, pauses) = ([options()], Pauses::default());
-    let delivery = Delivery::start(&options, Emitter::default(), true, health, pauses).unwrap();
+    let exporters = [(options(), Emitter::default())];
+    let delivery = Delivery::start(&exporters, health, Pauses::default()).unwrap();
     let outbox = delivery.outboxes().remove(0).traces.unwrap();
     (delivery, outbox)
 }

@@ -1,39 +1,140 @@
 //! A model call once more under the names that single receivers look for.
 //!
-//! Off unless a rendering wants it. Nothing here says more than the convention's own attributes do:
-//! where those are enough, a receiver has no entry. Source: the receivers' own mapping code, as of
-//! August 2026.
+//! Off unless a rendering wants it. Each [`Extra`] is what one kind of reader knows and the conventions
+//! have no name for, or another one. Source: the receivers' own mapping code and pages, as of the autumn
+//! of 2026. Must not know a receiver's address or protocol.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge_core::{Operation, Record};
 
-use super::Caller;
+use super::{Caller, SpanOptions, subject};
 use crate::attribute::Attributes;
-use crate::semconv as name;
+use crate::{content, semconv as name};
 
-/// Attributes outside the conventions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Compat {
+/// Attributes outside the conventions, by who reads them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extra {
     /// OpenInference's names for kind, model, provider and tokens.
-    pub openinference: bool,
-    /// Langfuse's names for what it has no other for: prompt, tags, time of the first token.
-    pub langfuse: bool,
+    OpenInference,
+    /// OpenInference's names for what went in and came out, where it was captured.
+    InputOutput,
+    /// Langfuse's names for the trace, prompt, tags and time of the first token.
+    Langfuse,
     /// OpenLIT's name for the user.
-    pub openlit: bool,
+    OpenLit,
+    /// Capability and step, without which Axiom takes no call for one.
+    Axiom,
+    /// The provider under its name before 2025.
+    System,
+    /// Reasoning tokens under the name before the conventions had one.
+    ReasoningTokens,
+    /// Time to first token under the server metric's name.
+    ServerTtft,
+    /// LangSmith's names for the session, user and tags.
+    Langsmith,
+    /// Braintrust's name for tags, and for session, user and tags as metadata.
+    Braintrust,
+    /// Laminar's names for session, user and tags.
+    Laminar,
 }
 
+impl Extra {
+    /// Every one, in the order of the page.
+    pub const ALL: [Self; 11] = [
+        Self::OpenInference,
+        Self::InputOutput,
+        Self::Langfuse,
+        Self::OpenLit,
+        Self::Axiom,
+        Self::System,
+        Self::ReasoningTokens,
+        Self::ServerTtft,
+        Self::Langsmith,
+        Self::Braintrust,
+        Self::Laminar,
+    ];
+
+    /// The attributes, for the page.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::OpenInference => "`openinference.span.kind`, `llm.*`",
+            Self::InputOutput => "`input.value`, `output.value` and their `mime_type`",
+            Self::Langfuse => "`langfuse.*`",
+            Self::OpenLit => "`gen_ai.user`",
+            Self::Axiom => "`gen_ai.capability.name`, `gen_ai.step.name`",
+            Self::System => "`gen_ai.system`",
+            Self::ReasoningTokens => "`gen_ai.usage.reasoning_tokens`",
+            Self::ServerTtft => "`gen_ai.server.ttft`",
+            Self::Langsmith => "`langsmith.*`",
+            Self::Braintrust => "`braintrust.*`",
+            Self::Laminar => "`lmnr.association.properties.*`",
+        }
+    }
+
+    fn write(self, list: &mut Attributes<'_>, record: &Record, options: &SpanOptions, full: bool) {
+        let from = Caller::of(record);
+        match self {
+            Self::OpenInference => openinference(list, record, full),
+            Self::InputOutput if options.content => content::as_input_output(list, record),
+            Self::InputOutput => {}
+            Self::Langfuse => langfuse(list, record, full),
+            Self::OpenLit => list.text(name::OPENLIT_USER, from.user()),
+            Self::Axiom => axiom(list, record),
+            Self::System => list.text(name::SYSTEM, record.exchange.upstream.dialect.provider()),
+            Self::ReasoningTokens => {
+                let count = record.observation.usage.reasoning.filter(|_| full);
+                list.count(name::REASONING_TOKENS, count);
+            }
+            Self::ServerTtft => list.seconds(name::SERVER_TTFT, record.measurement.ttft),
+            Self::Langsmith => {
+                list.text(name::LANGSMITH_SESSION, from.session());
+                under(list, name::LANGSMITH_METADATA, from);
+            }
+            Self::Braintrust => {
+                list.texts(name::BRAINTRUST_TAGS, &tags(from));
+                under(list, name::BRAINTRUST_METADATA, from);
+            }
+            Self::Laminar => under(list, name::LAMINAR_PROPERTIES, from),
+        }
+    }
+}
+
+/// A set of [`Extra`]s.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Compat(u16);
+
 impl Compat {
-    /// Writes what is wanted; without `usage`, no tokens.
-    pub(super) fn write(self, list: &mut Attributes<'_>, record: &Record, usage: bool) {
-        if self.openinference {
-            openinference(list, record, usage);
-        }
-        if self.langfuse {
-            langfuse(list, record);
-        }
-        if self.openlit {
-            list.text(name::OPENLIT_USER, Caller::of(record).user());
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// The set with one more.
+    #[must_use]
+    pub const fn and(self, extra: Extra) -> Self {
+        Self(self.0 | 1 << extra as u16)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it is in the set.
+    pub const fn has(self, extra: Extra) -> bool {
+        self.0 & 1 << extra as u16 != 0
+    }
+
+    /// Writes what is wanted; unless `full`, no tokens.
+    pub(super) fn write(
+        self,
+        list: &mut Attributes<'_>,
+        record: &Record,
+        options: &SpanOptions,
+        full: bool,
+    ) {
+        for extra in Extra::ALL.into_iter().filter(|extra| self.has(*extra)) {
+            extra.write(list, record, options, full);
         }
     }
 }
@@ -61,19 +162,54 @@ fn openinference(list: &mut Attributes<'_>, record: &Record, usage: bool) {
     }
 }
 
-fn langfuse(list: &mut Attributes<'_>, record: &Record) {
+/// Where the caller's own spans are there too, the trace has its name from them.
+fn langfuse(list: &mut Attributes<'_>, record: &Record, full: bool) {
     let from = Caller::of(record);
+    if full && record.exchange.within.is_none() {
+        let operation = record.exchange.operation.name();
+        match from.agent().or(from.prompt().map(|prompt| prompt.name.as_str())) {
+            Some(known) => list.text(name::LANGFUSE_TRACE_NAME, known),
+            None => {
+                let title = format!("{operation} {}", subject(record));
+                list.text(name::LANGFUSE_TRACE_NAME, title.trim_end());
+            }
+        }
+    }
     if let Some(prompt) = from.prompt() {
         list.text(name::LANGFUSE_PROMPT_NAME, &*prompt.name);
         // Its versions are whole numbers; another one names no prompt there.
         let version = prompt.version.as_deref().and_then(|version| version.parse::<u64>().ok());
         list.count(name::LANGFUSE_PROMPT_VERSION, version);
     }
-    let tags: Vec<String> = from.tags().map(|(tag, value)| format!("{tag}:{value}")).collect();
-    list.texts(name::LANGFUSE_TAGS, &tags);
+    list.texts(name::LANGFUSE_TAGS, &tags(from));
     if let Some(token) = record.observation.times.first_token {
         list.text(name::LANGFUSE_FIRST_TOKEN, &*iso(record.exchange.started, token));
     }
+}
+
+/// Both are required there. Where the caller does not tell them they are what is known in any case: the
+/// upstream and the operation.
+fn axiom(list: &mut Attributes<'_>, record: &Record) {
+    let from = Caller::of(record);
+    let prompt = from.prompt().map(|prompt| prompt.name.as_str());
+    let capability = from.tag("capability").or(from.agent()).or(prompt);
+    list.text(name::AXIOM_CAPABILITY, capability.unwrap_or(&record.exchange.upstream.name));
+    let step = from.tag("step").or(prompt);
+    list.text(name::AXIOM_STEP, step.unwrap_or(record.exchange.operation.name()));
+}
+
+/// Session, user and tags under names that begin alike.
+fn under(list: &mut Attributes<'_>, prefix: &str, from: Caller<'_>) {
+    list.text_under(prefix, "session_id", from.session().unwrap_or_default());
+    list.text_under(prefix, "user_id", from.user().unwrap_or_default());
+    for (tag, value) in from.tags() {
+        list.text_under(prefix, tag, value);
+    }
+}
+
+/// Tags where only words are known.
+fn tags(from: Caller<'_>) -> Vec<String> {
+    from.tags().map(|(tag, value)| format!("{tag}:{value}")).collect()
 }
 
 /// A moment in UTC as ISO 8601 writes it, to the millisecond.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tidegauge_core::Record;
 
-use super::{CacheWriteName, SpanOptions, asked};
+use super::{CacheWriteName, SpanOptions, SpanTree, asked};
 use crate::attribute::AttributeLimits;
 use crate::semconv::scope_name;
 use crate::testing::{records, shown, spans};
@@ -105,6 +105,35 @@ fn a_turn_hangs_below_its_session() {
         let audio = shown(&turn.attributes, "gen_ai.usage.audio.output_tokens");
         assert_eq!(audio.unwrap(), "136");
     }
+}
+
+/// Alone, the call stands where the server's span would: under the caller's span, or at the root.
+#[test]
+fn calls_alone_take_the_place_of_the_server_span() {
+    let options = SpanOptions { tree: SpanTree::Calls, ..SpanOptions::default() };
+    for (name, record) in records::all() {
+        let whole = spans(&record, &SpanOptions::default());
+        let alone = spans(&record, &options);
+        let call = whole.iter().find(|(scope, _)| *scope == crate::span::Scope::GenAi);
+        assert_eq!(alone.len(), usize::from(call.is_some()), "{name}");
+        let (Some((_, call)), [(_, alone)]) = (call, &alone[..]) else { continue };
+        if record.exchange.within.is_some() {
+            assert_eq!(alone, call, "{name}");
+            continue;
+        }
+        let (_, server) = &whole[0];
+        let rest =
+            |span: &Span| Span { flags: 0, parent_span_id: vec![], links: vec![], ..span.clone() };
+        assert_eq!(rest(alone), rest(call), "{name}");
+        assert_eq!(alone.parent_span_id, server.parent_span_id, "{name}");
+        assert_eq!((alone.flags, &alone.links), (server.flags, &server.links), "{name}");
+    }
+    let mut root = records::unary();
+    root.exchange.trace.parent = None;
+    root.exchange.trace.link =
+        Some((tidegauge_core::TraceId([7; 16]), tidegauge_core::SpanId([8; 8])));
+    let [(_, alone)] = &spans(&root, &options)[..] else { panic!("one span") };
+    assert_eq!((alone.parent_span_id.len(), alone.links.len(), alone.flags & 0x200), (0, 1, 0));
 }
 
 #[test]

@@ -334,7 +334,8 @@ impl Findings {
 
 /// The registered name: a caller's tag stands under one.
 fn starred(key: &str) -> String {
-    if key.starts_with("tidegauge.tag.") { "tidegauge.tag.*".to_owned() } else { key.to_owned() }
+    let chosen = crate::semconv::CHOSEN.iter().find(|prefix| key.starts_with(*prefix));
+    chosen.map_or_else(|| key.to_owned(), |prefix| format!("{prefix}*"))
 }
 
 fn kind_of(value: Option<&Any>) -> &'static str {

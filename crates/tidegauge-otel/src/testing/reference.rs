@@ -128,6 +128,11 @@ const THEIRS: &[Row] = &[
         &[METRIC],
         "Kind of content; `unknown` where the provider does not tell. Only among the next names.",
     ),
+    (
+        "gen_ai.system",
+        &[CALL],
+        "The former name of `gen_ai.provider.name`, for [receivers](backends.md) that read only that.",
+    ),
     ("gen_ai.token.type", &[METRIC], "`input` or `output`."),
     (
         "gen_ai.usage.cache_read.input_tokens",
@@ -141,8 +146,8 @@ const THEIRS: &[Row] = &[
     ),
     (
         "gen_ai.usage.cache_creation.input_tokens",
-        &[],
-        "The former name of the line above; known, not emitted.",
+        &[CALL],
+        "The former name of the line above, for [receivers](backends.md) that read only that.",
     ),
     ("gen_ai.usage.input_tokens", &[CALL], "All prompt tokens, cached ones included."),
     ("gen_ai.usage.audio.input_tokens", &[CALL], "Audio part of the input, cached or not."),
@@ -187,6 +192,20 @@ const THEIRS: &[Row] = &[
 
 /// Where our own attributes stand; what they mean is in the registry.
 const OURS: &[(&str, &[&str])] = &[
+    ("output.value", &[CALL]),
+    ("output.mime_type", &[CALL]),
+    ("lmnr.association.properties.*", &[CALL]),
+    ("langsmith.trace.session_id", &[CALL]),
+    ("langsmith.metadata.*", &[CALL]),
+    ("langfuse.trace.name", &[CALL]),
+    ("input.value", &[CALL]),
+    ("input.mime_type", &[CALL]),
+    ("gen_ai.usage.reasoning_tokens", &[CALL]),
+    ("gen_ai.step.name", &[CALL]),
+    ("gen_ai.server.ttft", &[CALL]),
+    ("gen_ai.capability.name", &[CALL]),
+    ("braintrust.tags", &[CALL]),
+    ("braintrust.metadata.*", &[CALL]),
     ("gen_ai.usage.cost", &[CALL]),
     ("tidegauge.content.truncated", &[CALL]),
     ("gen_ai.user", &[CALL]),

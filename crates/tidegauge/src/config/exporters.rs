@@ -81,7 +81,7 @@ impl Resolver<'_> {
             self.wrong(&[path, &["signals"]].concat(), message, None);
         }
         let otlp = OtlpWord {
-            endpoint: Some(word.endpoint),
+            endpoint: word.endpoint,
             protocol: word.protocol,
             headers: word.headers,
             compression: word.compression,
@@ -94,6 +94,14 @@ impl Resolver<'_> {
             preset: word.preset.unwrap_or_default(),
             signals: word.signals,
             otlp: self.otlp(path, otlp),
+            traces_endpoint: word.traces_endpoint,
+            metrics_endpoint: word.metrics_endpoint,
+            logs_endpoint: word.logs_endpoint,
+            spans: word.spans,
+            usage: word.usage,
+            temporality: word.temporality,
+            histograms: word.histograms,
+            resource: word.resource.unwrap_or_default(),
             disk_queue: word.disk_queue.and_then(|word| {
                 self.disk_queue(&[path, &["disk_queue"]].concat(), word, data_dir, &dir)
             }),

@@ -332,10 +332,21 @@ pub(crate) struct JournalWord {
 pub(crate) struct ExporterWord {
     /// What it is called in metrics and on the console: letters, digits, `-` and `_`, not `default`.
     pub name: String,
-    /// Its URL, such as http://localhost:4317.
-    pub endpoint: String,
-    /// What is known about it: the signals it takes, how it is spoken to, headers without secrets,
-    /// the names it reads. Keys that are set win. Default `none`.
+    /// Its URL, such as http://localhost:4317; over HTTP `/v1/traces` and the like are appended.
+    /// Default: as the preset knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The URL for spans, used as it is. Default: made from `endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces_endpoint: Option<String>,
+    /// The URL for metrics, used as it is. Default: made from `endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_endpoint: Option<String>,
+    /// The URL for events and log lines, used as it is. Default: made from `endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs_endpoint: Option<String>,
+    /// What is known about it: where it is, the signals it takes, how it is spoken to, headers without
+    /// secrets, the names it reads. Keys that are set win. Default `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
     /// How it is spoken to. Default: as the preset wants, else `grpc` if the port is 4317, else
@@ -357,6 +368,22 @@ pub(crate) struct ExporterWord {
     /// What is sent to it. Default: what the preset takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signals: Option<Vec<SignalWord>>,
+    /// Which spans it gets. Default: as the preset wants, else `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spans: Option<SpansWord>,
+    /// Whether its spans say tokens and cost. Default: as `telemetry.spans.genai` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<SpanUsageWord>,
+    /// What its sums mean. Default: as the preset wants, else as the standard variable says, else
+    /// `cumulative`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporality: Option<TemporalityWord>,
+    /// Form of its histograms. Default: as the preset wants, else as for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histograms: Option<HistogramsWord>,
+    /// Resource attributes for it alone, over those for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<BTreeMap<String, String>>,
     /// Keep on disk what it does not take. Default: nothing is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_queue: Option<DiskQueueWord>,
@@ -372,6 +399,36 @@ pub enum SignalWord {
     Metrics,
     /// Events and log lines.
     Logs,
+}
+
+/// Which spans a receiver gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpansWord {
+    /// Those of the request, of the model call and of each attempt.
+    All,
+    /// That of the model call alone, under the caller's span or as the root.
+    Calls,
+}
+
+/// Whether spans say tokens and cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpanUsageWord {
+    /// They do.
+    Own,
+    /// They do not: the caller's spans say them, and a receiver that adds up would count twice.
+    LinkOnly,
+}
+
+/// What a sum means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TemporalityWord {
+    /// Since the start of the process.
+    Cumulative,
+    /// Since the export before.
+    Delta,
 }
 
 /// Telemetry that waits on disk.

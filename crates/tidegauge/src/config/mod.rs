@@ -37,7 +37,7 @@ use crate::telemetry::Preset;
 
 pub use file::{
     CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
-    SignalWord,
+    SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
 };
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
@@ -192,8 +192,24 @@ pub struct Exporter {
     pub preset: Preset,
     /// What is sent to it; `None`: what the preset takes.
     pub signals: Option<Vec<SignalWord>>,
-    /// Where it is and how it is spoken to; the endpoint is always there.
+    /// Where it is and how it is spoken to.
     pub otlp: Otlp,
+    /// The URL for spans, used as it is.
+    pub traces_endpoint: Option<String>,
+    /// The URL for metrics, used as it is.
+    pub metrics_endpoint: Option<String>,
+    /// The URL for events and log lines, used as it is.
+    pub logs_endpoint: Option<String>,
+    /// Which spans it gets; `None`: as the preset wants.
+    pub spans: Option<SpansWord>,
+    /// Whether its spans say tokens and cost; `None`: as for all.
+    pub usage: Option<SpanUsageWord>,
+    /// What its sums mean; `None`: as the preset wants, or as for all.
+    pub temporality: Option<TemporalityWord>,
+    /// Form of its histograms; `None`: as the preset wants, or as for all.
+    pub histograms: Option<HistogramsWord>,
+    /// Resource attributes for it alone.
+    pub resource: BTreeMap<String, String>,
     /// Where what it does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
 }

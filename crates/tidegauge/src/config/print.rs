@@ -187,7 +187,10 @@ fn exporter(exporter: &Exporter) -> ExporterWord {
     let OtlpFile { endpoint, protocol, headers, compression, timeout, tls } = otlp(&exporter.otlp);
     ExporterWord {
         name: exporter.name.clone(),
-        endpoint: endpoint.unwrap_or_default(),
+        endpoint,
+        traces_endpoint: exporter.traces_endpoint.as_deref().map(escape),
+        metrics_endpoint: exporter.metrics_endpoint.as_deref().map(escape),
+        logs_endpoint: exporter.logs_endpoint.as_deref().map(escape),
         preset: Some(exporter.preset),
         protocol,
         headers,
@@ -195,6 +198,11 @@ fn exporter(exporter: &Exporter) -> ExporterWord {
         timeout,
         tls,
         signals: exporter.signals.clone(),
+        spans: exporter.spans,
+        usage: exporter.usage,
+        temporality: exporter.temporality,
+        histograms: exporter.histograms,
+        resource: Some(escaped(&exporter.resource)).filter(|map| !map.is_empty()),
         disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
     }
 }

@@ -323,6 +323,7 @@ impl Resolver<'_> {
             Ok(exporter) => {
                 let ignored = exporter.ignored.iter();
                 self.warnings.extend(ignored.map(|one| Warning(format!("{one}; it is ignored"))));
+                self.calls_without_words(config, &exporter);
                 return Some(exporter);
             }
             Err(error) => error,
@@ -334,6 +335,19 @@ impl Resolver<'_> {
             self.wrong(&path, message, None);
         }
         None
+    }
+
+    /// A receiver may take no call without what was said in it.
+    fn calls_without_words(&mut self, config: &Config, exporter: &TelemetryConfig) {
+        if config.upstreams.iter().any(|upstream| upstream.capture != Capture::Off) {
+            return;
+        }
+        for plan in exporter.exporters.iter().filter(|plan| plan.preset.wants_content()) {
+            let (name, preset) = (&plan.options.name, plan.preset.name());
+            self.warnings.push(Warning(format!(
+                "exporter `{name}`: {preset} takes no call without input and output, and `capture` is off"
+            )));
+        }
     }
 
     /// Where the words of calls go says a standard variable; whether any are kept says `capture`.

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegauge_export::{Compression, DiskQueueOptions, Protocol};
-use tidegauge_otel::{CacheWriteName, CallDetail, Compat, Histograms, Names, SpanOptions};
+use tidegauge_otel::{
+    CacheWriteName, CallDetail, Compat, Extra, Histograms, Names, SpanOptions, SpanTree, Sums,
+};
 use tidegauge_spool::SpoolBounds;
 
 use super::file::{
     CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
-    SignalWord,
+    SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
 };
 use super::{Config, Exporter, Otlp, Outside, Telemetry};
 use crate::telemetry::{
@@ -69,10 +71,7 @@ fn settings(config: &Config) -> Settings {
         sample_ratio: telemetry.sample_ratio,
         parent_based: telemetry.parent_based,
         metric_interval: telemetry.metric_interval,
-        histograms: Some(match telemetry.histograms {
-            HistogramsWord::Exponential => Histograms::Exponential,
-            HistogramsWord::Explicit => Histograms::Explicit,
-        }),
+        histograms: Some(histograms(telemetry.histograms)),
         metric_tags: Some(telemetry.metric_tags.clone()),
         metric_sets: usize::try_from(config.limits.metric_sets).ok(),
         queue_bytes: usize::try_from(config.limits.telemetry_queue).ok(),
@@ -102,7 +101,11 @@ fn spans(telemetry: &Telemetry) -> SpanOptions {
             CallSpanWord::Full => CallDetail::Full,
             CallSpanWord::LinkOnly => CallDetail::LinkOnly,
         },
-        compat: Compat { openinference: telemetry.openinference, ..Compat::default() },
+        compat: if telemetry.openinference {
+            Compat::NONE.and(Extra::OpenInference)
+        } else {
+            Compat::NONE
+        },
         ..SpanOptions::default()
     }
 }
@@ -116,14 +119,43 @@ fn further(exporter: &Exporter) -> ExporterSettings {
     ExporterSettings {
         name: exporter.name.clone(),
         preset: exporter.preset,
-        otlp: receiver(&exporter.otlp),
+        otlp: Receiver {
+            signal_endpoints: [
+                exporter.traces_endpoint.clone(),
+                exporter.metrics_endpoint.clone(),
+                exporter.logs_endpoint.clone(),
+            ],
+            ..receiver(&exporter.otlp)
+        },
         signals,
+        tree: exporter.spans.map(|word| match word {
+            SpansWord::All => SpanTree::All,
+            SpansWord::Calls => SpanTree::Calls,
+        }),
+        detail: exporter.usage.map(|word| match word {
+            SpanUsageWord::Own => CallDetail::Full,
+            SpanUsageWord::LinkOnly => CallDetail::LinkOnly,
+        }),
+        sums: exporter.temporality.map(|word| match word {
+            TemporalityWord::Cumulative => Sums::Cumulative,
+            TemporalityWord::Delta => Sums::Delta,
+        }),
+        histograms: exporter.histograms.map(histograms),
+        resource: exporter.resource.clone().into_iter().collect(),
         disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
+    }
+}
+
+fn histograms(word: HistogramsWord) -> Histograms {
+    match word {
+        HistogramsWord::Exponential => Histograms::Exponential,
+        HistogramsWord::Explicit => Histograms::Explicit,
     }
 }
 
 fn receiver(otlp: &Otlp) -> Receiver {
     Receiver {
+        signal_endpoints: Default::default(),
         endpoint: otlp.endpoint.clone(),
         protocol: otlp.protocol.map(protocol),
         headers: headers(otlp),

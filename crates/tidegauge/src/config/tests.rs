@@ -667,7 +667,7 @@ fn examples_of_back_ends_resolve() {
             "{text}"
         );
     }
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), Preset::all().count(), "one for each");
 }
 
 #[test]
@@ -687,7 +687,11 @@ telemetry:
         .iter()
         .map(|one| {
             let spans = &one.rendering.spans;
-            let compat = (spans.compat.openinference, spans.compat.langfuse, spans.usage_cost);
+            let compat = (
+                spans.compat.has(tidegauge_otel::Extra::OpenInference),
+                spans.compat.has(tidegauge_otel::Extra::Langfuse),
+                spans.usage_cost,
+            );
             format!(
                 "{} {:?} {:?} {compat:?}",
                 one.options.name, one.rendering.names, spans.cache_write

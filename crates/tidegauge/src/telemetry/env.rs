@@ -49,11 +49,13 @@ pub(super) fn resolve(
     let mut variables = Variables::new(lookup);
     let off = variables.boolean("OTEL_SDK_DISABLED").unwrap_or(false);
     let targets = targets(settings, &mut variables, &mut mistakes, &mut ignored);
+    let resource = resource(settings, &mut variables);
     let default = default_exporter(settings, targets, &mut variables);
-    let further = settings.exporters.iter().enumerate();
-    let further: Vec<_> = further
-        .map(|(index, of)| further_exporter(index, of, &default, &mut mistakes, &mut ignored))
-        .collect();
+    let mut further = Vec::new();
+    for (index, of) in settings.exporters.iter().enumerate() {
+        let all = (&default, &resource);
+        further.push(further_exporter(index, of, all, &mut mistakes, &mut ignored));
+    }
     let used = [&default.options.traces, &default.options.metrics, &default.options.logs]
         .into_iter()
         .any(Option::is_some);
@@ -61,7 +63,7 @@ pub(super) fn resolve(
     propagators(&mut variables);
     let mut reader = EncoderReader { settings, variables };
     let mut config = TelemetryConfig {
-        encoder: reader.encoder(),
+        encoder: reader.encoder(resource),
         exporters: if off { Vec::new() } else { exporters.collect() },
         sampler: reader.sampler(),
         metric_interval: reader
@@ -115,6 +117,8 @@ fn default_exporter(
             ..span_options(settings, variables, "OTEL_LOGRECORD_")
         },
         names: settings.names,
+        histograms: histograms(settings, variables),
+        sums: sums(variables),
     };
     let options = ExporterOptions {
         name: ExporterOptions::DEFAULT.to_owned(),
@@ -126,29 +130,29 @@ fn default_exporter(
         metric_queue: QueueOptions { bytes: total / 8, delay: Duration::ZERO, ..base },
         log_queue: queue(variables, "OTEL_BLRP", QueueOptions { bytes: total / 8, ..base }),
         disk_queue: settings.disk_queue.clone(),
+        sums_replace: rendering.sums == Sums::Cumulative,
     };
-    ExporterPlan { preset: Preset::default(), rendering, options }
+    ExporterPlan { preset: Preset::default(), rendering, resource: Vec::new(), options }
 }
 
-/// One of `exporters`: as the default one is, but that no variable speaks of it.
+/// One of `exporters`: as the default one is, but that no variable says where it is.
 fn further_exporter(
     index: usize,
     of: &ExporterSettings,
-    default: &ExporterPlan,
+    (default, resource): (&ExporterPlan, &ResourceAttributes),
     mistakes: &mut Vec<Misread>,
     ignored: &mut Vec<Misread>,
 ) -> ExporterPlan {
-    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    let headers = of.preset.headers().iter().map(own).chain(of.otlp.headers.iter().cloned());
-    let receiver = Receiver {
-        protocol: of.otlp.protocol.or(of.preset.protocol()),
-        headers: headers.collect(),
-        ..of.otlp.clone()
-    };
     let place = format!("telemetry.exporters.{index}");
-    if receiver.endpoint.as_ref().is_none_or(|endpoint| endpoint.trim().is_empty()) {
+    let mut resource = resource.clone();
+    of.resource.iter().for_each(|(key, value)| resource.set(key, value));
+    let (receiver, placed) = receiver(of);
+    if !placed.iter().any(|placed| *placed) {
         let expected = "a URL with http:// or https:// and a host";
         note(mistakes, &format!("{place}.endpoint"), expected);
+    }
+    for (key, expected) in of.preset.missing(&receiver, &resource) {
+        note(mistakes, &format!("{place}.{key}"), &expected);
     }
     let Signals { traces, metrics, logs } = of.signals.unwrap_or(of.preset.signals());
     let mut reader =
@@ -156,18 +160,58 @@ fn further_exporter(
     let wanted = [(Signal::Traces, traces), (Signal::Metrics, metrics), (Signal::Logs, logs)];
     let [traces, metrics, logs] =
         wanted.map(|(signal, wanted)| wanted.then(|| reader.target(signal)).flatten());
+    let some = placed.iter().any(|placed| *placed);
+    for ((signal, wanted), placed) in wanted.into_iter().zip(placed) {
+        // Said by name, and only others have an endpoint.
+        if wanted && of.signals.is_some() && some && !placed {
+            let what = format!("{place}.{}_endpoint", signal.name());
+            note(mistakes, &what, "a URL, or `endpoint` for all signals");
+        }
+    }
+    let mut rendering = of.preset.rendering(default.rendering);
+    let spans = &mut rendering.spans;
+    spans.tree = of.tree.unwrap_or(spans.tree);
+    spans.detail = of.detail.unwrap_or(spans.detail);
+    rendering.events.detail = rendering.spans.detail;
+    rendering.sums = of.sums.unwrap_or(rendering.sums);
+    rendering.histograms = of.histograms.unwrap_or(rendering.histograms);
     ExporterPlan {
         preset: of.preset,
-        rendering: of.preset.rendering(default.rendering),
+        rendering,
+        resource: of.resource.clone(),
         options: ExporterOptions {
             name: of.name.clone(),
             traces,
             metrics,
             logs,
             disk_queue: of.disk_queue.clone(),
+            sums_replace: rendering.sums == Sums::Cumulative,
             ..default.options.clone()
         },
     }
+}
+
+/// How a receiver is reached, with what its preset knows, and which signals have an endpoint. The
+/// preset's endpoints count only where the user sets none.
+fn receiver(of: &ExporterSettings) -> (Receiver, [bool; 3]) {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let headers = of.preset.headers().iter().map(own).chain(of.otlp.headers.iter().cloned());
+    let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let user = is_set(&of.otlp.endpoint) || of.otlp.signal_endpoints.iter().any(is_set);
+    let (endpoint, signal_endpoints) = if user || of.otlp.endpoint.is_some() {
+        (of.otlp.endpoint.clone(), of.otlp.signal_endpoints.clone())
+    } else {
+        of.preset.endpoints()
+    };
+    let placed = signal_endpoints.each_ref().map(|own| is_set(own) || is_set(&endpoint));
+    let receiver = Receiver {
+        endpoint,
+        signal_endpoints,
+        protocol: of.otlp.protocol.or(of.preset.protocol()),
+        headers: headers.collect(),
+        ..of.otlp.clone()
+    };
+    (receiver, placed)
 }
 
 /// A second bound on the time of an export, where one is set.
@@ -245,6 +289,54 @@ fn propagators(variables: &mut Variables<'_>) {
     }
 }
 
+/// Who emits: what is known of this process, what the file says, and over it what the variables say.
+fn resource(settings: &Settings, variables: &mut Variables<'_>) -> ResourceAttributes {
+    let mut known = ResourceAttributes::detected();
+    for (key, value) in &settings.resource {
+        known.set(key, value);
+    }
+    if let Some(service) = &settings.service_name {
+        known.set(SERVICE_NAME, service);
+    }
+    let what = "OTEL_RESOURCE_ATTRIBUTES";
+    for pair in variables.text(what).unwrap_or_default().split(',') {
+        match pair.split_once('=') {
+            Some((key, value)) => {
+                known.set(decoded(key.trim()).trim(), decoded(value.trim()).trim());
+            }
+            None if pair.trim().is_empty() => {}
+            None => variables.ignore(what, "name=value pairs separated by commas"),
+        }
+    }
+    if let Some(service) = variables.text("OTEL_SERVICE_NAME") {
+        known.set(SERVICE_NAME, &service);
+    }
+    known
+}
+
+fn histograms(settings: &Settings, variables: &mut Variables<'_>) -> Histograms {
+    let what = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
+    let named = variables.read(what, expected, |text| match text {
+        "explicit_bucket_histogram" => Some(Histograms::Explicit),
+        "base2_exponential_bucket_histogram" => Some(Histograms::Exponential),
+        _ => None,
+    });
+    named.or(settings.histograms).unwrap_or_default()
+}
+
+fn sums(variables: &mut Variables<'_>) -> Sums {
+    let what = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let expected = "cumulative, delta or lowmemory";
+    let named = variables.read(what, expected, |text| match text.to_ascii_lowercase().as_str() {
+        "cumulative" => Some(Sums::Cumulative),
+        "delta" => Some(Sums::Delta),
+        "lowmemory" => Some(Sums::LowMemory),
+        _ => None,
+    });
+    named.unwrap_or_default()
+}
+
 /// What is the same for all exporters.
 struct EncoderReader<'a> {
     settings: &'a Settings,
@@ -252,10 +344,10 @@ struct EncoderReader<'a> {
 }
 
 impl EncoderReader<'_> {
-    fn encoder(&mut self) -> EncoderOptions {
+    fn encoder(&mut self, resource: ResourceAttributes) -> EncoderOptions {
         let (settings, base) = (self.settings, MetricOptions::default());
         EncoderOptions {
-            resource: self.resource(),
+            resource,
             metric: MetricOptions {
                 tags: settings.metric_tags.clone().unwrap_or_else(|| base.tags.clone()),
                 sets: settings.metric_sets.unwrap_or(base.sets),
@@ -263,35 +355,9 @@ impl EncoderReader<'_> {
                 ..base
             },
             names: settings.names,
-            histograms: self.histograms(),
-            sums: self.sums(),
             exemplars: self.exemplars(),
             diagnostics: settings.diagnostics.unwrap_or(true),
         }
-    }
-
-    fn resource(&mut self) -> ResourceAttributes {
-        let mut known = ResourceAttributes::detected();
-        for (key, value) in &self.settings.resource {
-            known.set(key, value);
-        }
-        if let Some(service) = &self.settings.service_name {
-            known.set(SERVICE_NAME, service);
-        }
-        let what = "OTEL_RESOURCE_ATTRIBUTES";
-        for pair in self.variables.text(what).unwrap_or_default().split(',') {
-            match pair.split_once('=') {
-                Some((key, value)) => {
-                    known.set(decoded(key.trim()).trim(), decoded(value.trim()).trim());
-                }
-                None if pair.trim().is_empty() => {}
-                None => self.variables.ignore(what, "name=value pairs separated by commas"),
-            }
-        }
-        if let Some(service) = self.variables.text("OTEL_SERVICE_NAME") {
-            known.set(SERVICE_NAME, &service);
-        }
-        known
     }
 
     /// Defaults to everything, following the caller.
@@ -316,30 +382,6 @@ impl EncoderReader<'_> {
             Some(Sampler { ratio, parent_based })
         });
         named.unwrap_or(typed)
-    }
-
-    fn histograms(&mut self) -> Histograms {
-        let what = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
-        let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
-        let named = self.variables.read(what, expected, |text| match text {
-            "explicit_bucket_histogram" => Some(Histograms::Explicit),
-            "base2_exponential_bucket_histogram" => Some(Histograms::Exponential),
-            _ => None,
-        });
-        named.or(self.settings.histograms).unwrap_or_default()
-    }
-
-    fn sums(&mut self) -> Sums {
-        let what = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-        let expected = "cumulative, delta or lowmemory";
-        let named =
-            self.variables.read(what, expected, |text| match text.to_ascii_lowercase().as_str() {
-                "cumulative" => Some(Sums::Cumulative),
-                "delta" => Some(Sums::Delta),
-                "lowmemory" => Some(Sums::LowMemory),
-                _ => None,
-            });
-        named.unwrap_or_default()
     }
 
     fn exemplars(&mut self) -> ExemplarFilter {

@@ -1,10 +1,12 @@
 //! What is known about receivers by name: one row each.
 //!
-//! In a row: which signals a receiver takes, by which protocol, which header it wants, and which names
-//! and bounds it reads. The configuration, its schema and the table of `docs/backends.md` follow from
-//! the rows. A key, an account or a project is never in one; those are headers that the user sets.
-//! Sources: the receivers' own documentation of OTLP and, where it is public, the code that maps spans,
-//! as of the autumn of 2026.
+//! In a row: where a receiver is, which signals it takes, by which protocol, what the user must tell, and
+//! which names and bounds it reads. The configuration, its schema, the table and the examples of
+//! `docs/backends.md` follow from the rows. A key, an account or a project is never in one; those are
+//! the user's to set. Sources: the receivers' own documentation of OTLP and, where it is public, the code
+//! that maps spans, as of the autumn of 2026.
+
+mod rows;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,23 +15,35 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::json;
 use tidegauge_export::Protocol;
-use tidegauge_otel::{AttributeLimits, CacheWriteName, Compat, Names, Rendering, SpanOptions};
+use tidegauge_otel::{
+    AttributeLimits, CacheWriteName, Compat, Histograms, Names, Rendering, ResourceAttributes,
+    SpanOptions, SpanTree, Sums,
+};
 
-use super::settings::Signals;
+use super::settings::{Receiver, Signals};
+use rows::{ANY, ROWS};
 
 /// Everything about one receiver. What is not set is as for any receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct PresetRow {
     /// As it is typed.
     name: &'static str,
+    /// Its own spelling, for the page.
+    title: &'static str,
     /// What it takes, for the schema.
     about: &'static str,
+    /// Where it is.
+    endpoint: Endpoint,
     /// What is sent to it unless the user says otherwise.
     signals: Signals,
     /// The protocol unless the user says otherwise; `None`: as for any receiver.
     protocol: Option<Protocol>,
     /// Headers it wants that hold no secret; one that the user sets wins.
     headers: &'static [(&'static str, &'static str)],
+    /// What only the user knows, and it does not do without.
+    needs: &'static [Need],
+    /// Which spans it gets.
+    tree: SpanTree,
     /// Names of tokens written to a cache that it reads.
     cache_write: Option<CacheWriteName>,
     /// Whether it reads tokens of audio and images.
@@ -38,99 +52,57 @@ struct PresetRow {
     usage_cost: Option<bool>,
     /// Attributes outside the conventions that it reads.
     compat: Compat,
+    /// Whether it takes no model call without what was said.
+    wants_content: bool,
     /// Names of metrics that its dashboards know.
     metric_names: Option<Names>,
+    /// What its sums mean.
+    sums: Option<Sums>,
+    /// How its distributions are pushed.
+    histograms: Option<Histograms>,
     /// Bounds of what it takes, where they are below ours.
     limits: Option<AttributeLimits>,
     /// What it shows of a call, for the page.
     shown: &'static str,
+    /// What else is to be known, for the page.
+    note: &'static str,
 }
 
-const TRACES: Signals = Signals { traces: true, metrics: false, logs: false };
-const NO_COMPAT: Compat = Compat { openinference: false, langfuse: false, openlit: false };
+/// Where a receiver is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Endpoint {
+    /// Where the user says. Such as this, for the page.
+    Yours(&'static str),
+    /// Here, unless the user says otherwise.
+    Usual(&'static str),
+    /// Spans go to exactly this URL, unless the user says otherwise.
+    UsualTraces(&'static str),
+}
 
-const ANY: PresetRow = PresetRow {
-    name: "none",
-    about: "Any OTLP receiver.",
-    signals: Signals::ALL,
-    protocol: None,
-    headers: &[],
-    cache_write: None,
-    modalities: None,
-    usage_cost: None,
-    compat: NO_COMPAT,
-    metric_names: None,
-    limits: None,
-    shown: "what the receiver makes of the GenAI conventions",
-};
+/// Something that the user must set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Need {
+    place: NeedPlace,
+    /// The header, or the attribute.
+    name: &'static str,
+    /// What it looks like, for the page.
+    sample: &'static str,
+    /// What it is.
+    about: &'static str,
+}
 
-/// Every receiver that is known by name; the first is any other.
-static ROWS: &[PresetRow] = &[
-    ANY,
-    // It takes every usage key that it does not know for a further kind of token, and does not know the
-    // new name of the cache.
-    PresetRow {
-        name: "langfuse",
-        about: "Traces, over HTTP.",
-        signals: TRACES,
-        protocol: Some(Protocol::HttpProtobuf),
-        cache_write: Some(CacheWriteName::Old),
-        modalities: Some(false),
-        usage_cost: Some(true),
-        compat: Compat { langfuse: true, ..NO_COMPAT },
-        shown: "generation, tokens, cost, session, user, prompt and its version, tags, time to first token",
-        ..ANY
-    },
-    PresetRow {
-        name: "phoenix",
-        about: "Traces.",
-        signals: TRACES,
-        cache_write: Some(CacheWriteName::Both),
-        compat: Compat { openinference: true, ..NO_COMPAT },
-        shown: "LLM span, model, tokens, session, user; it computes the cost itself",
-        ..ANY
-    },
-    PresetRow {
-        name: "datadog",
-        about: "Traces, over HTTP, marked as those of LLM calls.",
-        signals: TRACES,
-        protocol: Some(Protocol::HttpProtobuf),
-        headers: &[("dd-otlp-source", "llmobs")],
-        shown: "LLM Observability span, model, tokens; it computes the cost itself",
-        ..ANY
-    },
-    PresetRow {
-        name: "honeycomb",
-        about: "All signals.",
-        shown: "columns for everything; its agent view needs a session and an agent name",
-        ..ANY
-    },
-    // Its dashboards know the names of today.
-    PresetRow {
-        name: "grafana-cloud",
-        about: "All signals, over HTTP.",
-        protocol: Some(Protocol::HttpProtobuf),
-        metric_names: Some(Names::Current),
-        shown: "traces, and dashboards over `gen_ai.client.*`",
-        ..ANY
-    },
-    PresetRow {
-        name: "openlit",
-        about: "All signals.",
-        usage_cost: Some(true),
-        compat: Compat { openlit: true, ..NO_COMPAT },
-        metric_names: Some(Names::Current),
-        shown: "requests, tokens, cost, users",
-        ..ANY
-    },
-    PresetRow {
-        name: "jaeger",
-        about: "Traces.",
-        signals: TRACES,
-        shown: "the tree of spans with all attributes",
-        ..ANY
-    },
-];
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum NeedPlace {
+    /// A header.
+    Header,
+    /// A header with a key. Not needed without TLS: nobody sends a key in the clear, so that is an agent
+    /// or a collector which knows it.
+    Key,
+    /// A header that only some installations want.
+    Maybe,
+    /// A resource attribute.
+    Resource,
+}
 
 /// A receiver that is known by name; by default any.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -167,6 +139,46 @@ impl Preset {
         self.0.headers
     }
 
+    /// Where it is unless the user says: for all signals, and for single ones.
+    pub(super) fn endpoints(self) -> (Option<String>, [Option<String>; 3]) {
+        match self.0.endpoint {
+            Endpoint::Yours(_) => (None, [None, None, None]),
+            Endpoint::Usual(url) => (Some(url.to_owned()), [None, None, None]),
+            Endpoint::UsualTraces(url) => (None, [Some(url.to_owned()), None, None]),
+        }
+    }
+
+    /// Whether it takes no model call without what was said in it.
+    pub(crate) fn wants_content(self) -> bool {
+        self.0.wants_content
+    }
+
+    /// What is needed and not set: the setting, and what is expected of it.
+    pub(super) fn missing(
+        self,
+        receiver: &Receiver,
+        resource: &ResourceAttributes,
+    ) -> Vec<(&'static str, String)> {
+        let urls = receiver.signal_endpoints.iter().chain([&receiver.endpoint]);
+        let plain = !urls.flatten().any(|url| url.trim().starts_with("https://"));
+        let has_header =
+            |name: &str| receiver.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut missing = Vec::new();
+        for Need { place, name, sample, about } in self.0.needs {
+            let (met, key, kind) = match place {
+                NeedPlace::Header => (has_header(name), "headers", "header"),
+                NeedPlace::Key => (plain || has_header(name), "headers", "header"),
+                NeedPlace::Maybe => continue,
+                NeedPlace::Resource => (resource.get(name).is_some(), "resource", "attribute"),
+            };
+            if !met {
+                let title = self.0.title;
+                missing.push((key, format!("the {kind} `{name}: {sample}` for {title}: {about}")));
+            }
+        }
+        missing
+    }
+
     /// The form that it wants, where that differs from `base`.
     pub fn rendering(self, base: Rendering) -> Rendering {
         let Self(row) = self;
@@ -174,6 +186,8 @@ impl Preset {
             spans: self.span_options(base.spans),
             events: SpanOptions { limits: self.bounded(base.events.limits), ..base.events },
             names: row.metric_names.unwrap_or(base.names),
+            sums: row.sums.unwrap_or(base.sums),
+            histograms: row.histograms.unwrap_or(base.histograms),
         }
     }
 
@@ -181,14 +195,11 @@ impl Preset {
         let Self(row) = self;
         SpanOptions {
             limits: self.bounded(base.limits),
+            tree: row.tree,
             cache_write: row.cache_write.unwrap_or(base.cache_write),
             modalities: row.modalities.unwrap_or(base.modalities),
             usage_cost: row.usage_cost.unwrap_or(base.usage_cost),
-            compat: Compat {
-                openinference: row.compat.openinference || base.compat.openinference,
-                langfuse: row.compat.langfuse || base.compat.langfuse,
-                openlit: row.compat.openlit || base.compat.openlit,
-            },
+            compat: row.compat.or(base.compat),
             ..base
         }
     }

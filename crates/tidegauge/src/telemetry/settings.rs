@@ -10,8 +10,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use tidegauge_core::Emitter;
 use tidegauge_export::{Compression, DiskQueueOptions, ExporterOptions, Protocol};
-use tidegauge_otel::{EncoderOptions, Histograms, Names, Rendering, SpanOptions};
+use tidegauge_otel::{
+    CallDetail, EncoderOptions, Histograms, Names, Rendering, SpanOptions, SpanTree, Sums,
+};
 
 use super::env;
 use super::env::TelemetryMistakes;
@@ -69,6 +72,8 @@ impl fmt::Debug for Settings {
 pub struct Receiver {
     /// Where it is; nothing is sent there when neither this nor a variable says where.
     pub endpoint: Option<String>,
+    /// Where single signals go, used as they are, in the order of `Signal::ALL`.
+    pub signal_endpoints: [Option<String>; 3],
     /// Left out: by the endpoint's port, 4317 or 4318; with another one it is found by trying.
     pub protocol: Option<Protocol>,
     /// Headers of every export; values may be secret.
@@ -99,10 +104,20 @@ pub struct ExporterSettings {
     pub name: String,
     /// What is known about it.
     pub preset: Preset,
-    /// Where it is, which must be told, and how it is reached. The preset's protocol is used where none is.
+    /// Where it is and how it is reached. What is not told is as the preset knows; an endpoint there must be.
     pub otlp: Receiver,
     /// What is sent there. Left out: what the preset takes.
     pub signals: Option<Signals>,
+    /// Which spans it gets. Left out: as the preset wants.
+    pub tree: Option<SpanTree>,
+    /// Whether its spans say tokens and money. Left out: as for all.
+    pub detail: Option<CallDetail>,
+    /// What its sums mean. Left out: as the preset wants, else as for all.
+    pub sums: Option<Sums>,
+    /// How its distributions are pushed. Left out: as the preset wants, else as for all.
+    pub histograms: Option<Histograms>,
+    /// Resource attributes for it alone.
+    pub resource: Vec<(String, String)>,
     /// Where what it did not take is kept on disk. Left out: nowhere.
     pub disk_queue: Option<DiskQueueOptions>,
 }
@@ -160,6 +175,18 @@ impl TelemetryConfig {
     }
 }
 
+impl TelemetryConfig {
+    /// The delivery's part of every exporter, and who it says that the pieces are from.
+    pub(super) fn deliveries(&self) -> Vec<(ExporterOptions, Emitter)> {
+        let of = |plan: &ExporterPlan| {
+            let mut resource = self.encoder.resource.clone();
+            plan.resource.iter().for_each(|(key, value)| resource.set(key, value));
+            (plan.options.clone(), resource.emitter())
+        };
+        self.exporters.iter().map(of).collect()
+    }
+}
+
 /// One exporter: the form of what it is sent, and how that is delivered.
 #[derive(Clone, Debug)]
 pub struct ExporterPlan {
@@ -167,6 +194,8 @@ pub struct ExporterPlan {
     pub preset: Preset,
     /// The form of spans, events and metrics.
     pub rendering: Rendering,
+    /// Resource attributes for it alone, over those for all.
+    pub resource: Vec<(String, String)>,
     /// Where they go and how they wait.
     pub options: ExporterOptions,
 }

@@ -107,6 +107,15 @@ impl TargetReader<'_, '_> {
         if let Some(found) = self.variable(signal, "ENDPOINT", URL, read) {
             return Some(found);
         }
+        let own = self.receiver.signal_endpoints.get(signal as usize).and_then(Option::as_deref);
+        if let Some(text) = own.filter(|text| !text.trim().is_empty()) {
+            let what = format!("{}.{}_endpoint", self.place, signal.name());
+            let Some(value) = url(text.trim(), protocol, plain) else {
+                self.mistake(&what, URL);
+                return None;
+            };
+            return Some(Found { what, value, own: true });
+        }
         let text = self.receiver.endpoint.as_deref().filter(|text| !text.trim().is_empty())?;
         let what = format!("{}.endpoint", self.place);
         let Some(value) = url(text.trim(), protocol, plain) else {

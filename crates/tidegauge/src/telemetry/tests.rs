@@ -498,7 +498,10 @@ fn no_delta_is_lost_while_the_collector_is_away() {
     let mut config = config(&collector, Protocol::HttpProtobuf);
     config.exporters[0].options.traces = None;
     config.exporters[0].options.logs = None;
-    config.encoder.sums = Sums::Delta;
+    for exporter in &mut config.exporters {
+        exporter.rendering.sums = Sums::Delta;
+        exporter.options.sums_replace = false;
+    }
     config.metric_interval = Duration::from_millis(5);
     config.exporters[0].options.metric_queue.delay = Duration::ZERO;
     let (telemetry, health) = start(config);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tidegauge_export::{Compression, Protocol};
-use tidegauge_otel::{ExemplarFilter, Histograms, Sums};
+use tidegauge_otel::{CallDetail, ExemplarFilter, Histograms, SpanTree, Sums};
 
 use super::*;
 
@@ -183,18 +183,18 @@ fn every_variable_is_honoured() {
         (
             "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
             "explicit_bucket_histogram",
-            |c| c.encoder.histograms == Histograms::Explicit,
+            |c| c.exporters[0].rendering.histograms == Histograms::Explicit,
         ),
         (
             "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
             "base2_exponential_bucket_histogram",
-            |c| c.encoder.histograms == Histograms::Exponential,
+            |c| c.exporters[0].rendering.histograms == Histograms::Exponential,
         ),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", |c| {
-            c.encoder.sums == Sums::Delta
+            c.exporters[0].rendering.sums == Sums::Delta
         }),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "lowmemory", |c| {
-            c.encoder.sums == Sums::LowMemory
+            c.exporters[0].rendering.sums == Sums::LowMemory
         }),
         ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", |c| {
             c.encoder.exemplars == ExemplarFilter::Off
@@ -364,11 +364,13 @@ fn variables_that_mean_nothing_are_ignored_and_named_without_their_values() {
     assert!(!text.contains("secret"), "{text}");
 }
 
-fn further(name: &str, preset: Preset) -> ExporterSettings {
-    reached(name, preset, Receiver::default())
+/// The header with the key of several receivers.
+fn with_key() -> Receiver {
+    let headers = vec![("authorization".to_owned(), "x".to_owned())];
+    Receiver { headers, ..Receiver::default() }
 }
 
-/// The same, with more said about it; at the usual place unless that is said.
+/// One exporter with this said about it; at the usual place unless that is said.
 fn reached(name: &str, preset: Preset, otlp: Receiver) -> ExporterSettings {
     let usual = || "https://c:4317".to_owned();
     let otlp = Receiver { endpoint: Some(otlp.endpoint.clone().unwrap_or_else(usual)), ..otlp };
@@ -384,7 +386,7 @@ fn further_exporters_stand_beside_the_default_one_and_hear_no_variable() {
                 Preset::default(),
                 Receiver { timeout: Some(Duration::from_secs(3)), ..Receiver::default() },
             ),
-            further("three", Preset::of_name("langfuse").unwrap()),
+            reached("three", Preset::of_name("langfuse").unwrap(), with_key()),
         ],
         queue_bytes: Some(8 << 20),
         ..Settings::default()
@@ -423,12 +425,14 @@ fn a_preset_is_a_default_that_can_be_overruled() {
     for (name, alone, over_http) in table {
         let preset = Preset::of_name(name).unwrap();
         let otlp = Receiver {
+            endpoint: Some("http://c:4317".to_owned()),
             protocol: Some(Protocol::Grpc),
             headers: vec![("dd-otlp-source".to_owned(), "mine".to_owned())],
             ..Receiver::default()
         };
+        let plain = Receiver { protocol: None, headers: Vec::new(), ..otlp.clone() };
         let typed = ExporterSettings { signals: Some(Signals::ALL), ..reached("b", preset, otlp) };
-        let exporters = vec![further("a", preset), typed];
+        let exporters = vec![reached("a", preset, plain), typed];
         let config = read_with(&Settings { exporters, ..Settings::default() }, &[]).unwrap();
         let plans: Vec<_> = config.exporters.into_iter().map(|plan| plan.options).collect();
         let [plain, typed] = plans.try_into().unwrap();
@@ -441,6 +445,116 @@ fn a_preset_is_a_default_that_can_be_overruled() {
         assert_eq!(traces.protocol, Some(Protocol::Grpc));
         assert_eq!(traces.headers["dd-otlp-source"], "mine");
     }
+}
+
+/// One exporter with this said about where it is.
+fn placed(preset: &str, endpoint: Option<&str>, own: [Option<&str>; 3]) -> ExporterSettings {
+    let owned = |text: &str| text.to_owned();
+    let headers = ["authorization", "galileo-api-key", "project", "logstream"];
+    ExporterSettings {
+        name: "a".to_owned(),
+        preset: Preset::of_name(preset).unwrap(),
+        otlp: Receiver {
+            endpoint: endpoint.map(owned),
+            signal_endpoints: own.map(|own| own.map(owned)),
+            headers: headers.map(|name| (name.to_owned(), "x".to_owned())).into(),
+            ..Receiver::default()
+        },
+        ..ExporterSettings::default()
+    }
+}
+
+#[test]
+fn an_endpoint_of_a_signal_is_used_as_it_is() {
+    let galileo = "https://api.galileo.ai/otel/traces";
+    for (exporter, expected) in [
+        (
+            placed("none", None, [Some("http://c/otel/traces"), None, None]),
+            ["http://c/otel/traces", "-", "-"],
+        ),
+        (
+            placed("none", Some("http://c/x"), [None, Some("http://m/own?a=b"), None]),
+            ["http://c/x/v1/traces", "http://m/own?a=b", "http://c/x/v1/logs"],
+        ),
+        (placed("galileo", None, [None; 3]), [galileo, "-", "-"]),
+        (
+            placed("galileo", None, [Some("https://g.mine/t"), None, None]),
+            ["https://g.mine/t", "-", "-"],
+        ),
+        (placed("laminar", None, [None; 3]), ["https://api.lmnr.ai/v1/traces", "-", "-"]),
+        (
+            placed("laminar", Some("http://mine:8000"), [None; 3]),
+            ["http://mine:8000/v1/traces", "-", "-"],
+        ),
+    ] {
+        let preset = exporter.preset;
+        let settings = Settings { exporters: vec![exporter], ..Settings::default() };
+        let options = read_with(&settings, &[]).unwrap().exporters.remove(0).options;
+        let urls = [options.traces, options.metrics, options.logs]
+            .map(|target| target.map_or("-".to_owned(), |target| target.endpoint.to_string()));
+        assert_eq!(urls, expected, "{preset:?}");
+    }
+    for (exporter, place) in [
+        (placed("none", None, [None; 3]), "endpoint"),
+        (placed("langfuse", None, [None; 3]), "endpoint"),
+        (placed("none", None, [Some("ftp://c"), None, None]), "traces_endpoint"),
+        (
+            ExporterSettings {
+                signals: Some(Signals::ALL),
+                ..placed("none", None, [Some("http://c"), None, Some("http://c")])
+            },
+            "metrics_endpoint",
+        ),
+    ] {
+        let settings = Settings { exporters: vec![exporter], ..Settings::default() };
+        let error = read_with(&settings, &[]).unwrap_err();
+        let found: Vec<_> = error.mistakes.iter().map(|mistake| mistake.what.as_str()).collect();
+        assert_eq!(found, [format!("telemetry.exporters.0.{place}")]);
+    }
+}
+
+/// What a receiver wants stands beside what all others get.
+#[test]
+fn each_exporter_has_its_own_form() {
+    let exporters = vec![
+        placed("dynatrace", Some("https://d"), [None; 3]),
+        ExporterSettings {
+            sums: Some(Sums::Cumulative),
+            histograms: Some(Histograms::Explicit),
+            tree: Some(SpanTree::All),
+            detail: Some(CallDetail::LinkOnly),
+            resource: vec![("service.name".to_owned(), "other".to_owned())],
+            ..placed("langfuse", Some("https://l"), [None; 3])
+        },
+        placed("langfuse", Some("https://l"), [None; 3]),
+    ];
+    let settings = Settings { exporters, ..Settings::default() };
+    let config = read_with(&settings, &[HERE]).unwrap();
+    let form: Vec<_> = config
+        .exporters
+        .iter()
+        .map(|plan| {
+            let Rendering { spans, sums, histograms, .. } = plan.rendering;
+            assert_eq!(plan.options.sums_replace, sums == Sums::Cumulative);
+            (sums, histograms, spans.tree, spans.detail)
+        })
+        .collect();
+    let (whole, exponential) = (Sums::Cumulative, Histograms::Exponential);
+    assert_eq!(
+        form,
+        [
+            (whole, exponential, SpanTree::All, CallDetail::Full),
+            (Sums::Delta, exponential, SpanTree::All, CallDetail::Full),
+            (whole, Histograms::Explicit, SpanTree::All, CallDetail::LinkOnly),
+            (whole, exponential, SpanTree::Calls, CallDetail::Full),
+        ]
+    );
+    let emitters: Vec<_> = config.deliveries().into_iter().map(|(_, emitter)| emitter).collect();
+    assert_eq!(emitters[0], emitters[1]);
+    let says_other = |emitter: &tidegauge_core::Emitter| {
+        emitter.resource.windows(5).any(|word| word == b"other")
+    };
+    assert!(says_other(&emitters[2]) && !says_other(&emitters[3]));
 }
 
 #[test]

@@ -8,9 +8,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tidegauge_core::Record;
 
 use super::*;
-use tidegauge_otel::CallDetail;
 use tidegauge_otel::testing::conformance::{Output, Registry};
 use tidegauge_otel::testing::{events, records, shown, spans};
+use tidegauge_otel::{CallDetail, Extra};
 
 /// A stream with everything a receiver may look for.
 fn record() -> Record {
@@ -50,6 +50,9 @@ const COMMON: &[(&str, &str)] = &[
     ("gen_ai.response.time_to_first_chunk", "0.2"),
 ];
 
+/// What a receiver that reads old names finds in place of a new one.
+const CACHE_OLD: &str = "gen_ai.usage.cache_creation.input_tokens";
+
 /// What single ones read besides, with its value; without one it must be absent.
 const BESIDES: &[(&str, &str, Option<&str>)] = &[
     ("langfuse", "gen_ai.usage.cost", Some("0.000229")),
@@ -60,7 +63,27 @@ const BESIDES: &[(&str, &str, Option<&str>)] = &[
     ("langfuse", "langfuse.observation.prompt.version", Some("3")),
     ("langfuse", "langfuse.trace.tags", Some("[team:search, plan:pro]")),
     ("langfuse", "langfuse.observation.completion_start_time", Some("2026-11-18T11:06:40.221Z")),
+    ("langfuse", "langfuse.trace.name", Some("helper")),
     ("langfuse", "llm.model_name", None),
+    ("arize", "openinference.span.kind", Some("LLM")),
+    ("galileo", "openinference.span.kind", Some("LLM")),
+    ("braintrust", "braintrust.tags", Some("[team:search, plan:pro]")),
+    ("braintrust", "braintrust.metadata.team", Some("search")),
+    ("braintrust", "braintrust.metadata.session_id", Some("s-1")),
+    ("langsmith", "langsmith.trace.session_id", Some("s-1")),
+    ("langsmith", "langsmith.metadata.user_id", Some("u-1")),
+    ("langsmith", "gen_ai.system", Some("openai")),
+    ("opik", "gen_ai.usage.cost", None),
+    ("opik", "gen_ai.system", Some("openai")),
+    ("laminar", "gen_ai.usage.cost", Some("0.000229")),
+    ("laminar", "gen_ai.usage.reasoning_tokens", Some("64")),
+    ("laminar", "lmnr.association.properties.session_id", Some("s-1")),
+    ("weave", "gen_ai.usage.reasoning_tokens", Some("64")),
+    ("signoz", "gen_ai.server.ttft", Some("0.22")),
+    ("axiom", "gen_ai.capability.name", Some("helper")),
+    ("axiom", "gen_ai.step.name", Some("greet")),
+    ("none", "gen_ai.server.ttft", None),
+    ("none", "gen_ai.system", None),
     ("phoenix", "openinference.span.kind", Some("LLM")),
     ("phoenix", "llm.model_name", Some("gpt-4o-mini-2024-07-18")),
     ("phoenix", "llm.provider", Some("openai")),
@@ -117,15 +140,20 @@ fn a_link_says_no_tokens_and_no_money() {
     }
 }
 
-/// The conformance checker holds for every preset, with the event of each call; the old name of the
-/// cache is the one thing it is told to overlook.
+/// The conformance checker holds for every preset, with the event of each call; the old names of
+/// the cache and of the provider are what it is told to overlook.
 #[test]
 fn every_rendering_conforms() {
     let registry = Registry::load();
     for preset in Preset::all() {
         let rendering = preset.rendering(Rendering::default());
         let write = CacheWriteName::New;
-        let options = SpanOptions { details: true, cache_write: write, ..rendering.spans };
+        // Where the call stands alone its parent is in another process.
+        let tree = SpanTree::All;
+        let extras = Extra::ALL.into_iter().filter(|extra| rendering.spans.compat.has(*extra));
+        let compat = extras.filter(|extra| *extra != Extra::System).fold(Compat::NONE, Compat::and);
+        let options =
+            SpanOptions { details: true, cache_write: write, tree, compat, ..rendering.spans };
         for (name, record) in records::all() {
             let captured = record.observation.content.is_some();
             let mut output = Output { captured, ..Output::default() };
@@ -166,22 +194,125 @@ fn the_details_of_a_call_are_those_of_its_span() {
     }
 }
 
+/// The receivers that know no new name of the cache find the old one.
+#[test]
+fn cache_writes_have_the_name_that_is_read() {
+    for name in ["langfuse", "signoz", "mlflow", "laminar", "phoenix", "opik", "weave", "galileo"] {
+        let has = attributes(Preset::of_name(name).unwrap());
+        assert_eq!(has.get(CACHE_OLD).map(String::as_str), Some("10"), "{name}");
+    }
+}
+
+/// A tool for calls gets the call as the root, or under the caller's span; what shows trees gets all.
+#[test]
+fn tools_for_calls_get_calls_alone() {
+    let tools = [
+        "langfuse",
+        "phoenix",
+        "arize",
+        "galileo",
+        "braintrust",
+        "langsmith",
+        "opik",
+        "laminar",
+        "weave",
+        "mlflow",
+        "axiom",
+        "datadog",
+    ];
+    for preset in Preset::all() {
+        let rendering = preset.rendering(Rendering::default());
+        for (_, record) in records::all() {
+            let scopes = spans(&record, &rendering.spans).into_iter().map(|(scope, _)| scope);
+            let http = scopes.filter(|scope| *scope != tidegauge_core::Scope::GenAi).count();
+            if tools.contains(&preset.name()) {
+                assert_eq!(http, 0, "{preset:?}");
+            } else {
+                assert!(http > 0 || record.exchange.within.is_some(), "{preset:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn those_that_show_input_and_output_find_them_where_they_were_captured() {
+    let mut short = records::spoken();
+    let content = short.observation.content.as_mut().unwrap();
+    content.system.clear();
+    let text = |text: &str| vec![tidegauge_core::Part::Text { content: text.to_owned() }];
+    content.input.truncate(1);
+    content.output.truncate(1);
+    content.input[0].parts = text("Why?");
+    content.output[0].parts = text("Because.");
+    for name in ["phoenix", "arize", "galileo"] {
+        let options = Preset::of_name(name).unwrap().rendering(Rendering::default()).spans;
+        let shown_of = |record: &Record, options: &SpanOptions, key: &str| {
+            shown(&call(record, options).attributes, key)
+        };
+        for (key, whole, alone) in [
+            ("input.value", "[{\"role\":\"", "Why?"),
+            ("input.mime_type", "application/json", "text/plain"),
+            ("output.value", "[{\"role\":\"assistant\"", "Because."),
+            ("output.mime_type", "application/json", "text/plain"),
+        ] {
+            let long = shown_of(&records::spoken(), &options, key).unwrap();
+            assert!(long.starts_with(whole), "{name} {key} {long}");
+            assert_eq!(shown_of(&short, &options, key).unwrap(), alone, "{name} {key}");
+            let off = SpanOptions { content: false, ..options };
+            assert_eq!(shown_of(&short, &off, key), None, "{name} {key}");
+            assert_eq!(shown_of(&record(), &options, key), None, "{name} {key}");
+        }
+    }
+}
+
+fn told(missing: Vec<(&'static str, String)>) -> Vec<String> {
+    missing.into_iter().map(|(key, expected)| format!("{key}: {expected}")).collect()
+}
+
+/// What only the user knows is named where it is missing, with what it looks like.
+#[test]
+fn what_is_missing_is_named() {
+    let braintrust = Preset::of_name("braintrust").unwrap();
+    let at = |url: &str, headers: &[&str]| Receiver {
+        endpoint: Some(url.to_owned()),
+        headers: headers.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect(),
+        ..Receiver::default()
+    };
+    let nothing = ResourceAttributes::default();
+    let parent = "headers: the header `x-bt-parent: project_name:${BRAINTRUST_PROJECT}` for Braintrust: \
+                  spans without one are dropped";
+    let missing = braintrust.missing(&at("https://b", &["Authorization"]), &nothing);
+    assert_eq!(told(missing), [parent]);
+    let missing = braintrust.missing(&at("https://b", &[]), &nothing);
+    assert_eq!(missing.len(), 2);
+    // An agent beside us knows the key.
+    assert_eq!(told(braintrust.missing(&at("http://b", &[]), &nothing)), [parent]);
+    let weave = Preset::of_name("weave").unwrap();
+    let mut known = ResourceAttributes::default();
+    known.set("wandb.entity", "me");
+    let missing = told(weave.missing(&at("https://w", &["wandb-api-key"]), &known));
+    assert_eq!(missing.len(), 1);
+    assert!(missing[0].starts_with("resource: the attribute `wandb.project: "), "{missing:?}");
+}
+
 /// The table of the page, from the rows.
 fn table() -> String {
-    let mut table = "| preset | signals | protocol | header | changed names | shown |\n\
-                     |---|---|---|---|---|---|\n"
+    let mut table = "| preset | signals | spans | protocol | where | changed names | shown |\n\
+                     |---|---|---|---|---|---|---|\n"
         .to_owned();
     for row in ROWS {
         let signals = if row.signals == Signals::ALL { "all" } else { "traces" };
+        let spans = if row.tree == SpanTree::Calls { "`calls`" } else { "`all`" };
         let protocol = row.protocol.map(|protocol| format!("`{}`", protocol.name()));
-        let headers: Vec<_> =
-            row.headers.iter().map(|(name, value)| format!("`{name}: {value}`")).collect();
+        let place = match row.endpoint {
+            Endpoint::Yours(_) => "yours".to_owned(),
+            Endpoint::Usual(url) | Endpoint::UsualTraces(url) => format!("`{url}`"),
+        };
         let _ = writeln!(
             table,
-            "| `{}` | {signals} | {} | {} | {} | {} |",
+            "| `{}` | {signals} | {spans} | {} | {place} | {} | {} |",
             row.name,
             protocol.unwrap_or_default(),
-            headers.join(", "),
             changed(row),
             row.shown,
         );
@@ -201,24 +332,68 @@ fn changed(row: &PresetRow) -> String {
         cache,
         when(row.modalities == Some(false), "no tokens by modality"),
         when(row.usage_cost == Some(true), "`gen_ai.usage.cost`"),
-        when(row.compat.langfuse, "`langfuse.*`"),
-        when(row.compat.openinference, "OpenInference's names"),
-        when(row.compat.openlit, "`gen_ai.user`"),
+        when(row.usage_cost == Some(false), "no `gen_ai.usage.cost`"),
+    ];
+    let extras = Extra::ALL.into_iter().filter(|extra| row.compat.has(*extra)).map(Extra::about);
+    let more = [
         when(row.metric_names == Some(Names::Current), "metrics always under today's names"),
+        when(row.sums == Some(Sums::Delta), "sums as deltas"),
+        when(row.sums == Some(Sums::Cumulative), "sums always cumulative"),
+        when(row.histograms == Some(Histograms::Explicit), "fixed histogram boundaries"),
         when(row.limits.is_some(), "shorter values"),
     ];
-    let all: Vec<_> = all.into_iter().flatten().collect();
+    let all: Vec<_> =
+        all.into_iter().flatten().chain(extras).chain(more.into_iter().flatten()).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+/// The example of each receiver: what a user must set, and what else is to be known.
+fn examples() -> String {
+    let mut page = String::new();
+    for row in ROWS {
+        let name = if row.name == "none" { "other" } else { row.name };
+        let _ = write!(
+            page,
+            "## {}\n\n```yaml\ntelemetry:\n  exporters:\n    - name: {name}\n",
+            row.title
+        );
+        let _ = writeln!(page, "      preset: {}", row.name);
+        if let Endpoint::Yours(url) = row.endpoint {
+            let _ = writeln!(page, "      endpoint: {url}");
+        }
+        for (key, resource) in [("headers", false), ("resource", true)] {
+            let mut needs = row.needs.iter();
+            let needs: Vec<_> = needs
+                .by_ref()
+                .filter(|need| (need.place == NeedPlace::Resource) == resource)
+                .collect();
+            if !needs.is_empty() {
+                let _ = writeln!(page, "      {key}:");
+            }
+            for need in needs {
+                let _ =
+                    writeln!(page, "        {}: \"{}\"   # {}", need.name, need.sample, need.about);
+            }
+        }
+        page.push_str("```\n\n");
+        if !row.note.is_empty() {
+            let _ = write!(page, "{}\n\n", row.note);
+        }
+    }
+    page.trim_end().to_owned() + "\n"
 }
 
 #[test]
 fn the_reference_of_presets_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/backends.md");
     let there = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = there.split_once("<!-- generated: presets -->").unwrap();
-    let (_, after) = rest.split_once("<!-- end -->").unwrap();
-    let table = table();
-    let fresh = format!("{before}<!-- generated: presets -->\n\n{table}\n<!-- end -->{after}");
+    let mut fresh = there.clone();
+    for (name, text) in [("presets", table()), ("examples", examples())] {
+        let mark = format!("<!-- generated: {name} -->");
+        let (before, rest) = fresh.split_once(&mark).unwrap();
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        fresh = format!("{before}{mark}\n\n{text}\n<!-- end -->{after}");
+    }
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, fresh).unwrap();
         return;

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use tempfile::TempDir;
 use tidegauge_export::{DiskQueueOptions, ExporterOptions, StartError};
-use tidegauge_otel::CacheWriteName;
+use tidegauge_otel::testing::shown;
+use tidegauge_otel::{CacheWriteName, Histograms};
 use tidegauge_spool::SpoolBounds;
 
 use super::*;
@@ -83,6 +86,68 @@ fn f42_one_exporter_that_hangs_or_refuses_costs_the_other_nothing() {
         assert_eq!(books(&health, "good"), (300, 0, 0), "{trouble:?}");
         assert_eq!(books(&health, "bad"), (0, 300, 0), "{trouble:?}");
     }
+}
+
+/// Deltas with fixed boundaries for one, cumulative exponential histograms for another: each adds up to
+/// the whole, under the resource that it is meant to have.
+#[test]
+fn each_has_its_own_sums_histograms_and_resource() {
+    let (one, two) = (Collector::start(), Collector::start());
+    let plan = |collector: &Collector, name: &str| {
+        let mut plan = config(collector, Protocol::HttpProtobuf).exporters.pop().unwrap();
+        plan.options.name = name.to_owned();
+        plan.options.metric_queue.delay = Duration::ZERO;
+        plan
+    };
+    let mut first = plan(&one, "one");
+    first.rendering.sums = Sums::Delta;
+    first.rendering.histograms = Histograms::Explicit;
+    first.options.sums_replace = false;
+    first.resource = vec![("wandb.project".to_owned(), "tide".to_owned())];
+    let mut config = both(first, plan(&two, "two"));
+    config.metric_interval = Duration::from_millis(20);
+    let (telemetry, _) = start(config);
+    let pushed =
+        |seen: &Seen| seen.metrics.iter().filter(|(_, m)| m.name == "tidegauge.cost").count();
+    telemetry.record(&records::unary());
+    one.wait(|seen| pushed(seen) >= 1);
+    two.wait(|seen| pushed(seen) >= 1);
+    telemetry.record(&records::unary());
+    telemetry.shutdown(LONG);
+    let durations = |collector: &Collector| {
+        let (mut counts, mut temporality) = (Vec::new(), Vec::new());
+        for (_, metric) in &collector.seen().metrics {
+            match &metric.data {
+                _ if metric.name != "gen_ai.client.operation.duration" => {}
+                Some(Data::Histogram(told)) => {
+                    counts.push(("explicit", told.data_points[0].count));
+                    temporality.push(told.aggregation_temporality());
+                }
+                Some(Data::ExponentialHistogram(told)) => {
+                    counts.push(("exponential", told.data_points[0].count));
+                    temporality.push(told.aggregation_temporality());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (counts, temporality)
+    };
+    let (counts, temporality) = durations(&one);
+    assert!(counts.iter().all(|(kind, _)| *kind == "explicit"), "{counts:?}");
+    assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 2, "{counts:?}");
+    assert!(temporality.iter().all(|told| *told == AggregationTemporality::Delta));
+    let (counts, temporality) = durations(&two);
+    assert_eq!(counts.last(), Some(&("exponential", 2)));
+    assert!(temporality.iter().all(|told| *told == AggregationTemporality::Cumulative));
+    let project = |collector: &Collector| {
+        let of = |from: &Resource| shown(&from.attributes, "wandb.project");
+        let seen = collector.seen();
+        assert!(!seen.resources.is_empty());
+        let mut all: Vec<_> = seen.resources.iter().map(of).collect();
+        all.dedup();
+        all
+    };
+    assert_eq!((project(&one), project(&two)), (vec![Some("tide".to_owned())], vec![None]));
 }
 
 #[test]
