@@ -123,20 +123,36 @@ impl ErrorType {
         Self(Cow::Borrowed(word))
     }
 
-    /// A provider's code: kept when it is 1 to 64 letters, digits, `_`, `-`, `.` or `:`, else
-    /// [`ErrorType::OTHER`].
+    /// A provider's code: kept when it is 1 to 64 bytes of words joined by `_`, `-`, `.` or `:`, such
+    /// as `rate_limit_exceeded`, `ThrottlingException` or `1302`, else [`ErrorType::OTHER`]. What could
+    /// be a key is no word: it must not become a label.
     pub fn of_provider(code: &str) -> Self {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-        if (1..=64).contains(&code.len()) && code.chars().all(plain) {
-            Self(Cow::Owned(code.to_owned()))
-        } else {
-            Self::OTHER
-        }
+        let mut words = code.split(['_', '-', '.', ':']);
+        let named = (1..=64).contains(&code.len()) && !KEYS.iter().any(|key| code.starts_with(key));
+        if named && words.all(is_word) { Self(Cow::Owned(code.to_owned())) } else { Self::OTHER }
     }
 
     /// The identifier.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// How keys begin.
+const KEYS: [&str; 6] = ["sk-", "sk_", "pk-", "pk_", "xai-", "gsk_"];
+
+/// Whether a part of a code is a word or a number: letters that are written small, large or as words
+/// run together; at most six digits; or a short mix of both, such as `http2`.
+fn is_word(part: &str) -> bool {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
+    let large = part.bytes().filter(u8::is_ascii_uppercase).count();
+    // Words run together begin with a capital every few letters; a key has as many as small ones.
+    let cased = large == letters || large * 3 <= letters + 3;
+    match (letters, digits) {
+        (_, 0) => letters == part.len() && letters <= 48 && cased,
+        (0, _) => digits == part.len() && digits <= 6,
+        _ => letters + digits == part.len() && part.len() <= 12 && digits <= 3,
     }
 }
 
@@ -234,4 +250,46 @@ pub struct Outcome {
     pub error: Option<ErrorType>,
     /// The category was chosen by HTTP status alone, because nothing more precise was understood.
     pub unclassified: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_kept_and_what_could_be_a_key_is_not() {
+        let words = [
+            "rate_limit_exceeded",
+            "ThrottlingException",
+            "RESOURCE_EXHAUSTED",
+            "ServiceQuotaExceededException",
+            "ResponsibleAIPolicyViolation",
+            "DeploymentNotFound",
+            "model.not-found:x",
+            "context_length_exceeded",
+            "http2_error",
+            "InvalidParameter",
+            "429",
+            "1302",
+            "_OTHER",
+            "close_1011",
+        ];
+        for word in words {
+            assert_eq!(ErrorType::of_provider(word).as_str(), word);
+        }
+        let others = [
+            "",
+            "two words",
+            "sk-abcdefgh",
+            "AKIAIOSFODNN7EXAMPLE",
+            "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+            "Zm9vYmFyQmF6UXV4MTIzNDU2Nzg5MEFiQ2RFZkdoSWpLbE1uT3A",
+            "qWxEcRvTbYnUmIoPaSdFgHjKl",
+            "123456789",
+            "key_9f8e7d6c5b4a3f2e1d0c",
+        ];
+        for word in others {
+            assert_eq!(ErrorType::of_provider(word), ErrorType::OTHER, "{word}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use tidegauge_core::{Batch, ProviderError, Response, Sample, Usage};
+use tidegauge_core::{Batch, Bucket, ProviderError, Response, Sample, Usage};
 
 use crate::background::Stage;
 use crate::field::{CUT, Doc, Json, clip};
@@ -216,6 +216,7 @@ impl Answer {
 
     /// Nothing more will come: fills in what is only known now.
     pub(crate) fn settle(mut self) -> Settled {
+        self.forget_zeros();
         self.finish.sort_by_key(|(index, _)| *index);
         let mut doc = Doc::default();
         let bad = self.calls.iter().filter(|call| !call.parses(&mut doc)).count() as u64;
@@ -236,6 +237,17 @@ impl Answer {
             stage: self.stage,
             said,
             calls,
+        }
+    }
+
+    /// Usage of nothing at all beside an answer is a filler, and no usage.
+    fn forget_zeros(&mut self) {
+        let usage = &mut self.usage;
+        let none = |count: Option<u64>| count.unwrap_or(0) == 0;
+        let empty = none(usage.input_tokens()) && none(usage.output_tokens());
+        if self.response.output && empty && usage.billed.is_empty() {
+            Bucket::ALL.into_iter().for_each(|bucket| *usage.bucket_mut(bucket) = None);
+            usage.stated_total = None;
         }
     }
 

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
+use zstd::stream::zio::Writer;
 
 /// The most that is decoded of one body.
 const MAX_DECODED: u64 = 32 << 20;
@@ -35,7 +36,7 @@ enum Decoder {
     Zlib(Box<ZlibDecoder<Bounded>>),
     Deflate(Box<DeflateDecoder<Bounded>>),
     Brotli(Box<DecompressorWriter<Bounded>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Bounded>>),
+    Zstd(Box<Writer<Bounded, zstd::stream::raw::Decoder<'static>>>),
     /// An encoding that is not known.
     Unknown,
 }
@@ -77,6 +78,12 @@ impl Content {
     /// Whether decoding has stopped before the end of the body.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// The body is over. Whether decoding stopped before its end, or the body, of which nothing more is
+    /// to come if it is `whole`, ended inside an encoding.
+    pub(crate) fn ends_failed(mut self, whole: bool) -> bool {
+        self.failed || whole && self.encoded > 0 && self.stack.iter_mut().any(Decoder::is_open)
     }
 
     /// The next piece of the body; decoded pieces are given to `out`.
@@ -126,8 +133,8 @@ impl Decoder {
             "gzip" | "x-gzip" => Self::Gzip(Box::new(MultiGzDecoder::new(sink()))),
             "deflate" => Self::UnknownDeflate,
             "br" => Self::Brotli(Box::new(DecompressorWriter::new(sink(), STEP))),
-            "zstd" => match zstd::stream::write::Decoder::new(sink()) {
-                Ok(decoder) => Self::Zstd(Box::new(decoder)),
+            "zstd" => match zstd::stream::raw::Decoder::new() {
+                Ok(decoder) => Self::Zstd(Box::new(Writer::new(sink(), decoder))),
                 Err(_) => Self::Unknown,
             },
             _ => Self::Unknown,
@@ -159,6 +166,19 @@ impl Decoder {
         writer.flush()
     }
 
+    /// Whether more bytes are needed before the encoding ends.
+    fn is_open(&mut self) -> bool {
+        match self {
+            Self::Gzip(decoder) => decoder.try_finish().is_err(),
+            // Behind its end a deflated body takes no byte more.
+            Self::Zlib(decoder) => decoder.write(&[0]).map_or(true, |taken| taken > 0),
+            Self::Deflate(decoder) => decoder.write(&[0]).map_or(true, |taken| taken > 0),
+            Self::Brotli(decoder) => decoder.close().is_err(),
+            Self::Zstd(decoder) => decoder.finish().is_err(),
+            Self::UnknownDeflate | Self::Unknown => true,
+        }
+    }
+
     fn take(&mut self) -> Vec<u8> {
         self.sink().map(|sink| std::mem::take(&mut sink.bytes)).unwrap_or_default()
     }
@@ -169,7 +189,7 @@ impl Decoder {
             Self::Zlib(decoder) => Some(decoder.get_mut()),
             Self::Deflate(decoder) => Some(decoder.get_mut()),
             Self::Brotli(decoder) => Some(decoder.get_mut()),
-            Self::Zstd(decoder) => Some(decoder.get_mut()),
+            Self::Zstd(decoder) => Some(decoder.writer_mut()),
             Self::UnknownDeflate | Self::Unknown => None,
         }
     }

@@ -76,6 +76,35 @@ fn codes(error: Json<'_>) -> ProviderError {
     }
 }
 
+/// The error that a status object beside the answer carries, as one host states it: `{"status_code",
+/// "status_msg"}`, of which 0 means success.
+pub(crate) fn of_status(status: Json<'_>) -> Option<ProviderError> {
+    let code = status.get("status_code").size().filter(|code| *code > 0)?;
+    let kind = STATUS_CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind);
+    Some(ProviderError {
+        kind: kind.map(str::to_owned),
+        code: Some(code.to_string()),
+        message: status.get("status_msg").kept(MAX_MESSAGE),
+    })
+}
+
+/// The codes of such a status, by the words that the rules below know.
+const STATUS_CODES: &[(u64, &str)] = &[
+    (1001, "timeout"),
+    (1002, "rate_limit"),
+    (1004, "authentication"),
+    (1008, "insufficient_quota"),
+    (1013, "server_error"),
+    (1024, "server_error"),
+    (1026, "content_filter"),
+    (1027, "content_filter"),
+    (1039, "too_many_tokens"),
+    (2013, "invalid_request"),
+    (2045, "rate_limit"),
+    (2049, "invalid_api_key"),
+    (2056, "quota_exceeded"),
+];
+
 /// An error text that is not JSON.
 pub(crate) fn of_text(text: &[u8]) -> Option<ProviderError> {
     let text = String::from_utf8_lossy(text);
@@ -114,10 +143,12 @@ pub(crate) fn is_failure(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-/// The provider's code, else its word for the kind, else the status. Numbers say nothing: they
-/// repeat the status or are known to the provider only.
+/// The provider's code, else its word for the kind, else the status. A number of three digits repeats
+/// the status; one of four or more is a code of the provider's own.
 fn error_type(error: &ProviderError, status: u16) -> ErrorType {
-    let is_word = |code: &&String| !code.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |code: &&String| {
+        !code.bytes().all(|byte| byte.is_ascii_digit()) || (4..=6).contains(&code.len())
+    };
     let told = error.code.as_ref().filter(is_word).or(error.kind.as_ref().filter(is_word));
     match told {
         Some(word) => ErrorType::of_provider(word),
@@ -146,6 +177,13 @@ impl Text {
 
     fn message(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.message.contains(word))
+    }
+
+    /// Whether the message says of a model, named right behind the word, that it is not supported.
+    fn unsupported_model(&self) -> bool {
+        let behind = self.message.split_once("model ").map(|(_, rest)| rest);
+        let said = behind.and_then(|rest| rest.split_once(' ')).map(|(_, said)| said);
+        said.is_some_and(|said| said.starts_with("is not supported"))
     }
 
     /// Whether the message says one of `words` somewhere behind `subject`.
@@ -237,6 +275,8 @@ fn content_filter(_status: u16, text: &Text) -> bool {
         "content management policy",
         "input was flagged",
         "flagged for",
+        "violates usage guidelines",
+        "safety_check_type",
     ])
 }
 
@@ -322,7 +362,8 @@ fn model_not_found(status: u16, text: &Text) -> bool {
                     "invalid model",
                     "unknown model",
                 ])
-                || text.message.starts_with("model:"))
+                || text.message.starts_with("model:")
+                || text.unsupported_model())
 }
 
 fn permission(_status: u16, text: &Text) -> bool {

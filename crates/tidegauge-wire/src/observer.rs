@@ -97,6 +97,8 @@ struct Reading {
     lossy: bool,
     /// The answer calls itself JSON and is not.
     malformed: bool,
+    /// A success of this API is JSON, whatever it calls itself.
+    structured: bool,
     doc: Doc,
     /// What the answer says, if that is wanted.
     reply: Option<Box<Reply>>,
@@ -122,7 +124,7 @@ impl Observer {
             content: None,
             framing: None,
             json: false,
-            reading: Reading::new(provider, head),
+            reading: Reading::new(provider, operation, head),
             words: None,
         }
     }
@@ -233,7 +235,8 @@ impl Observer {
         let prompt = self.write_prompt();
         self.finish_answer();
         let reply = self.reading.settle_reply(exchange);
-        let decoded = !self.content.is_some_and(|content| content.has_failed());
+        let whole = exchange.end == End::Complete;
+        let decoded = !self.content.take().is_some_and(|content| content.ends_failed(whole));
         let readable = decoded && self.reading.reader.is_some();
         let facts = Facts {
             understood: readable && !self.reading.lossy,
@@ -263,6 +266,9 @@ impl Observer {
             ..Observation::default()
         };
         seen.usage.source = source(exchange, &seen);
+        if seen.usage.is_known() && seen.usage.region.is_none() {
+            seen.usage.region = self.provider.region(&self.asked.path);
+        }
         seen.outcome = outcome::judge(exchange, &seen, facts, self.provider);
         let fetched = reader.and_then(|reader| reader.fetches(&self.asked));
         let background =
@@ -353,7 +359,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Reading {
-    fn new(provider: &'static dyn Provider, head: Head<'_>) -> Self {
+    fn new(provider: &'static dyn Provider, operation: Operation, head: Head<'_>) -> Self {
         Self {
             provider,
             reader: provider.reader(head),
@@ -363,6 +369,7 @@ impl Reading {
             last_piece: Duration::ZERO,
             lossy: false,
             malformed: false,
+            structured: structured(operation),
             doc: Doc::default(),
             reply: None,
             words_lossy: false,
@@ -440,14 +447,14 @@ impl Reading {
         let Self { provider, reader, answer, doc, .. } = self;
         let body = body.read(doc);
         let root = doc.root(&body.json);
-        self.malformed = json && body.bytes > 0 && body.json.is_empty();
+        self.malformed = (json || self.structured) && body.bytes > 0 && body.json.is_empty();
         let failed = answer.response.status.is_some_and(failure::is_failure);
         if !root.exists() {
             // Not JSON: a file, a plain text, or the error page of something on the way.
             if failed {
                 answer.fail(failure::of_text(&body.head));
             } else {
-                answer.response.output = body.bytes > 0;
+                answer.response.output = body.bytes > 0 && !self.malformed;
             }
             return;
         }
@@ -511,7 +518,8 @@ fn add_samples(
     seen: &Observation,
     texts: &mut Texts,
 ) {
-    if seen.outcome.error.is_some() && said.bytes == 0 {
+    let nothing = seen.response.status == Some(StatusCode::NO_CONTENT);
+    if (nothing || seen.outcome.error.is_some()) && said.bytes == 0 {
         return;
     }
     if is_input_untold(&seen.usage) {
@@ -532,6 +540,12 @@ fn is_input_untold(usage: &Usage) -> bool {
 
 fn is_output_untold(usage: &Usage) -> bool {
     usage.output_tokens().is_none() || usage.source == Source::Partial
+}
+
+/// Whether an operation answers with JSON and nothing else: with no file, picture or plain text.
+fn structured(operation: Operation) -> bool {
+    let others = [Operation::Embeddings, Operation::Rerank, Operation::Moderation];
+    speaks(operation) || others.contains(&operation)
 }
 
 /// Whether an operation is billed by tokens of text.

@@ -74,12 +74,22 @@ fn on_the_way(
     if is_cut(exchange, seen, facts) {
         return Some(failed(Failure::StreamCut));
     }
+    if let Some(status) = response.status.filter(|status| is_no_answer(*status, exchange)) {
+        return Some(malformed(ErrorType::of_provider(status.as_str())));
+    }
     let success = response.status.is_some_and(|status| status.is_success());
-    (success && facts.malformed).then(|| Outcome {
-        category: Some(Category::MalformedResponse),
-        error: Some(ErrorType::fixed("malformed_response")),
-        unclassified: false,
-    })
+    (success && facts.malformed).then(|| malformed(ErrorType::fixed("malformed_response")))
+}
+
+fn malformed(error: ErrorType) -> Outcome {
+    Outcome { category: Some(Category::MalformedResponse), error: Some(error), unclassified: false }
+}
+
+/// Whether a status answers nothing: one that no protocol knows, or a redirect of a model call, such
+/// as to a page that asks for a login.
+fn is_no_answer(status: StatusCode, exchange: &Exchange) -> bool {
+    let unknown = status.as_u16() >= 600;
+    unknown || status.is_redirection() && exchange.operation.is_inference()
 }
 
 /// What a turn of a session comes to.
@@ -224,7 +234,8 @@ fn meaning(seen: &Observation, facts: Facts) -> Outcome {
         response.finish_reasons.iter().any(|reason| words.contains(&reason.as_str()))
     };
     let empty = !response.output && facts.understood && !facts.pending;
-    let no_content = response.status == Some(StatusCode::NO_CONTENT);
+    // Accepted: the answer is to be fetched later.
+    let no_content = matches!(response.status, Some(StatusCode::NO_CONTENT | StatusCode::ACCEPTED));
     if response.content_filter {
         nobody(Category::ContentFilter)
     } else if response.refusal {

@@ -54,6 +54,11 @@ pub trait Provider: Dialect {
         None
     }
 
+    /// Where the model runs, if the request's path says so and this provider bills by it.
+    fn region(&self, _path: &str) -> Option<String> {
+        None
+    }
+
     /// Reads the response head.
     fn read_headers(&self, headers: &HeaderMap, into: &mut Answer) {
         headers::read(headers, &mut into.response);

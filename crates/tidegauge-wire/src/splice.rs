@@ -3,6 +3,7 @@
 //! A request body gets one insertion and keeps every other byte; a response stream loses exactly what
 //! the insertion caused: the chunk with the usage, and the `"usage":null` of every other chunk.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -254,40 +255,72 @@ impl EventEnds {
     }
 }
 
-/// What of an event is the client's: nothing where its only data line is a chunk with usage and
-/// without choices, and all but an announced `null` where it is another chunk.
+/// What of an event is the client's: nothing where it is a chunk with usage and without
+/// choices, and all but an announced `null` where it is another chunk.
 fn clients(event: &[u8], doc: &mut Doc) -> Part {
     let mentions = |word: &[u8]| memchr::memmem::find(event, word).is_some();
     if !mentions(b"\"usage\"") || !mentions(b"\"choices\"") {
         return Part::All;
     }
-    let Some((start, text)) = only_data_line(event) else { return Part::All };
-    if !doc.parse(text) {
+    let data = Data::of(event);
+    if !doc.parse(&data.text) {
         return Part::All;
     }
-    let chunk = doc.root(text);
+    let chunk = doc.root(&data.text);
     let usage = chunk.get("usage");
     let empty = chunk.get("choices").len() == Some(0);
     if empty && usage.is_object() && !chunk.get("error").is_some() {
         return Part::None;
     }
-    match null_member(chunk, text) {
-        Some(range) => Part::Without(start + range.start..start + range.end),
-        None => Part::All,
+    let null = null_member(chunk, &data.text);
+    let place =
+        null.and_then(|range| Some(data.place(range.start)?..data.place(range.end - 1)? + 1));
+    place.map_or(Part::All, Part::Without)
+}
+
+/// The data of an event, which may stand on several lines.
+struct Data<'a> {
+    /// The lines, joined by line feeds.
+    text: Cow<'a, [u8]>,
+    /// Where the first line begins in the event, if there is one.
+    first: Option<usize>,
+    /// Where each further line begins: in the text, and in the event. Most data is one line.
+    more: Vec<(usize, usize)>,
+}
+
+impl<'a> Data<'a> {
+    fn of(event: &'a [u8]) -> Self {
+        let mut at = 0;
+        let lines = event.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
+            let start = at;
+            at += line.len() + 1;
+            Some((start + DATA.len(), line.strip_prefix(DATA)?))
+        });
+        let mut data = Self { text: Cow::Borrowed(&[]), first: None, more: Vec::new() };
+        for (start, line) in lines {
+            if data.first.is_none() {
+                data.text = Cow::Borrowed(line);
+                data.first = Some(start);
+            } else {
+                let text = data.text.to_mut();
+                text.push(b'\n');
+                data.more.push((text.len(), start));
+                text.extend_from_slice(line);
+            }
+        }
+        data
+    }
+
+    /// Where in the event a byte of the text stands.
+    fn place(&self, at: usize) -> Option<usize> {
+        let line = self.more.iter().rev().find(|(begins, _)| *begins <= at);
+        let (begins, start) = line.copied().or(self.first.map(|start| (0, start)))?;
+        Some(start + at - begins)
     }
 }
 
-/// Where the text of the event's only data line begins, and the text.
-fn only_data_line(event: &[u8]) -> Option<(usize, &[u8])> {
-    let mut at = 0;
-    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
-        let start = at;
-        at += line.len() + 1;
-        Some((start + 5, line.strip_prefix(b"data:")?))
-    });
-    let only = lines.next()?;
-    lines.next().is_none().then_some(only)
-}
+/// How a line of data begins.
+const DATA: &[u8] = b"data:";
 
 /// The one member `"usage":null` with the comma before it.
 fn null_member(chunk: Json<'_>, text: &[u8]) -> Option<Range<usize>> {

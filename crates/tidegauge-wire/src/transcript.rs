@@ -445,7 +445,11 @@ impl Reply {
 
     /// Whether the last thing said is a call of a tool of the caller's.
     pub(crate) fn ends_with_call(&self, choice: u64) -> bool {
-        self.last_kind(choice) == Some(Kind::Call)
+        let draft = self.drafts.iter().find(|draft| draft.choice == choice);
+        let last = draft.and_then(|draft| draft.blocks.last());
+        last.is_some_and(|block| {
+            block.kind == Kind::Call || matches!(block.part, Some(Part::ToolCall { .. }))
+        })
     }
 
     /// Whether nothing was said at all.

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Billed, Bucket, Head, Operation, OutputType, Request, Source, Tool, Usage};
+use tidegauge_core::{
+    Billed, Bucket, Head, Labels, Operation, OutputType, Request, Source, Tool, Usage,
+};
 
+use super::openai;
 use super::plain::{self, Found, Plain};
 use super::results;
 use super::routes::{Route, any, post};
 use super::tools;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
-use crate::field::Json;
+use crate::field::{Doc, Json, clip};
 use crate::provider::{Asked, Event, Reader};
 use crate::splice::quoted;
 use crate::transcript::{Prompt, Reply};
@@ -30,7 +33,8 @@ pub(crate) static ANTHROPIC: Plain = Plain {
         let messages = head.path == "/v1/messages" || head.path.starts_with("/v1/messages/");
         messages || head.headers.contains_key("anthropic-version")
     },
-    find,
+    // The host serves OpenAI's chat beside its own API.
+    find: |head| find(head).or_else(|| openai::find_chat(head)),
     error_body,
     read_headers: |_, _| {},
 };
@@ -81,7 +85,7 @@ impl Reader for Messages {
         into.service_tier = body.get("service_tier").kept(MAX_NAME);
         into.messages = body.get("messages").len();
         into.tools = body.get("tools").len();
-        into.labels.user = body.get("metadata").get("user_id").kept(MAX_NAME);
+        read_caller(body.get("metadata").get("user_id"), &mut into.labels);
         into.reasoning_level = body.get("output_config").get("effort").kept(64);
         let formatted = |holder: Json<'_>| holder.is_object();
         if formatted(body.get("output_config").get("format"))
@@ -149,6 +153,38 @@ impl Reader for Messages {
             _ => {}
         }
     }
+}
+
+/// Who calls: an id of the caller's, or the account, device and session that a coding agent writes
+/// into it, as a JSON object or, in older versions, joined by their names.
+fn read_caller(told: Json<'_>, into: &mut Labels) {
+    let Some(text) = told.kept(MAX_CALLER) else { return };
+    let mut doc = Doc::default();
+    let parsed = text.starts_with('{') && doc.parse(text.as_bytes());
+    let parts = doc.root(text.as_bytes());
+    let session = parts.get("session_id").kept(MAX_NAME).filter(|_| parsed);
+    if session.is_some() {
+        let user =
+            ["account_uuid", "device_id"].iter().find_map(|name| parts.get(name).kept(MAX_NAME));
+        into.session = session;
+        into.user = user;
+    } else if let Some((device, account, session)) = joined(&text) {
+        into.session = Some(session.to_owned());
+        into.user = Some(if account.is_empty() { device } else { account }.to_owned());
+    } else {
+        into.user = Some(clip(&text, MAX_NAME).to_owned());
+    }
+}
+
+/// How much of it is looked at.
+const MAX_CALLER: usize = 1024;
+
+/// `user_DEVICE_account_ACCOUNT_session_SESSION`
+fn joined(text: &str) -> Option<(&str, &str, &str)> {
+    let (device, rest) = text.strip_prefix("user_")?.split_once("_account_")?;
+    let (account, session) =
+        rest.split_once("_session_").or_else(|| Some(("", rest.strip_prefix("session_")?)))?;
+    (!device.is_empty() && !session.is_empty()).then_some((device, account, session))
 }
 
 /// A tool result that says it failed.
@@ -260,7 +296,7 @@ fn read_steps(steps: Json<'_>, model: Option<&str>, usage: &mut Usage) {
     usage.odd |= bill.odd || all.odd;
 }
 
-/// Cumulative: each figure that is present replaces the one before. The input is stated without its
+/// Cumulative, so the highest of each figure is the figure; some hosts fill in a 0 later. The input is stated without its
 /// cached parts, the output with its thinking.
 fn read_totals(told: Json<'_>, into: &mut Usage) {
     let mut odd = false;
@@ -269,13 +305,14 @@ fn read_totals(told: Json<'_>, into: &mut Usage) {
     let (five, hour) =
         (count(split, "ephemeral_5m_input_tokens"), count(split, "ephemeral_1h_input_tokens"));
     let written = count(told, "cache_creation_input_tokens");
-    into.input = count(told, "input_tokens").or(into.input);
-    into.cache_read = count(told, "cache_read_input_tokens").or(into.cache_read);
-    let thought = count(told.get("output_tokens_details"), "thinking_tokens").or(into.reasoning);
-    let output = count(told, "output_tokens").or(into.output_tokens());
-    into.searches = count(told.get("server_tool_use"), "web_search_requests").or(into.searches);
-    if hour.is_some() || five.is_some() || written.is_some() {
-        let hour = hour.or(into.cache_write_1h);
+    into.input = count(told, "input_tokens").max(into.input);
+    into.cache_read = count(told, "cache_read_input_tokens").max(into.cache_read);
+    let thought = count(told.get("output_tokens_details"), "thinking_tokens").max(into.reasoning);
+    let output = count(told, "output_tokens").max(into.output_tokens());
+    into.searches = count(told.get("server_tool_use"), "web_search_requests").max(into.searches);
+    if hour.max(five).max(written) > Some(0) || into.cache_write_tokens().is_none() {
+        let hour = hour.max(into.cache_write_1h);
+        let written = written.max(into.cache_write_tokens());
         let parts = five.unwrap_or(0).saturating_add(hour.unwrap_or(0));
         into.cache_write_1h = hour;
         into.cache_write_5m = match written {

@@ -1,18 +1,23 @@
 //! Hosts that speak OpenAI's format: one row each.
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
+use std::fmt;
 
-use super::openai::{self, OpenAi};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tidegauge_core::{
+    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
+    UsagePolicy,
+};
+
+use super::openai::{self, OpenAi, conversations};
 use super::plain::Found;
-use super::{anthropic, headers, routes};
+use super::routes::{self, Route, post};
+use super::{headers, plain};
 use crate::answer::Answer;
 use crate::figures::Figures;
 use crate::provider::{Provider, Reader, SocketReader};
 
 /// A host that differs from OpenAI by data only.
-#[derive(Debug)]
 pub(crate) struct Compatible {
     kind: &'static str,
     provider: &'static str,
@@ -22,8 +27,18 @@ pub(crate) struct Compatible {
     public: bool,
     claims: &'static [&'static str],
     names_surfaces: bool,
+    /// What only this host serves.
+    routes: &'static [Route],
+    /// Its own codes of errors, with their meaning.
+    codes: &'static [(&'static str, Category)],
     /// What of the response head only this host has.
     read_headers: fn(&HeaderMap, &mut Answer),
+}
+
+impl fmt::Debug for Compatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Compatible({})", self.kind)
+    }
 }
 
 impl Dialect for Compatible {
@@ -40,7 +55,7 @@ impl Dialect for Compatible {
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
-        find(head).map_or_else(routes::unknown, |(matched, _)| matched)
+        self.find(head).map_or_else(routes::unknown, |(matched, _)| matched)
     }
 
     fn may_splice(&self, operation: Operation, head: Head<'_>) -> bool {
@@ -86,7 +101,7 @@ impl Provider for Compatible {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        find(head).and_then(|(_, reader)| reader)
+        self.find(head).and_then(|(_, reader)| reader)
     }
 
     fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
@@ -97,11 +112,18 @@ impl Provider for Compatible {
         headers::read(told, &mut into.response);
         (self.read_headers)(told, into);
     }
+
+    fn classify(&self, _response: &Response, error: &ProviderError) -> Option<Category> {
+        let code = error.code.as_deref()?;
+        self.codes.iter().find(|(known, _)| *known == code).map(|(_, category)| *category)
+    }
 }
 
-/// Several of these hosts speak Anthropic's Messages beside OpenAI's APIs.
-fn find(head: Head<'_>) -> Option<Found> {
-    openai::find(head).or_else(|| anthropic::find(head))
+impl Compatible {
+    /// What a path asks for. Several of these hosts speak Anthropic's Messages beside OpenAI's APIs.
+    fn find(&self, head: Head<'_>) -> Option<Found> {
+        plain::by_table(self.routes, head).or_else(|| openai::find_served(head))
+    }
 }
 
 /// Somebody else's host, which is not asked for usage.
@@ -120,6 +142,8 @@ const fn public(
         public: true,
         claims: &[],
         names_surfaces: false,
+        routes: &[],
+        codes: &[],
         read_headers: |_, _| {},
     }
 }
@@ -139,6 +163,8 @@ const fn own(
         public: false,
         claims: &[],
         names_surfaces: false,
+        routes: &[],
+        codes: &[],
         read_headers: |_, _| {},
     }
 }
@@ -160,8 +186,14 @@ pub(crate) static DEEPSEEK: Compatible =
     public("deepseek", "deepseek", "https://api.deepseek.com", Some("deepseek"));
 
 /// Mistral: usage comes unasked.
-pub(crate) static MISTRAL: Compatible =
-    public("mistral", "mistral_ai", "https://api.mistral.ai", Some("mistral"));
+pub(crate) static MISTRAL: Compatible = Compatible {
+    routes: &[
+        post("conversations", Operation::Chat, &conversations::Conversations),
+        post("conversations/{id}", Operation::Chat, &conversations::Conversations),
+        post("conversations/{id}/restart", Operation::Chat, &conversations::Conversations),
+    ],
+    ..public("mistral", "mistral_ai", "https://api.mistral.ai", Some("mistral"))
+};
 
 /// Together: usage mostly comes unasked.
 pub(crate) static TOGETHER: Compatible =
@@ -185,15 +217,25 @@ fn read_prompt(told: &HeaderMap, into: &mut Answer) {
 }
 
 /// OpenRouter: usage and cost come unasked.
-pub(crate) static OPENROUTER: Compatible =
-    public("openrouter", "openrouter", "https://openrouter.ai", Some("openrouter"));
+pub(crate) static OPENROUTER: Compatible = Compatible {
+    routes: &[post("images", Operation::ImageGeneration, &openai::images::Images)],
+    ..public("openrouter", "openrouter", "https://openrouter.ai", Some("openrouter"))
+};
 
 /// Perplexity: usage comes in every chunk, unasked.
 pub(crate) static PERPLEXITY: Compatible =
     public("perplexity", "perplexity", "https://api.perplexity.ai", Some("perplexity"));
 
-/// xAI.
-pub(crate) static XAI: Compatible = public("xai", "x_ai", "https://api.x.ai", Some("x-ai"));
+/// xAI. An answer that was deferred is fetched once.
+pub(crate) static XAI: Compatible = Compatible {
+    routes: &[Route {
+        method: Some(Method::GET),
+        pattern: "chat/deferred-completion/{id}",
+        operation: Operation::Chat,
+        reader: Some(&openai::chat::Chat),
+    }],
+    ..public("xai", "x_ai", "https://api.x.ai", Some("x-ai"))
+};
 
 /// Cerebras.
 pub(crate) static CEREBRAS: Compatible =
@@ -209,8 +251,28 @@ pub(crate) static VERCEL: Compatible = Compatible {
     ..public("vercel", "vercel", "https://ai-gateway.vercel.sh", None)
 };
 
-/// Z.ai.
-pub(crate) static ZAI: Compatible = public("zai", "zai", "https://api.z.ai", Some("zai"));
+/// Z.ai: its error codes, of its API reference.
+pub(crate) static ZAI: Compatible = Compatible {
+    codes: &[
+        ("1000", Category::Auth),
+        ("1001", Category::Auth),
+        ("1002", Category::Auth),
+        ("1003", Category::Auth),
+        ("1113", Category::Quota),
+        ("1211", Category::ModelNotFound),
+        ("1220", Category::Permission),
+        ("1234", Category::ServerError),
+        ("1261", Category::ContextOverflow),
+        ("1301", Category::ContentFilter),
+        ("1302", Category::RateLimit),
+        ("1303", Category::RateLimit),
+        ("1304", Category::Quota),
+        ("1305", Category::Overloaded),
+        ("1308", Category::Quota),
+        ("1309", Category::Quota),
+    ],
+    ..public("zai", "zai", "https://api.z.ai", Some("zai"))
+};
 
 /// Moonshot.
 pub(crate) static MOONSHOT: Compatible =

@@ -77,6 +77,10 @@ impl Provider for Vertex {
         gemini::socket(&Path::of(head.path))
     }
 
+    fn region(&self, path: &str) -> Option<String> {
+        Path::of(path).location()
+    }
+
     fn read_error(&self, body: Json<'_>, into: &mut Response) {
         errors::read(body, into);
     }

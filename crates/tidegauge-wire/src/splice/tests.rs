@@ -118,6 +118,18 @@ fn removes_exactly_the_extra_chunk_at_any_cut() {
 }
 
 #[test]
+fn an_event_of_several_lines_goes_too() {
+    let chunk = "data: {\ndata:   \"choices\": [1],\ndata:   \"usage\": null\ndata: }\n\n";
+    let usage =
+        "data: {\ndata:   \"choices\": [],\ndata:   \"usage\": {\ndata: \"x\": 1}\ndata: }\n\n";
+    let direct = "data: {\ndata:   \"choices\": [1]\ndata: }\n\n";
+    let with = [chunk, usage, chunk].concat();
+    assert_eq!(filtered(&[with.as_bytes()]), direct.repeat(2));
+    let bytes: Vec<&[u8]> = with.as_bytes().chunks(1).collect();
+    assert_eq!(filtered(&bytes), direct.repeat(2));
+}
+
+#[test]
 fn an_announced_null_goes_with_its_comma() {
     let table = [
         (

@@ -9,6 +9,7 @@ mod batches;
 mod bedrock;
 mod cohere;
 mod compatible;
+mod counted;
 mod gemini;
 mod judged;
 pub(crate) mod messages;
@@ -127,5 +128,10 @@ fn told(seen: &Observation, row: &Row<'_>) -> Value {
     // One macro holds no more than that.
     told["billed"] = crate::cassettes::billed(usage).into();
     told["region"] = json!(usage.region);
+    told["files"] = json!(usage.file_searches);
+    told["grounded"] = json!(usage.grounded_prompts);
+    told["seconds"] = json!(usage.audio_seconds);
+    told["user"] = json!(seen.request.labels.user);
+    told["session"] = json!(seen.request.labels.session);
     told
 }

@@ -83,6 +83,7 @@ pub(super) fn read_whole(body: Json<'_>, into: &mut Answer) {
     }
     read_stop(body.get("stopReason"), into);
     usage::read(body.get("usage"), &mut into.usage);
+    into.service_tier(body.get("serviceTier").get("type"));
     took(body.get("metrics").get("latencyMs").size(), &mut into.response);
 }
 
@@ -106,6 +107,7 @@ pub(super) fn read_named(name: &str, data: Json<'_>, into: &mut Answer) {
         "messageStop" => read_stop(data.get("stopReason"), into),
         "metadata" => {
             usage::read(data.get("usage"), &mut into.usage);
+            into.service_tier(data.get("serviceTier").get("type"));
             took(data.get("metrics").get("latencyMs").size(), &mut into.response);
             into.ended = true;
         }

@@ -99,7 +99,12 @@ fn read_sampling(body: Json<'_>, into: &mut Request) {
 /// A whole answer, or one chunk of a stream.
 fn read_body(event: Event<'_>, into: &mut Answer) {
     let body = event.data;
-    into.response.content_filter |= body.get("amazon-bedrock-guardrailAction").is("INTERVENED");
+    if body.get("amazon-bedrock-guardrailAction").is("INTERVENED") {
+        // What a guardrail blocks may have no other end.
+        into.response.content_filter = true;
+        into.ended = true;
+    }
+    into.id(body.get("id"));
     let has = |name: &str| body.get(name).exists();
     match () {
         () if has("completion") => {

@@ -1,8 +1,9 @@
 //! `generateContent` and its stream: every event is a whole answer as far as it goes.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use tidegauge_core::{OutputType, Request, Tool};
+use tidegauge_core::{OutputType, Request, Tool, Usage};
 
 use super::path::Path;
 use super::{either, usage, words};
@@ -177,6 +178,7 @@ impl Generate {
             read_part(part, into);
         }
         into.response.content_filter |= candidate.get("safetyRatings").items().any(filtered);
+        read_grounding(candidate.get("groundingMetadata"), &mut into.usage);
         let reason = candidate.get("finishReason");
         let Some(written) = written(reason) else { return };
         into.finish_as(index, &written);
@@ -292,6 +294,18 @@ pub(super) fn read_part(part: Json<'_>, into: &mut Answer) {
         into.token = true;
         into.response.output = true;
     }
+}
+
+/// What the provider looked up. It lists its queries, which some models bill each once; others bill
+/// the prompt that was grounded. What it looked up on a map has another fee.
+fn read_grounding(told: Json<'_>, into: &mut Usage) {
+    let queries: BTreeSet<_> =
+        told.get("webSearchQueries").items().filter_map(|query| query.text()).collect();
+    let count = Some(queries.len() as u64).filter(|count| *count > 0);
+    into.searches = into.searches.max(count);
+    into.grounded_prompts = into.grounded_prompts.max(count.map(|_| 1));
+    let placed = told.get("groundingChunks").items().any(|chunk| chunk.get("maps").is_object());
+    into.hosted_tools = into.hosted_tools.max(placed.then_some(1));
 }
 
 /// A rating that stopped the answer, not one that merely rates it.

@@ -7,6 +7,7 @@ pub(super) mod count;
 pub(super) mod embed;
 pub(super) mod errors;
 pub(super) mod generate;
+mod interactions;
 pub(super) mod live;
 pub(super) mod path;
 pub(super) mod predict;
@@ -96,6 +97,7 @@ pub(super) fn operation(path: &Path<'_>, method: &Method) -> Operation {
         "predictLongRunning" => Operation::VideoGeneration,
         "batchGenerateContent" | "asyncBatchEmbedContent" | "download" => Operation::Batch,
         path::LIVE => Operation::Realtime,
+        "" if path.is_interaction() && method == Method::POST => Operation::GenerateContent,
         "" if path.collection == "batches" => Operation::Batch,
         "" if path.collection == "models" && method == Method::GET => Operation::Models,
         _ => Operation::Other,
@@ -113,6 +115,7 @@ pub(super) fn reader(path: &Path<'_>) -> Option<&'static dyn Reader> {
         "predictLongRunning" => Some(&predict::LongRunning),
         "download" => Some(&batch::FILE),
         "" if path.is_batch() => Some(&batch::OPERATION),
+        "" if path.is_interaction() => Some(&interactions::Interactions),
         _ => None,
     }
 }

@@ -53,6 +53,8 @@ pub(in crate::providers) struct Path<'a> {
     pub(in crate::providers) model: Cow<'a, str>,
     /// Whose model it is.
     pub(in crate::providers) publisher: Cow<'a, str>,
+    /// The location of the cloud platform.
+    location: Cow<'a, str>,
     /// What is asked.
     pub(in crate::providers) method: &'static str,
     /// The last collection named.
@@ -98,6 +100,17 @@ impl<'a> Path<'a> {
         self.route.ends_with("/batches/{id}")
     }
 
+    /// Whether the collection of interactions is named, to which new ones are added.
+    pub(in crate::providers) fn is_interaction(&self) -> bool {
+        self.route.ends_with("/interactions")
+    }
+
+    /// Where the model runs, as the path says.
+    pub(in crate::providers) fn location(&self) -> Option<String> {
+        let location = clip(&self.location, 64);
+        (!location.is_empty()).then(|| location.to_owned())
+    }
+
     fn collection(&mut self, segment: &str) {
         let (name, method) = method_of(segment);
         let known = COLLECTIONS.iter().find(|(collection, _)| *collection == name);
@@ -111,6 +124,7 @@ impl<'a> Path<'a> {
         self.push(known.map_or("{path}", |(_, member)| member), method);
         match self.collection {
             "publishers" => self.publisher = name,
+            "locations" => self.location = name,
             "models" | "tunedModels" | "endpoints" => self.model = name,
             _ => {}
         }
@@ -149,7 +163,15 @@ pub(in crate::providers) fn is_public(path: &str) -> bool {
     let mut segments = segments(path);
     match (segments.next(), segments.next()) {
         (Some("v1beta" | "v1alpha"), Some(collection)) => {
-            let own = ["models", "tunedModels", "cachedContents", "openai", "batches", "files"];
+            let own = [
+                "models",
+                "tunedModels",
+                "cachedContents",
+                "openai",
+                "batches",
+                "files",
+                "interactions",
+            ];
             own.contains(&collection)
         }
         (Some(DOWNLOAD), Some(version)) => VERSIONS.contains(&version),

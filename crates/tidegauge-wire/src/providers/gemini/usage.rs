@@ -6,10 +6,10 @@ use crate::field::Json;
 use crate::figures::Figures;
 
 /// What kind of content a figure counts: the word, and the number that may stand for it.
-struct Modality(&'static str, u64);
+pub(super) struct Modality(&'static str, u64);
 
-const IMAGE: Modality = Modality("IMAGE", 2);
-const AUDIO: Modality = Modality("AUDIO", 4);
+pub(super) const IMAGE: Modality = Modality("IMAGE", 2);
+pub(super) const AUDIO: Modality = Modality("AUDIO", 4);
 
 /// How the cloud platform served a call, by the words of the public API's tiers; in the order of the
 /// numbers that may stand for its own words.
@@ -28,7 +28,7 @@ pub(super) fn traffic(told: Json<'_>) -> Option<&'static str> {
     by_number.or_else(by_word).map(|(_, tier)| *tier)
 }
 
-/// Cumulative: the last object with any figure wins.
+/// Cumulative: the highest of each figure is the figure.
 pub(super) fn read(told: Json<'_>, into: &mut Usage) {
     let mut odd = false;
     let mut count = |name: &str| told.get(name).count(&mut odd);
@@ -74,20 +74,21 @@ pub(super) fn read(told: Json<'_>, into: &mut Usage) {
 
 impl Modality {
     /// The tokens of this kind in a list of details.
-    fn of(&self, details: Json<'_>) -> Option<u64> {
+    pub(super) fn of(&self, details: Json<'_>) -> Option<u64> {
         let this = |detail: &Json<'_>| {
             let kind = detail.get("modality");
-            kind.is(self.0) || kind.size() == Some(self.1)
+            let word = kind.text().is_some_and(|word| word.eq_ignore_ascii_case(self.0));
+            word || kind.size() == Some(self.1)
         };
-        details
-            .items()
-            .filter(this)
-            .fold(None, |sum, detail| plus(sum, detail.get("tokenCount").size()))
+        details.items().filter(this).fold(None, |sum, detail| {
+            let count = detail.get("tokenCount").size();
+            plus(sum, count.or_else(|| detail.get("tokens").size()))
+        })
     }
 }
 
 /// The sum of what is told.
-fn plus(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+pub(super) fn plus(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.saturating_add(other)),
         (one, other) => one.or(other),

@@ -49,5 +49,14 @@ impl Reader for Transcription {
         } else {
             usage::read(told, into);
         }
+        // Some state how long the audio is, and bill by it, but no usage.
+        let length = body.get("duration");
+        let length = length.float().or_else(|| length.text()?.parse().ok());
+        if let Some(seconds) = length.filter(|s| *s > 0.0 && s.is_finite())
+            && !into.usage.is_known()
+        {
+            into.usage.audio_seconds = Some(seconds);
+            into.usage.source = Source::Provider;
+        }
     }
 }

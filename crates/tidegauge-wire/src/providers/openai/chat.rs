@@ -61,6 +61,9 @@ impl Reader for Chat {
         if failure::is_told(corner) {
             into.fail(failure::read(corner));
         }
+        into.fail(failure::of_status(body.get("base_resp")));
+        // The answer is to be fetched later.
+        into.pending |= body.get("request_id").has_text() && !body.get("choices").exists();
     }
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
@@ -86,11 +89,9 @@ fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) 
         into.fail(Some(ProviderError { kind: reason.kept(64), ..ProviderError::default() }));
     }
     into.response.content_filter |= reason.is("content_filter") || reason.is("sensitive");
-    let message = match choice.get("delta") {
-        delta if delta.is_object() => delta,
-        _ => choice.get("message"),
-    };
-    read_message(message, index, stream, into);
+    read_message(words::message_of(choice, stream), index, stream, into);
+    // Some hosts state the usage of a stream inside its last choice.
+    usage::read(choice.get("usage"), into);
 }
 
 fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer) {
@@ -110,6 +111,10 @@ fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer)
         into.call(choice, index, call.get("id"), arguments);
         into.tool(function.get("name"));
     }
+    let run = message.get("executed_tools").items().filter(is_web_tool).count() as u64;
+    if run > 0 {
+        into.usage.hosted_tools = Some(into.usage.hosted_tools.unwrap_or(0) + run);
+    }
     let legacy = message.get("function_call");
     if legacy.is_object() {
         into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("arguments"));
@@ -117,9 +122,18 @@ fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer)
     }
 }
 
-/// `content` is a string, or parts of several types.
+/// A tool of the host's that looked something up, which has a fee.
+fn is_web_tool(tool: &Json<'_>) -> bool {
+    ["browser_search", "search", "visit"].iter().any(|kind| tool.get("type").is(kind))
+}
+
+/// `content` is a string, parts of several types, or the JSON object that was asked for.
 fn read_content(content: Json<'_>, into: &mut Answer) {
     into.text(content);
+    if content.is_object() {
+        into.token = true;
+        into.response.output = true;
+    }
     for part in content.items() {
         into.text(part.get("text"));
         into.refusal(part.get("refusal"));

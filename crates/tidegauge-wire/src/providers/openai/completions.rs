@@ -29,8 +29,7 @@ impl Reader for Completions {
             into.response.content_filter |= choice.get("finish_reason").is("content_filter");
             into.text(choice.get("text"));
             // One that fills in the middle answers in the shape of a chat.
-            into.text(choice.get("message").get("content"));
-            into.text(choice.get("delta").get("content"));
+            into.text(words::message_of(choice, event.stream).get("content"));
         }
         usage::read(body.get("usage"), into);
         usage::read_timings(body.get("timings"), &mut into.response);

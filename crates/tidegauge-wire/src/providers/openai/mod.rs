@@ -3,6 +3,7 @@
 pub(crate) mod audio;
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod conversations;
 pub(crate) mod embeddings;
 pub(crate) mod images;
 pub(crate) mod moderations;
@@ -113,6 +114,11 @@ pub(crate) fn find(head: Head<'_>) -> Option<Found> {
     plain::by_table(ROUTES, head)
 }
 
+/// The same of chat alone.
+pub(crate) fn find_chat(head: Head<'_>) -> Option<Found> {
+    find(head).filter(|_| routes::row(ROUTES, head).is_some_and(|row| row.pattern == CHAT))
+}
+
 /// Who reads the messages of a socket of this API, whoever serves it.
 pub(crate) fn socket(head: Head<'_>) -> Option<&'static dyn SocketReader> {
     match routes::row(ROUTES, head)?.pattern {
@@ -175,6 +181,8 @@ static ROUTES: &[Route] = &[
     // Nothing but a socket is asked for so.
     get(RESPONSES, Operation::Realtime),
     post("responses/input_tokens", Operation::CountTokens, &responses::InputTokens),
+    // A conversation summed up, which costs what any other answer does.
+    post("responses/compact", Operation::Chat, &responses::Responses),
     STORED,
     any("responses/{id}", Operation::Other),
     // It answers with the response, as showing it does.

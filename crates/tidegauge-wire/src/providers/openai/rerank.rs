@@ -18,7 +18,8 @@ impl Reader for Rerank {
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
-        into.response.output |= body.get("results").items().next().is_some();
+        let lists = ["results", "data"].map(|name| body.get(name));
+        into.response.output |= lists.into_iter().any(|list| list.items().next().is_some());
         usage::read(body.get("usage"), into);
     }
 }

@@ -1,6 +1,6 @@
 //! The Responses API, whole and streamed.
 
-use tidegauge_core::{Request, Tool};
+use tidegauge_core::{Billed, Bucket, Request, Tool};
 
 use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
@@ -61,7 +61,12 @@ impl Reader for Responses {
             | "response.code_interpreter_call_code.delta" => {
                 into.token |= body.get("delta").has_text();
             }
-            "response.output_item.done" => repeated(into, |into| read_item(body.get("item"), into)),
+            "response.output_item.done" => {
+                let item = body.get("item");
+                repeated(into, |into| read_item(item, into));
+                into.usage.searches = plus(into.usage.searches, is_search(item));
+                into.usage.file_searches = plus(into.usage.file_searches, is_file_search(item));
+            }
             "response.image_generation_call.partial_image"
             | "response.audio.delta"
             | "response.output_audio.delta" => {
@@ -153,8 +158,64 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
     if failure::is_told(object) {
         into.fail(failure::read(object));
     }
+    let shown = into.usage.searches.take();
     usage::read(object.get("usage"), into);
+    read_searches(object, shown, into);
+    read_pictures(object, into);
 }
+
+/// The searches of the provider's own tools: as they are stated, else as the items show them.
+fn read_searches(object: Json<'_>, shown: Option<u64>, into: &mut Answer) {
+    let stated = object.get("tool_usage").get("web_search").get("num_requests").size();
+    let output = object.get("output");
+    let of =
+        |is: fn(Json<'_>) -> bool| output.items().fold(None, |count, item| plus(count, is(item)));
+    let usage = &mut into.usage;
+    let stated = stated.or(usage.searches).filter(|count| *count > 0);
+    usage.searches = stated.or_else(|| of(is_search)).or(shown);
+    usage.file_searches = of(is_file_search).or(usage.file_searches);
+}
+
+/// A search that is billed: opening a page or looking for words in it is not.
+fn is_search(item: Json<'_>) -> bool {
+    let action = item.get("action").get("type");
+    item.get("type").is("web_search_call") && (!action.exists() || action.is("search"))
+}
+
+fn is_file_search(item: Json<'_>) -> bool {
+    item.get("type").is("file_search_call")
+}
+
+/// One more, if it is one.
+fn plus(count: Option<u64>, one: bool) -> Option<u64> {
+    if one { Some(count.unwrap_or(0) + 1) } else { count }
+}
+
+/// Pictures that a tool of the provider's made are billed to the model that made them.
+fn read_pictures(object: Json<'_>, into: &mut Answer) {
+    let made = object.get("tool_usage").get("image_gen");
+    let count = |side: &str, kind: &str| made.get(side).get(kind).size().unwrap_or(0);
+    let total = |side: &str| made.get(side).size().unwrap_or(0);
+    let pictures = [
+        ("input_tokens", "input_tokens_details", Bucket::Input, Bucket::InputImage),
+        ("output_tokens", "output_tokens_details", Bucket::Output, Bucket::OutputImage),
+    ];
+    let tokens = pictures.into_iter().flat_map(|(all, details, text, image)| {
+        let images = count(details, "image_tokens");
+        [(image, images), (text, total(all).saturating_sub(images))]
+    });
+    let tokens: std::collections::BTreeMap<_, _> = tokens.filter(|(_, count)| *count > 0).collect();
+    if tokens.is_empty() {
+        return;
+    }
+    let tool = object.get("tools").items().find(|tool| tool.get("type").is("image_generation"));
+    let model = tool.and_then(|tool| tool.get("model").kept(MAX_NAME));
+    let model = Some(model.unwrap_or_else(|| PICTURES.to_owned()));
+    into.usage.billed = vec![into.usage.buckets(), Billed { model, tokens }];
+}
+
+/// The model that makes pictures where the tool names none.
+const PICTURES: &str = "gpt-image-1";
 
 /// There is no finish reason; only an incomplete response says why it ended.
 fn read_status(object: Json<'_>, into: &mut Answer) {
@@ -195,8 +256,9 @@ fn read_item(item: Json<'_>, into: &mut Answer) {
             into.whole_call(item.get("arguments"));
             into.tool(item.get("name"));
         }
-        // Its input is free text.
+        // Their input is free text, or an object of the provider's own.
         "custom_tool_call" => into.whole_call(Json::ABSENT),
+        call if words::is_run_by_client(call, item) => into.whole_call(Json::ABSENT),
         "mcp_call" if item.get("error").is_some() => into.bad_call(),
         "reasoning" | "" => {}
         _ => into.response.output = true,

@@ -175,14 +175,18 @@ fn refused(content: String) -> Part {
 pub(in crate::providers) fn write_choices(body: Json<'_>, stream: bool, into: &mut Reply) {
     for (place, choice) in body.get("choices").items().enumerate() {
         let index = choice.get("index").size().unwrap_or(place as u64);
-        let message = match choice.get("delta") {
-            delta if delta.is_object() => delta,
-            _ => choice.get("message"),
-        };
         into.text(index, None, choice.get("text"));
-        write_message(message, index, stream, into);
+        write_message(message_of(choice, stream), index, stream, into);
         into.finish(index, choice.get("finish_reason"));
     }
+}
+
+/// What a choice says: a piece of a message in a stream, else the message. Some hosts send the other
+/// one empty beside it.
+pub(super) fn message_of(choice: Json<'_>, stream: bool) -> Json<'_> {
+    let names = if stream { ["delta", "message"] } else { ["message", "delta"] };
+    let [first, second] = names.map(|name| choice.get(name));
+    if first.is_object() { first } else { second }
 }
 
 fn write_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Reply) {
@@ -288,8 +292,7 @@ fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
             Part::Reasoning { content: thoughts.join("\n") }
         }
         "compaction" => Part::Compaction { id, content: None },
-        // Run by the client, though they are not functions of its own.
-        "computer_call" | "local_shell_call" | "shell_call" | "apply_patch_call" => {
+        call if is_run_by_client(call, item) => {
             let name = kind.trim_end_matches("_call").to_owned();
             let told = [item.get("action"), item.get("operation")];
             let arguments = told.into_iter().find(|told| told.is_some());
@@ -302,6 +305,14 @@ fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
         }
         _ => Part::Other { content: scribe.text(item.get("text")), kind },
     })
+}
+
+/// Whether a call of a built-in tool is for the client to run, though it is no function of its own. A
+/// shell in a container is the provider's.
+pub(super) fn is_run_by_client(kind: &str, item: Json<'_>) -> bool {
+    let place = item.get("environment").get("type").text().unwrap_or_default();
+    matches!(kind, "computer_call" | "local_shell_call" | "shell_call" | "apply_patch_call")
+        && !place.starts_with("container")
 }
 
 /// An item of a spoken conversation, as the client says it. Of speech only words are written.

@@ -141,6 +141,20 @@ fn rows() -> Vec<Row<'static>> {
             json!({"out": 7, "thought": 700, "odd": true}),
         ),
         ask(
+            "A bare total beside a bill",
+            "openrouter",
+            "/api/v1/rerank",
+            r#"{"results":[{"index":0,"relevance_score":0.8}],"usage":{"total_tokens":17,"cost":3.4e-7}}"#,
+            json!({"in": null, "usd": "3.4e-7"}),
+        ),
+        ask(
+            "Searches that are listed as calls",
+            "xai",
+            "/v1/responses",
+            r#"{"status":"completed","output":[{"type":"custom_tool_call","name":"x_keyword_search","input":"{}"},{"type":"message","content":[{"text":"x"}]}],"usage":{"input_tokens":5,"output_tokens":2,"server_side_tool_usage_details":{"x_search_calls":1}}}"#,
+            json!({"calls": 1, "searches": 1}),
+        ),
+        ask(
             "A stream without its end",
             "openai",
             "/v1/chat/completions",

@@ -1,0 +1,157 @@
+//! Interactions: a request with steps for an answer, whole and streamed.
+
+use tidegauge_core::{OutputType, Request, Tool, Usage};
+
+use super::usage::Modality;
+use super::{generate, usage};
+use crate::answer::{Answer, MAX_NAME};
+use crate::background::Stage;
+use crate::failure;
+use crate::field::Json;
+use crate::figures::Figures;
+use crate::provider::{Asked, Event, Reader};
+use crate::providers::tools;
+
+/// `POST .../interactions`
+pub(in crate::providers) struct Interactions;
+
+impl Reader for Interactions {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+        into.model = body.get("model").kept(MAX_NAME);
+        into.labels.agent = body.get("agent").kept(MAX_NAME);
+        into.stream = body.get("stream").bool().unwrap_or(false);
+        let input = [body.get("input"), body.get("messages")];
+        into.messages = input
+            .into_iter()
+            .find_map(|input| input.len().or_else(|| input.is_some().then_some(1)));
+        into.tools = body.get("tools").len();
+        into.previous_response_id = body.get("previous_interaction_id").kept(MAX_NAME);
+        generate::read_config(body.get("generation_config"), into);
+        if body.get("response_format").is_object() {
+            into.output_type = Some(OutputType::Json);
+        }
+    }
+
+    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
+        for tool in body.get("tools").items().filter(|tool| tool.get("type").is("function")) {
+            tools::keep(tool.get("name"), tool.get("parameters"), into);
+        }
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        if !event.stream {
+            return read_interaction(body, true, into);
+        }
+        let kind = body.get("event_type").text().unwrap_or_default();
+        let index = body.get("index").size();
+        match &*kind {
+            "step.start" => read_step(body.get("step"), index, into),
+            "step.delta" => read_delta(body.get("delta"), index, into),
+            "interaction.completed" | "interaction.complete" => {
+                into.ended = true;
+                read_interaction(body.get("interaction"), false, into);
+            }
+            "error" => into.fail(failure::read(body)),
+            _ => read_interaction(body.get("interaction"), false, into),
+        }
+    }
+}
+
+/// The interaction itself: the body, or inside an event of a stream, where its steps came before.
+fn read_interaction(object: Json<'_>, steps: bool, into: &mut Answer) {
+    into.id(object.get("id"));
+    into.model(object.get("model"));
+    into.service_tier(object.get("service_tier"));
+    let output = [object.get("steps"), object.get("outputs")];
+    for (place, step) in output.into_iter().flat_map(Json::items).enumerate().filter(|_| steps) {
+        read_step(step, Some(place as u64), into);
+    }
+    let status = object.get("status");
+    if status.is("in_progress") {
+        into.pending = true;
+        into.stage = steps.then_some(Stage::Open).or(into.stage);
+    } else if status.is_some() {
+        into.pending = status.is("requires_action") && into.calls() == 0;
+        into.finish(0, status);
+    }
+    if failure::is_told(object) {
+        into.fail(failure::read(object));
+    }
+    read_usage(object.get("usage"), &mut into.usage);
+}
+
+/// A step: words, thoughts, a call, or what a tool of the provider's did.
+fn read_step(step: Json<'_>, index: Option<u64>, into: &mut Answer) {
+    let kind = step.get("type").text().unwrap_or_default();
+    match &*kind {
+        "model_output" | "text" => {
+            into.text(step.get("text"));
+            step.get("content").items().for_each(|part| read_part(part, into));
+        }
+        "thought" => {
+            into.reasoning(step.get("summary"));
+            step.get("summary").items().for_each(|part| into.reasoning(part.get("text")));
+        }
+        "function_call" => {
+            let arguments = step.get("arguments");
+            // A stream begins a call with no arguments, and sends them in pieces.
+            let begun = arguments.members().next().is_none();
+            let arguments = if begun { Json::ABSENT } else { arguments };
+            into.call(0, index, step.get("id"), arguments);
+            into.tool(step.get("name"));
+        }
+        "" => {}
+        _ => into.response.output = true,
+    }
+}
+
+fn read_part(part: Json<'_>, into: &mut Answer) {
+    into.text(part.get("text"));
+    into.response.output |= part.get("data").has_text() || part.get("uri").has_text();
+}
+
+fn read_delta(delta: Json<'_>, index: Option<u64>, into: &mut Answer) {
+    let kind = delta.get("type").text().unwrap_or_default();
+    match &*kind {
+        "arguments_delta" => into.more_arguments(0, index, delta.get("arguments")),
+        "thought_summary" | "thought_summary_delta" => {
+            into.reasoning(delta.get("text"));
+            into.reasoning(delta.get("content").get("text"));
+        }
+        "thought_signature" => {}
+        _ => read_part(delta, into),
+    }
+}
+
+/// The prompt is stated without what tools added to it, the output without its thoughts.
+fn read_usage(told: Json<'_>, into: &mut Usage) {
+    let mut odd = false;
+    let mut count = |name: &str| told.get(name).count(&mut odd);
+    let input = usage::plus(count("total_input_tokens"), count("total_tool_use_tokens"));
+    let thoughts = count("total_thought_tokens");
+    let output = usage::plus(count("total_output_tokens"), thoughts);
+    if input.is_none() && output.is_none() {
+        return;
+    }
+    let part = |details: &str, modality: &Modality| modality.of(told.get(details));
+    Figures {
+        input,
+        cache_read: count("total_cached_tokens"),
+        input_audio: part("input_tokens_by_modality", &usage::AUDIO),
+        input_image: part("input_tokens_by_modality", &usage::IMAGE),
+        output,
+        reasoning: thoughts,
+        output_audio: part("output_tokens_by_modality", &usage::AUDIO),
+        output_image: part("output_tokens_by_modality", &usage::IMAGE),
+        total: count("total_tokens"),
+        odd,
+        ..Figures::default()
+    }
+    .fill(into);
+    let grounded = told.get("grounding_tool_count");
+    let counts = grounded.items().filter_map(|tool| tool.get("count").size());
+    let searches = grounded.size().or_else(|| counts.reduce(u64::saturating_add));
+    into.searches = into.searches.max(searches.filter(|count| *count > 0));
+    into.grounded_prompts = into.grounded_prompts.max(into.searches.map(|_| 1));
+}

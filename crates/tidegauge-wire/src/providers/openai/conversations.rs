@@ -1,0 +1,63 @@
+//! Conversations as one host of this family serves them: entries in, entries out.
+
+use tidegauge_core::Request;
+
+use super::{request, usage};
+use crate::answer::{Answer, MAX_NAME};
+use crate::failure;
+use crate::field::Json;
+use crate::provider::{Asked, Event, Reader};
+
+/// `POST .../conversations` and what goes on with one.
+pub(crate) struct Conversations;
+
+impl Reader for Conversations {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+        request::read_common(head, body, into);
+        request::read_sampling(body.get("completion_args"), into);
+        into.messages = request::how_many(body.get("inputs"));
+        into.tools = body.get("tools").len();
+        into.labels.agent = body.get("agent_id").kept(MAX_NAME);
+    }
+
+    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
+        let body = event.data;
+        let kind = body.get("type").text().unwrap_or_default();
+        into.id(body.get("conversation_id"));
+        into.model(body.get("model"));
+        match &*kind {
+            "message.output.delta" => read_content(body.get("content"), into),
+            "function.call.delta" => {
+                into.call(0, body.get("output_index").size(), Json::ABSENT, body.get("arguments"));
+                into.tool(body.get("name"));
+            }
+            "conversation.response.done" => into.ended = true,
+            "conversation.response.error" => into.fail(failure::read(body)),
+            _ => body.get("outputs").items().for_each(|entry| read_entry(entry, into)),
+        }
+        let told = body.get("usage");
+        usage::read(told, into);
+        let searches = told.get("connectors").get("web_search").size();
+        into.usage.searches = into.usage.searches.max(searches.filter(|count| *count > 0));
+    }
+}
+
+fn read_entry(entry: Json<'_>, into: &mut Answer) {
+    let kind = entry.get("type").text().unwrap_or_default();
+    into.model(entry.get("model"));
+    match &*kind {
+        "message.output" => read_content(entry.get("content"), into),
+        "function.call" => {
+            into.whole_call(entry.get("arguments"));
+            into.tool(entry.get("name"));
+        }
+        _ => into.response.output = true,
+    }
+}
+
+/// A text, or parts, or one of them.
+fn read_content(content: Json<'_>, into: &mut Answer) {
+    into.text(content);
+    into.text(content.get("text"));
+    content.items().for_each(|part| into.text(part.get("text")));
+}
