@@ -34,6 +34,17 @@ pub struct Matched {
     pub route: Cow<'static, str>,
 }
 
+/// What a request body asks for, as far as somebody may have to know before it is forwarded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Peek {
+    /// The model.
+    pub model: Option<String>,
+    /// Whether a stream is wanted.
+    pub stream: Option<bool>,
+    /// The most tokens of output.
+    pub max_tokens: Option<u64>,
+}
+
 /// Bytes to insert into a request body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Splice {
@@ -66,6 +77,11 @@ pub trait Dialect: Send + Sync + Debug {
 
     /// What a request asks for. Total: the unknown is [`Operation::Other`].
     fn matched(&self, head: Head<'_>) -> Matched;
+
+    /// What a complete request body asks for; `None` where it is not understood.
+    fn peek(&self, _operation: Operation, _head: Head<'_>, _body: &[u8]) -> Option<Peek> {
+        None
+    }
 
     /// Whether asking for usage may need the body before it is forwarded. A protocol that never needs
     /// to be asked says nothing here nor in the next three.

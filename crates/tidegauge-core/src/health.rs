@@ -46,6 +46,8 @@ words! {
         Route "route",
         /// Too many connections.
         Connections "connections",
+        /// A stream of HTTP/2 that ended before it was a request: malformed, over a limit, or reset.
+        Stream "stream",
     }
 }
 
@@ -261,8 +263,16 @@ totals! {
     error_unclassified, unclassified: "tidegauge.errors.unclassified" "{record}" "Failures that only their HTTP status explains.";
     /// An upstream did not know the field that asks for usage; it is not asked again.
     splice_refused, splices_refused: "tidegauge.usage.splices_refused" "{request}" "Upstreams that refused to be asked for usage.";
-    /// A request body was too large to hold back, so usage was not asked for.
-    hold_exceeded, holds_exceeded: "tidegauge.usage.holds_exceeded" "{request}" "Request bodies that were too large to ask for usage.";
+    /// A request body was too large to hold back, alone or beside the others, so usage was not asked for.
+    hold_exceeded, holds_exceeded: "tidegauge.usage.holds_exceeded" "{request}" "Request bodies that were too large, alone or beside the others, to ask for usage.";
+    /// A request body stopped coming and was given up.
+    upload_stalled, uploads_stalled: "tidegauge.client.uploads_stalled" "{request}" "Requests that were given up because their body stopped coming.";
+    /// A client's connection was closed because of what it sent beside requests.
+    connection_flooded, connections_flooded: "tidegauge.client.floods" "{connection}" "Client connections that were closed because they sent too many frames beside requests.";
+    /// The system had no file descriptor for a connection of a client or to an upstream.
+    descriptors_exhausted, descriptors_missing: "tidegauge.descriptors.exhausted" "{connection}" "Connections, of clients or to upstreams, for which there was no file descriptor.";
+    /// A wait began because every HTTP/2 connection to an upstream was full.
+    stream_waited, streams_waited: "tidegauge.upstream.streams_waited" "{request}" "Requests that waited because no HTTP/2 connection to their upstream could take another stream.";
     /// The journal noted that an exchange began.
     journal_open, journal_opened: "tidegauge.journal.opened" "{request}" "Requests whose beginning the journal noted.";
     /// The journal noted that an exchange is over.
@@ -284,7 +294,7 @@ raised_totals! {
 }
 
 totals_by_word! {
-    /// Requests were answered before routing.
+    /// Requests were answered, or given up, before routing.
     request_rejected, rejected by Rejected as TotalByReason: "tidegauge.requests.rejected" "{request}" "Requests that were answered before they were routed.";
     /// Records were lost before the sinks saw them.
     record_lost, records_lost by Dropped as TotalByReason: "tidegauge.records.lost" "{record}" "Records that were lost before anything saw them.";

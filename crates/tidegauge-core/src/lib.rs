@@ -28,7 +28,7 @@ mod usage;
 pub use content::{
     Capture, Content, Field, Fields, Message, Modality, Part, ToolDefinition, Value,
 };
-pub use dialect::{Dialect, Filter, Head, Matched, Splice};
+pub use dialect::{Dialect, Filter, Head, Matched, Peek, Splice};
 pub use exchange::{
     Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times, Within,
 };
@@ -42,7 +42,9 @@ pub use observation::{
 pub use observe::{Begin, Observe, Observers};
 pub use outcome::{Category, Domain, ErrorType, Failure, Outcome};
 pub use piece::{Emitter, Outbox, Piece, Scope, Signal};
-pub use policy::{Origin, Owner, Policy, Propagate, Timeouts, Trust, Upstream, UsagePolicy};
+pub use policy::{
+    Admit, Origin, Owner, Policy, Propagate, Refused, Timeouts, Trust, Upstream, UsagePolicy,
+};
 pub use sink::{Record, Sink};
 pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};

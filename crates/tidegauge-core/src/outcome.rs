@@ -90,7 +90,7 @@ categories! {
     MalformedResponse "malformed_response" Some(Domain::Provider);
     /// The upstream's name does not resolve.
     Dns "dns" Some(Domain::Network);
-    /// No connection to the upstream.
+    /// No connection to the upstream, or it closed without an answer.
     Connect "connect" Some(Domain::Network);
     /// No trusted connection to the upstream.
     Tls "tls" Some(Domain::Network);
@@ -187,11 +187,21 @@ pub enum Failure {
     Internal,
     /// This proxy was killed with the exchange open; the next one says so.
     Killed,
+    /// This proxy has no file descriptor left for a connection to the upstream.
+    Descriptors,
+    /// The client's request body stopped coming.
+    RequestStalled,
+    /// A rule of this proxy: a budget is spent.
+    Budget,
+    /// A rule of this proxy: a guardrail stopped it.
+    Guardrail,
+    /// A rule of this proxy: the route is switched off.
+    RouteDisabled,
 }
 
 impl Failure {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -206,19 +216,28 @@ impl Failure {
         Self::RequestAborted,
         Self::Internal,
         Self::Killed,
+        Self::Descriptors,
+        Self::RequestStalled,
+        Self::Budget,
+        Self::Guardrail,
+        Self::RouteDisabled,
     ];
 
     /// Its place in the closed list.
     pub fn category(self) -> Category {
         match self {
             Self::Dns => Category::Dns,
-            Self::ConnectRefused | Self::AddressRefused => Category::Connect,
+            // A connection that ends without a byte of an answer says nothing about the answer.
+            Self::ConnectRefused | Self::AddressRefused | Self::ClosedEarly => Category::Connect,
             Self::TlsCertificate | Self::TlsProtocol => Category::Tls,
             Self::ConnectTimeout | Self::HeadTimeout | Self::IdleTimeout => Category::Timeout,
-            Self::ClosedEarly | Self::Protocol => Category::MalformedResponse,
+            Self::Protocol => Category::MalformedResponse,
             Self::StreamCut => Category::StreamCut,
-            Self::RequestAborted => Category::ClientCancelled,
-            Self::Internal | Self::Killed => Category::Proxy,
+            Self::RequestAborted | Self::RequestStalled => Category::ClientCancelled,
+            Self::Internal | Self::Killed | Self::Descriptors => Category::Proxy,
+            Self::Budget => Category::Budget,
+            Self::Guardrail => Category::Guardrail,
+            Self::RouteDisabled => Category::RouteDisabled,
         }
     }
 
@@ -237,6 +256,11 @@ impl Failure {
             Self::RequestAborted => "request_aborted",
             Self::Internal => "proxy_internal_error",
             Self::Killed => "proxy_killed",
+            Self::Descriptors => "proxy_descriptors_exhausted",
+            Self::RequestStalled => "request_timeout",
+            Self::Budget => "budget_exceeded",
+            Self::Guardrail => "guardrail_blocked",
+            Self::RouteDisabled => "route_disabled",
         })
     }
 }

@@ -1,12 +1,13 @@
 //! The immutable snapshot that the data plane reads, once per exchange.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::{Capture, Dialect};
+use crate::{Capture, Dialect, Exchange, Failure, Peek};
 
 /// Whether usage is asked for on streams whose client did not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +112,8 @@ pub struct Upstream {
     pub client_identity: Option<Arc<[u8]>>,
     /// How much of what is said may be kept. A request may ask for less, never for more.
     pub capture: Capture,
+    /// Whether HTTP/2 is spoken where the upstream agrees to it; else HTTP/1.1.
+    pub http2: bool,
 }
 
 impl fmt::Debug for Upstream {
@@ -127,6 +130,37 @@ pub struct Owner {
     pub kinds: &'static [&'static str],
     /// The form of the key itself tells, and not only the header it stands in.
     pub certain: bool,
+}
+
+/// Why a rule of this proxy stops a request before it is forwarded. It becomes the client's answer and
+/// the end of the request's own record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// What the client gets.
+    pub status: StatusCode,
+    /// Which kind of rule: its category and error word.
+    pub failure: Failure,
+    /// For people; goes to the client, never into telemetry.
+    pub message: Cow<'static, str>,
+    /// When it is worth another try.
+    pub retry_after: Option<Duration>,
+}
+
+/// Decides about requests before they are forwarded. Asked on the path of every request: both return
+/// at once, wait for nothing and do not panic.
+pub trait Admit: Send + Sync + fmt::Debug {
+    /// Whether [`Admit::admit`] wants to see what the body asks for. Then, and only then, the body is
+    /// held back, within the bounds that a splice has; what is known of the request is there.
+    fn wants_body(&self, _exchange: &Exchange) -> bool {
+        false
+    }
+
+    /// Whether the request may go on. `peek`: what its body asks for, where it was wanted, held back
+    /// whole and understood.
+    ///
+    /// # Errors
+    /// What the client is told if not.
+    fn admit(&self, exchange: &Exchange, peek: Option<&Peek>) -> Result<(), Refused>;
 }
 
 /// What the data plane does with a request. Published whole, replaced whole.
@@ -149,6 +183,8 @@ pub struct Policy {
     /// How much of a request body may be held back where a splice needs it whole, in bytes. A larger
     /// body is forwarded as it comes and nothing is asked.
     pub hold: usize,
+    /// Who decides whether a request may go on; `None` admits everything.
+    pub admit: Option<Arc<dyn Admit>>,
 }
 
 impl Policy {

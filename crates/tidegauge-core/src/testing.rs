@@ -55,6 +55,7 @@ pub fn upstream(dialect: &'static dyn Dialect) -> Upstream {
         ca: None,
         client_identity: None,
         capture: Capture::Off,
+        http2: false,
     }
 }
 

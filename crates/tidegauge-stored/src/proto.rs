@@ -941,6 +941,16 @@ pub enum Failure {
     Internal = 13,
     /// This proxy was killed with the exchange open.
     Killed = 14,
+    /// This proxy had no file descriptor left.
+    Descriptors = 15,
+    /// The client's request body stopped coming.
+    RequestStalled = 16,
+    /// A budget was spent.
+    Budget = 17,
+    /// A guardrail stopped it.
+    Guardrail = 18,
+    /// The route was switched off.
+    RouteDisabled = 19,
 }
 impl Failure {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -964,6 +974,11 @@ impl Failure {
             Self::RequestAborted => "FAILURE_REQUEST_ABORTED",
             Self::Internal => "FAILURE_INTERNAL",
             Self::Killed => "FAILURE_KILLED",
+            Self::Descriptors => "FAILURE_DESCRIPTORS",
+            Self::RequestStalled => "FAILURE_REQUEST_STALLED",
+            Self::Budget => "FAILURE_BUDGET",
+            Self::Guardrail => "FAILURE_GUARDRAIL",
+            Self::RouteDisabled => "FAILURE_ROUTE_DISABLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -984,6 +999,11 @@ impl Failure {
             "FAILURE_REQUEST_ABORTED" => Some(Self::RequestAborted),
             "FAILURE_INTERNAL" => Some(Self::Internal),
             "FAILURE_KILLED" => Some(Self::Killed),
+            "FAILURE_DESCRIPTORS" => Some(Self::Descriptors),
+            "FAILURE_REQUEST_STALLED" => Some(Self::RequestStalled),
+            "FAILURE_BUDGET" => Some(Self::Budget),
+            "FAILURE_GUARDRAIL" => Some(Self::Guardrail),
+            "FAILURE_ROUTE_DISABLED" => Some(Self::RouteDisabled),
             _ => None,
         }
     }

@@ -115,6 +115,7 @@ fn upstream(stored: proto::Upstream, world: &dyn World) -> Result<Arc<Upstream>,
         ca: None,
         client_identity: None,
         capture: Capture::Off,
+        http2: false,
     }))
 }
 
@@ -404,5 +405,10 @@ fn failure(number: i32) -> Option<Failure> {
         Stored::RequestAborted => Some(Failure::RequestAborted),
         Stored::Internal => Some(Failure::Internal),
         Stored::Killed => Some(Failure::Killed),
+        Stored::Descriptors => Some(Failure::Descriptors),
+        Stored::RequestStalled => Some(Failure::RequestStalled),
+        Stored::Budget => Some(Failure::Budget),
+        Stored::Guardrail => Some(Failure::Guardrail),
+        Stored::RouteDisabled => Some(Failure::RouteDisabled),
     }
 }

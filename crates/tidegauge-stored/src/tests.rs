@@ -126,6 +126,7 @@ prop_compose! {
             ca: None,
             client_identity: Some(Arc::from(&b"canary-secret"[..])),
             capture: Capture::Full,
+            http2: false,
         }
     }
 }

@@ -99,7 +99,7 @@ fn upstream(upstream: &Upstream) -> proto::Upstream {
     let Upstream {
         name, dialect, origin: Origin { secure, host, port, prefix },
         // May be secret, or is of no use later.
-        usage: _, timeouts: _, headers: _, propagate: _, ca: _, client_identity: _, capture: _,
+        usage: _, timeouts: _, headers: _, propagate: _, ca: _, client_identity: _, capture: _, http2: _,
     } = upstream;
     proto::Upstream {
         name: name.to_string(),
@@ -431,6 +431,11 @@ fn failure(failure: Option<Failure>) -> i32 {
         Some(Failure::RequestAborted) => Stored::RequestAborted,
         Some(Failure::Internal) => Stored::Internal,
         Some(Failure::Killed) => Stored::Killed,
+        Some(Failure::Descriptors) => Stored::Descriptors,
+        Some(Failure::RequestStalled) => Stored::RequestStalled,
+        Some(Failure::Budget) => Stored::Budget,
+        Some(Failure::Guardrail) => Stored::Guardrail,
+        Some(Failure::RouteDisabled) => Stored::RouteDisabled,
     };
     stored.into()
 }
