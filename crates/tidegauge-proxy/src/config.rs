@@ -74,6 +74,10 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub keep_alive: Duration,
+    /// Between two pieces of a request body that has no answer yet; `None`: for ever.
+    pub body_idle: Option<Duration>,
+    /// Bytes of all request bodies that may be held at once until an upstream answers.
+    pub held_bytes: usize,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
     /// HTTP/2 flow control window of one request, in bytes.
@@ -91,6 +95,8 @@ impl Default for Limits {
             headers: 100,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            body_idle: Some(Duration::from_secs(60)),
+            held_bytes: 256 << 20,
             streams: 100,
             stream_window: 64 * 1024,
             connection_window: 1024 * 1024,

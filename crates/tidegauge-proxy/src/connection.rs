@@ -42,8 +42,8 @@ pub(crate) async fn serve(
     tls: Option<TlsAcceptor>,
     draining: Arc<Signal>,
 ) {
-    let limits = shared.config.limits;
-    let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.config.clock));
+    let limits = shared.base.limits;
+    let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.base.clock));
     let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
     // A connection that never said a thing is no request.
     let Some(Ok(Some((stream, first, h2)))) = draining.until(greeted).await else { return };
@@ -83,9 +83,9 @@ pub(crate) async fn serve(
 /// Requests that never reached us as such.
 fn count(shared: &Shared, caller: &Caller, error: &hyper::Error) {
     if error.is_parse() {
-        shared.health.request_rejected(Rejected::Parse, 1);
+        shared.base.health.request_rejected(Rejected::Parse, 1);
     } else if error.is_timeout() && caller.head_began().is_some() {
-        shared.health.request_rejected(Rejected::HeadTimeout, 1);
+        shared.base.health.request_rejected(Rejected::HeadTimeout, 1);
     }
 }
 
@@ -114,7 +114,7 @@ async fn greet(tcp: TcpStream, tls: Option<TlsAcceptor>) -> Option<(Stream, Byte
 }
 
 fn h1_builder(shared: &Shared, caller: &Arc<Caller>) -> http1::Builder {
-    let limits = shared.config.limits;
+    let limits = shared.base.limits;
     let mut builder = http1::Builder::new();
     builder
         .half_close(shared.config.half_close)
@@ -132,8 +132,8 @@ fn h1_builder(shared: &Shared, caller: &Arc<Caller>) -> http1::Builder {
 }
 
 fn h2_builder(shared: &Shared) -> http2::Builder<crate::tasks::Tasks> {
-    let limits = shared.config.limits;
-    let mut builder = http2::Builder::new(shared.tasks.clone());
+    let limits = shared.base.limits;
+    let mut builder = http2::Builder::new(shared.base.tasks.clone());
     builder
         .timer(TokioTimer::new())
         .auto_date_header(false)

@@ -27,8 +27,11 @@ pub(crate) fn classify(error: &legacy::Error) -> Unanswered {
         if let Some(NotConnected(failure)) = error.downcast_ref() {
             return Unanswered::Failed(*failure);
         }
-        if error.is::<UploadError>() {
-            return Unanswered::Failed(Failure::RequestAborted);
+        if let Some(error) = error.downcast_ref::<UploadError>() {
+            return Unanswered::Failed(match error {
+                UploadError::Stalled => Failure::RequestStalled,
+                UploadError::Aborted | UploadError::Stopped => Failure::RequestAborted,
+            });
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return numbered(error);

@@ -7,7 +7,6 @@ use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tidegauge_core::{Propagate, SpanId, Trace, Upstream};
 
-use crate::hops::Hop;
 use crate::trace;
 
 /// The trace id a client is told.
@@ -45,7 +44,7 @@ const WITHHELD_PREFIXES: &[&str] = &[
 const TRACE_CONTEXT: &[&str] = &["traceparent", "tracestate", "baggage"];
 
 /// What else decides about the fields of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outward<'a> {
     /// The client's protocol.
     pub(crate) version: Version,
@@ -61,7 +60,7 @@ pub(crate) struct Outward<'a> {
     /// Another protocol is asked for.
     pub(crate) upgrade: bool,
     /// Who sends it on.
-    pub(crate) hop: &'a Hop,
+    pub(crate) via: HeaderValue,
 }
 
 /// The fields of a client's request as the upstream gets them. `Host` is left to the connection.
@@ -106,7 +105,7 @@ pub(crate) fn outward(from: &HeaderMap, out: Outward<'_>) -> HeaderMap {
     for (name, value) in &out.upstream.headers {
         to.append(name, value.clone());
     }
-    to.append(header::VIA, out.hop.via(out.version));
+    to.append(header::VIA, out.via);
     to
 }
 

@@ -4,11 +4,16 @@
 //! [`Observers`](tidegauge_core::Observers) it is given, its only exit. It must not know a provider
 //! by name, a telemetry format or a price. It is the only crate that reads the clock.
 
+mod attempt;
 mod attribution;
+mod base;
 mod body;
+mod budget;
+mod call;
 mod caller;
 mod check;
 mod clock;
+
 mod config;
 mod connect;
 mod connection;
@@ -16,7 +21,9 @@ mod failure;
 mod forward;
 mod framing;
 mod headers;
+mod hold;
 mod hops;
+mod idle;
 mod link;
 mod open;
 mod redact;
@@ -28,6 +35,7 @@ mod shared;
 mod shutdown;
 mod signal;
 mod socket;
+mod splice;
 mod stream;
 mod tap;
 mod tasks;

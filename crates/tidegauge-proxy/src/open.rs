@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{Attempt, Dropped, End, Exchange, Failure, Observe, Task};
 
-use crate::shared::Shared;
+use crate::base::Base;
 
 /// Shared between the task that reads the client and the one that reads the upstream.
 pub(crate) struct Open {
-    shared: Arc<Shared>,
+    base: Arc<Base>,
     began: Duration,
     state: Mutex<State>,
 }
@@ -31,6 +31,8 @@ struct State {
 struct Uploading {
     /// Nobody wants more of it.
     stopped: bool,
+    /// It did not come to its end, and why.
+    failure: Option<Failure>,
     /// When it last moved, and whether it is over.
     moved: Duration,
     over: bool,
@@ -40,18 +42,18 @@ struct Uploading {
 impl Open {
     /// Begins an exchange that was routed. `began` is when its head was read.
     pub(crate) fn begin(
-        shared: &Arc<Shared>,
+        base: &Arc<Base>,
         began: Duration,
         exchange: Exchange,
         begin: impl FnOnce(&Exchange) -> Box<dyn Observe>,
     ) -> Guard {
-        shared.health.request_accepted();
-        shared.health.active_changed(1);
-        shared.open.fetch_add(1, Relaxed);
+        base.health.request_accepted();
+        base.health.active_changed(1);
+        base.open.fetch_add(1, Relaxed);
         let observer = catch_unwind(AssertUnwindSafe(|| begin(&exchange))).ok();
         let lost = observer.is_none();
         let state = State { exchange: Some(exchange), observer, upload: Uploading::default() };
-        let open = Self { shared: Arc::clone(shared), began, state: Mutex::new(state) };
+        let open = Self { base: Arc::clone(base), began, state: Mutex::new(state) };
         if lost {
             open.lost();
         }
@@ -60,7 +62,7 @@ impl Open {
 
     /// Time since the exchange began.
     pub(crate) fn now(&self) -> Duration {
-        self.shared.config.clock.now().saturating_sub(self.began)
+        self.base.clock.now().saturating_sub(self.began)
     }
 
     /// Bytes of the request body came from the client. Whether more is wanted.
@@ -92,6 +94,21 @@ impl Open {
         upload.over = true;
         upload.moved = at;
         upload.waker = None;
+    }
+
+    /// The request body will not come to its end.
+    pub(crate) fn upload_failed(&self, failure: Failure) {
+        self.state().upload.failure = Some(failure);
+    }
+
+    /// Why the request body did not come to its end.
+    pub(crate) fn upload_failure(&self) -> Option<Failure> {
+        self.state().upload.failure
+    }
+
+    /// Whether an answer is being passed on.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.ask(|exchange| exchange.times.head.is_some()).unwrap_or(true)
     }
 
     /// When the request body last moved, and whether it is over.
@@ -156,6 +173,11 @@ impl Open {
         }
     }
 
+    /// Asks what is known of the exchange. `None` once it has ended.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Exchange) -> T) -> Option<T> {
+        self.state().exchange.as_ref().map(ask)
+    }
+
     /// Notes something about the latest attempt.
     pub(crate) fn note_attempt(&self, note: impl FnOnce(&mut Attempt)) {
         self.note(|exchange| {
@@ -167,11 +189,11 @@ impl Open {
 
     /// Whether what breaks off now is cut by us.
     pub(crate) fn aborting(&self) -> bool {
-        self.shared.aborting.load(Relaxed)
+        self.base.aborting.load(Relaxed)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn base(&self) -> &Arc<Base> {
+        &self.base
     }
 
     /// Ends the exchange; later calls do nothing.
@@ -183,10 +205,10 @@ impl Open {
             (exchange, state.observer.take(), state.upload.waker.take())
         };
         drop(waker);
-        self.shared.open.fetch_sub(1, Relaxed);
-        self.shared.health.active_changed(-1);
+        self.base.open.fetch_sub(1, Relaxed);
+        self.base.health.active_changed(-1);
         if end == End::Cancelled {
-            self.shared.health.client_disconnected();
+            self.base.health.client_disconnected();
         }
         let exchange = ended(exchange, now, end, failure);
         let Some(observer) = observer else { return };
@@ -206,8 +228,8 @@ impl Open {
     }
 
     fn lost(&self) {
-        self.shared.health.panicked(Task::Observer, 1);
-        self.shared.health.record_lost(Dropped::Panic, 1);
+        self.base.health.panicked(Task::Observer, 1);
+        self.base.health.record_lost(Dropped::Panic, 1);
     }
 
     /// Nothing in here is left half-done by a panic.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::json;
-use tidegauge_core::{Dialect, Failure, Policy, Rejected};
+use tidegauge_core::{Dialect, Failure, Policy, Refused, Rejected};
 
 use crate::body::Reply;
 use crate::check::{ALLOW, Refusal};
@@ -20,6 +20,19 @@ pub(crate) fn failed(failure: Failure, dialect: &dyn Dialect) -> Response<Reply>
     respond(status, error, dialect.error_body(status, kind.as_str(), message))
 }
 
+/// Answers a request that a rule stopped, in a shape its clients can read.
+pub(crate) fn denied(refused: &Refused, dialect: &dyn Dialect) -> Response<Reply> {
+    let kind = refused.failure.error_type();
+    let body = dialect.error_body(refused.status, kind.as_str(), &refused.message);
+    let mut response = respond(refused.status, "http_request_denied", body);
+    if let Some(after) = refused.retry_after {
+        // Not before the time has passed.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
 /// Answers a request that was refused before it had an upstream.
 pub(crate) fn refused(refusal: Refusal) -> Response<Reply> {
     let error = match refusal.reason {
@@ -32,6 +45,7 @@ pub(crate) fn refused(refusal: Refusal) -> Response<Reply> {
         | Rejected::Path
         | Rejected::Method
         | Rejected::Expectation
+        | Rejected::Stream
         | Rejected::Route => "http_request_error",
     };
     let kind = format!("request_{}", refusal.reason.name());
@@ -88,6 +102,18 @@ fn told(failure: Failure) -> (StatusCode, &'static str, &'static str) {
         Failure::StreamCut => (BAD, "http_response_incomplete", "The upstream's answer broke off."),
         Failure::RequestAborted => {
             (StatusCode::BAD_REQUEST, "http_request_error", "The request body broke off.")
+        }
+        Failure::RequestStalled => {
+            (StatusCode::REQUEST_TIMEOUT, "http_request_error", "The request body stopped coming.")
+        }
+        Failure::Descriptors => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "proxy_internal_error",
+            "The proxy has no file descriptor left for a connection.",
+        ),
+        // A rule says what it has to say itself.
+        Failure::Budget | Failure::Guardrail | Failure::RouteDisabled => {
+            (StatusCode::FORBIDDEN, "http_request_denied", "A rule of the proxy stopped it.")
         }
         // Nobody is left to be told of the second one.
         Failure::Internal | Failure::Killed => {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::base::Base;
 use crate::hops::Hop;
 use crate::shared::Shared;
 use crate::signal::Signal;
@@ -81,17 +82,14 @@ impl Server {
         let upstreams = Upstreams::new(config.pool, background.clone());
         upstreams.adopt(&policy.load());
         let shared = Arc::new(Shared {
-            tasks: Tasks::new(Arc::clone(&health)),
+            base: Arc::new(Base::new(config.clock, config.limits, health)),
             config,
             policy,
             observers,
-            health,
             upstreams,
             local,
             hop: Hop::new(),
             connections: AtomicUsize::new(0),
-            open: AtomicUsize::new(0),
-            aborting: AtomicBool::new(false),
         });
         Ok(Self { listener, tls, shared, background })
     }
@@ -116,16 +114,16 @@ impl Server {
         drop(listener);
         draining.give();
         let drained = tokio::select! {
-            () = shared.tasks.ended() => true,
+            () = shared.base.tasks.ended() => true,
             () = tokio::time::sleep(shared.config.drain) => false,
             () = shutdown.aborted() => false,
         };
         let mut cut = 0;
         if !drained {
-            shared.aborting.store(true, Relaxed);
-            cut = shared.open.load(Relaxed);
-            shared.tasks.stop();
-            _ = tokio::time::timeout(STOPPING, shared.tasks.ended()).await;
+            shared.base.aborting.store(true, Relaxed);
+            cut = shared.base.open.load(Relaxed);
+            shared.base.tasks.stop();
+            _ = tokio::time::timeout(STOPPING, shared.base.tasks.ended()).await;
         }
         shared.upstreams.close();
         background.stop();
@@ -158,9 +156,9 @@ fn begin(
     draining: Arc<Signal>,
 ) {
     let open = Connected::new(shared);
-    if shared.connections.load(Relaxed) > shared.config.limits.connections {
-        shared.health.request_rejected(Rejected::Connections, 1);
-        shared.tasks.run(async move {
+    if shared.connections.load(Relaxed) > shared.base.limits.connections {
+        shared.base.health.request_rejected(Rejected::Connections, 1);
+        shared.base.tasks.run(async move {
             let _open = open;
             if tls.is_none() {
                 _ = tokio::time::timeout(Duration::from_secs(1), tcp.write_all(BUSY)).await;
@@ -172,7 +170,7 @@ fn begin(
     _ = tcp.set_nodelay(true);
     _ = SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
     let serving = Arc::clone(shared);
-    shared.tasks.run(async move {
+    shared.base.tasks.run(async move {
         let _open = open;
         connection::serve(serving, tcp, addr, tls, draining).await;
     });
@@ -184,7 +182,7 @@ struct Connected(Arc<Shared>);
 impl Connected {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.connections.fetch_add(1, Relaxed);
-        shared.health.connections_changed(1);
+        shared.base.health.connections_changed(1);
         Self(Arc::clone(shared))
     }
 }
@@ -192,7 +190,7 @@ impl Connected {
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Relaxed);
-        self.0.health.connections_changed(-1);
+        self.0.base.health.connections_changed(-1);
     }
 }
 

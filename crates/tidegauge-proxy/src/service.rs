@@ -20,12 +20,12 @@ use tidegauge_core::{
 };
 
 use crate::body::Reply;
+use crate::call::Call;
 use crate::caller::Caller;
 use crate::check::{self, Bounds};
-use crate::forward::{self, Call};
+use crate::forward::{self, Unforwarded};
 use crate::open::Open;
 use crate::shared::Shared;
-use crate::upload::Payload;
 use crate::{attribution, headers, redact, rescue, route, trace};
 
 /// Answers the requests of one connection.
@@ -62,11 +62,11 @@ async fn answer(
     mut request: Request<Incoming>,
     number: u64,
 ) -> Response<Reply> {
-    let began = Moment { since: shared.config.clock.now(), wall: shared.config.clock.wall() };
+    let began = Moment { since: shared.base.clock.now(), wall: shared.base.clock.wall() };
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let (parts, body) = request.into_parts();
     if let Err(refusal) = check(&shared, &caller, &parts, number) {
-        shared.health.request_rejected(refusal.reason, 1);
+        shared.base.health.request_rejected(refusal.reason, 1);
         return unread(rescue::refused(refusal), &body, parts.version);
     }
     if is_health_check(&parts) {
@@ -80,18 +80,18 @@ async fn answer(
         headers: &parts.headers,
     };
     let Some(route) = route::find(&policy, asked) else {
-        shared.health.request_rejected(Rejected::Route, 1);
+        shared.base.health.request_rejected(Rejected::Route, 1);
         let response = rescue::unrouted(&policy, shared.local);
         return unread(response, &body, parts.version);
     };
-    let accept = shared.config.clock.now().saturating_sub(began.since);
+    let accept = shared.base.clock.now().saturating_sub(began.since);
     let placed = trace::place(&parts.headers, &policy);
     let exchange = Exchange {
         overhead: Overhead { accept, ..Overhead::default() },
         route: route.matched.route.clone(),
         ..exchange(&began, &parts, &caller, route.upstream, route.matched.operation, &placed)
     };
-    let open = Open::begin(&shared, began.since, exchange, |exchange| {
+    let open = Open::begin(&shared.base, began.since, exchange, |exchange| {
         let begin = Begin {
             exchange,
             upstream: route.upstream,
@@ -111,14 +111,23 @@ async fn answer(
         routed: accept,
         caller: &caller,
     };
-    let payload = Payload { front: Default::default(), rest: Some(body) };
-    let mut response = match forward::forward(&call, &open.share(), payload, upgrade).await {
+    let mut response = match forward::forward(&call, &open.share(), body, upgrade).await {
         Ok(forwarded) => forwarded.respond(open),
-        Err(failure) => {
-            let response = rescue::failed(failure, route.upstream.dialect);
+        Err(unforwarded) => {
+            let (failure, response) = match &unforwarded {
+                Unforwarded::Failed(failure) => {
+                    (*failure, rescue::failed(*failure, route.upstream.dialect))
+                }
+                Unforwarded::Refused(refused) => {
+                    (refused.failure, rescue::denied(refused, route.upstream.dialect))
+                }
+            };
             open.note(|exchange| exchange.status = Some(response.status()));
+            if failure == Failure::RequestStalled {
+                shared.base.health.upload_stalled();
+            }
             // A body that breaks off is a client that leaves, whatever it still hears.
-            let left = failure == Failure::RequestAborted;
+            let left = matches!(failure, Failure::RequestAborted | Failure::RequestStalled);
             open.end(if left { End::Cancelled } else { End::Failed }, Some(failure));
             response
         }
@@ -150,7 +159,7 @@ fn check(
         headers: &parts.headers,
         bad: caller.bad(number),
     };
-    let limits = &shared.config.limits;
+    let limits = &shared.base.limits;
     let bounds = Bounds { target: limits.target_bytes, headers: limits.headers };
     check::check(asked, bounds, &shared.hop)
 }

@@ -2,30 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 
 use arc_swap::ArcSwap;
-use tidegauge_core::{Health, Observers, Policy};
+use tidegauge_core::{Observers, Policy};
 
 use crate::Config;
+use crate::base::Base;
 use crate::hops::Hop;
-use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
 
 pub(crate) struct Shared {
+    pub(crate) base: Arc<Base>,
     pub(crate) config: Config,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) observers: Arc<dyn Observers>,
-    pub(crate) health: Arc<Health>,
     pub(crate) upstreams: Upstreams,
-    /// Connections of clients, the streams on them, and tunnels.
-    pub(crate) tasks: Tasks,
     pub(crate) local: SocketAddr,
     pub(crate) hop: Hop,
     /// Client connections that are open.
     pub(crate) connections: AtomicUsize,
-    /// Exchanges that have begun and not ended.
-    pub(crate) open: AtomicUsize,
-    /// What ends now is cut by us.
-    pub(crate) aborting: AtomicBool,
 }

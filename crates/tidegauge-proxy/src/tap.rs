@@ -60,7 +60,7 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn new(inner: Incoming, with: Tapped, open: Guard) -> Self {
-        open.shared().health.streams_changed(1);
+        open.base().health.streams_changed(1);
         let last = open.now();
         Self {
             inner,
@@ -103,7 +103,7 @@ impl Tap {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         while timer.as_mut().poll(cx).is_ready() {
             let waited = self.open.now().saturating_sub(self.last);
-            let waited = self.open.shared().config.clock.real_time(waited);
+            let waited = self.open.base().clock.real_time(waited);
             match idle.checked_sub(waited) {
                 None | Some(Duration::ZERO) => return true,
                 Some(left) => timer.as_mut().reset(Instant::now() + left),
@@ -167,7 +167,7 @@ impl Tap {
         if broke {
             self.with.filter = None;
             self.cut(Failure::Internal);
-            self.open.shared().health.panicked(Task::Observer, 1);
+            self.open.base().health.panicked(Task::Observer, 1);
         }
     }
 
@@ -234,7 +234,7 @@ impl Body for Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        self.open.shared().health.streams_changed(-1);
+        self.open.base().health.streams_changed(-1);
         self.open.note(|exchange| {
             exchange.upstream_bytes = self.upstream_bytes;
             exchange.response_bytes = self.response_bytes;

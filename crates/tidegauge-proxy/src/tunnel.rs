@@ -28,7 +28,7 @@ pub(crate) struct Tunnel {
 
 /// Copies until either side ends; the exchange ends with it.
 pub(crate) fn run(tunnel: Tunnel, open: Guard) {
-    let tasks = open.shared().tasks.clone();
+    let tasks = open.base().tasks.clone();
     tunnel.caller.leave_http();
     tasks.run(async move {
         let (Ok(client), Ok(upstream)) = tokio::join!(tunnel.client, tunnel.upstream) else {

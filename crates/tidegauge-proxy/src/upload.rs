@@ -11,8 +11,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tidegauge_core::Failure;
 use tokio::sync::oneshot;
 
+use crate::budget::Permit;
+use crate::idle::Idle;
 use crate::open::Open;
 
 /// Bytes remembered for sending again. A larger body is sent once.
@@ -45,6 +48,8 @@ impl Payload {
 pub(crate) enum UploadError {
     #[error("the client's body broke off")]
     Aborted,
+    #[error("the client's body stopped coming")]
+    Stalled,
     #[error("the answer was there first")]
     Stopped,
 }
@@ -54,6 +59,9 @@ pub(crate) struct Upload {
     length: Option<u64>,
     remembered: Option<Vec<Bytes>>,
     bytes: usize,
+    /// The memory of what is remembered and was not held before.
+    permit: Permit,
+    idle: Idle,
     open: Arc<Open>,
     back: Option<oneshot::Sender<Payload>>,
 }
@@ -73,21 +81,33 @@ impl Upload {
         };
         let length = payload.length();
         let remembered = Some(Vec::new());
-        (Self { payload, length, remembered, bytes: 0, open, back }, returned)
+        let permit = Permit::empty(&open.base().held);
+        let idle = Idle::new(open.base().limits.body_idle);
+        (Self { payload, length, remembered, bytes: 0, permit, idle, open, back }, returned)
     }
 
-    fn sent(&mut self, bytes: &Bytes) {
+    /// `held`: its memory is counted already.
+    fn sent(&mut self, bytes: &Bytes, held: bool) {
         self.length = self.length.map(|length| length.saturating_sub(bytes.len() as u64));
         self.bytes = self.bytes.saturating_add(bytes.len());
         let wanted = self.back.as_ref().is_some_and(|back| !back.is_closed());
         if self.bytes > REMEMBERED || !wanted {
             self.remembered = None;
         } else if let Some(remembered) = &mut self.remembered {
-            remembered.push(bytes.clone());
+            if held || self.permit.grow(bytes.len()) {
+                remembered.push(bytes.clone());
+            } else {
+                self.remembered = None;
+            }
         }
     }
 
     fn fail<T>(&mut self, error: UploadError) -> Poll<Option<Result<T, UploadError>>> {
+        match error {
+            UploadError::Aborted => self.open.upload_failed(Failure::RequestAborted),
+            UploadError::Stalled => self.open.upload_failed(Failure::RequestStalled),
+            UploadError::Stopped => {}
+        }
         self.remembered = None;
         self.payload = Payload::default();
         Poll::Ready(Some(Err(error)))
@@ -104,14 +124,20 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
         if let Some(bytes) = this.payload.front.pop_front() {
-            this.sent(&bytes);
+            this.sent(&bytes, true);
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         loop {
             let Some(rest) = &mut this.payload.rest else { return Poll::Ready(None) };
             let polled = Pin::new(rest).poll_frame(cx);
-            if polled.is_pending() && !this.open.upload_waits(cx.waker()) {
-                return this.fail(UploadError::Stopped);
+            if polled.is_pending() {
+                if !this.open.upload_waits(cx.waker()) {
+                    return this.fail(UploadError::Stopped);
+                }
+                // Where an answer is on its way, both sides may take their time.
+                if this.idle.poll(cx).is_ready() && !this.open.has_answer() {
+                    return this.fail(UploadError::Stalled);
+                }
             }
             match ready!(polled) {
                 Some(Ok(frame)) => {
@@ -119,7 +145,8 @@ impl Body for Upload {
                     if !this.open.uploaded(&bytes) {
                         return this.fail(UploadError::Stopped);
                     }
-                    this.sent(&bytes);
+                    this.idle.moved();
+                    this.sent(&bytes, false);
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
                 Some(Err(_)) => return this.fail(UploadError::Aborted),

@@ -445,6 +445,8 @@ fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
     proxy.limits.headers = size(limits.headers.into());
     proxy.limits.head_timeout = limits.head_timeout;
     proxy.limits.keep_alive = limits.keep_alive;
+    proxy.limits.held_bytes = size(limits.held_bytes);
+    proxy.limits.body_idle = limits.body_idle;
     proxy.drain = limits.drain;
     proxy.clock = clock;
     proxy

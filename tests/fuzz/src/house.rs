@@ -60,6 +60,7 @@ fn policy() -> Policy {
         parent_based: true,
         trace_header: false,
         hold: 1024,
+        admit: None,
     }
 }
 

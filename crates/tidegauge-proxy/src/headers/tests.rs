@@ -49,7 +49,7 @@ fn sent(
         spliced: false,
         length: None,
         upgrade: false,
-        hop: &Hop::new(),
+        via: Hop::new().via(Version::HTTP_11),
     };
     adapt(&mut out);
     lines(&outward(&map(from), out)).iter().map(|line| unnumbered(line)).collect()
@@ -182,6 +182,7 @@ fn requests_change_where_the_route_says_so() {
             &upstream(),
             |out| {
                 out.version = Version::HTTP_2;
+                out.via = Hop::new().via(out.version);
             }
         ),
         ["cookie: a=b; c=d", "x: y", "te: trailers", "via: 2.0 tidegauge"]

@@ -1,7 +1,7 @@
 //! The reference page tells every answer of our own.
 
 use http::StatusCode;
-use tidegauge_core::{Failure, Rejected};
+use tidegauge_core::{Domain, Failure, Rejected};
 
 use super::{refused, told};
 use crate::check::Refusal;
@@ -10,8 +10,12 @@ const PAGE: &str = include_str!("../../../../docs/forwarding.md");
 
 #[test]
 fn every_failure_has_its_row() {
-    // Nobody answers for a process that was killed.
-    for failure in Failure::ALL.into_iter().filter(|failure| *failure != Failure::Killed) {
+    for failure in Failure::ALL {
+        // Nobody answers for a process that was killed, and rules say themselves what they answer.
+        let rule = failure.category().domain() == Some(Domain::Policy);
+        if failure == Failure::Killed || rule {
+            continue;
+        }
         let (status, error, _) = told(failure);
         let kind = failure.error_type();
         let row = format!("\n| {} | `{error}` | `{}` |", status.as_u16(), kind.as_str());
@@ -23,7 +27,10 @@ fn every_failure_has_its_row() {
 fn every_refusal_has_its_row() {
     for reason in Rejected::ALL.iter().copied() {
         // Told by other means, or not at all.
-        if matches!(reason, Rejected::HeadTimeout | Rejected::Route | Rejected::Connections) {
+        if matches!(
+            reason,
+            Rejected::HeadTimeout | Rejected::Route | Rejected::Connections | Rejected::Stream
+        ) {
             continue;
         }
         let response = refused(Refusal { status: StatusCode::BAD_REQUEST, reason, message: "m" });

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tidegauge_core::{
     Begin, Dialect, Exchange, Filter, Head, Health, Matched, Observe, Observers, Operation, Origin,
-    Policy, Splice, Timeouts, Trust, Upstream, testing,
+    Peek, Policy, Splice, Timeouts, Trust, Upstream, testing,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,6 +48,11 @@ impl Dialect for Fake {
         let operation = if chat { Operation::Chat } else { Operation::Other };
         let route = if chat { "/chat" } else { "/{path}" };
         Matched { operation, route: Cow::Borrowed(route) }
+    }
+
+    fn peek(&self, _: Operation, _: Head<'_>, body: &[u8]) -> Option<Peek> {
+        let max_tokens = std::str::from_utf8(body).ok()?.parse().ok();
+        max_tokens.is_some().then(|| Peek { max_tokens, ..Peek::default() })
     }
 
     fn may_splice(&self, operation: Operation, _: Head<'_>) -> bool {
@@ -236,6 +241,7 @@ pub(crate) fn policy(upstreams: Vec<Upstream>) -> Policy {
         owner: |_| None,
         trace_header: false,
         hold: 1024,
+        admit: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The proxy over real sockets: bytes in, bytes out, and what the observer was told.
 
+mod bounds;
 mod bytes;
 mod chain;
 mod client;

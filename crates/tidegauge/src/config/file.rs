@@ -183,6 +183,9 @@ pub(crate) struct Upstream {
     /// How much of what is said may be kept. Default: as `capture` says for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureWord>,
+    /// Whether HTTP/2 is spoken to it where it agrees to that. Default: no, HTTP/1.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http2: Option<bool>,
 }
 
 /// Whether usage is asked for on streams.
@@ -703,6 +706,13 @@ pub(crate) struct Limits {
     /// forwarded as they come and nothing is asked. Default 8MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Size>,
+    /// How much of all request bodies together may be held in memory until an upstream answers; what
+    /// would exceed it is forwarded as it comes. Default 256MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_bytes: Option<Size>,
+    /// How long a request body may pause before it is given up, or `off`. Default 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_idle: Option<TimeOrOff>,
     /// How long running exchanges may go on after a stop signal. Default 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Time>,

@@ -259,6 +259,10 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How much of a request body may be held back, in bytes.
     pub hold: u64,
+    /// How much of all request bodies together may be held, in bytes.
+    pub held_bytes: u64,
+    /// How long a request body may pause.
+    pub body_idle: Option<Duration>,
     /// How long exchanges may go on after a stop signal.
     pub drain: Duration,
     /// Finished exchanges that may wait to become records.
@@ -278,6 +282,8 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             hold: 8 << 20,
+            held_bytes: 256 << 20,
+            body_idle: Some(Duration::from_secs(60)),
             drain: Duration::from_secs(30),
             // Enough for what ends together while a tokenizer is loaded, once.
             records: 16_384,

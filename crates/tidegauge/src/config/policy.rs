@@ -27,6 +27,7 @@ impl Config {
             trace_header: self.telemetry.trace_header,
             hold: usize::try_from(self.limits.hold).unwrap_or(usize::MAX),
             upstreams,
+            admit: None,
         }
     }
 }
@@ -60,5 +61,6 @@ fn published(upstream: &upstream::Upstream) -> Option<Arc<Upstream>> {
         ca: upstream.tls.ca.as_ref().map(|(_, pem)| Arc::clone(pem)),
         client_identity: identity,
         capture: upstream.capture,
+        http2: upstream.http2,
     }))
 }

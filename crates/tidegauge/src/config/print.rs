@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
 
@@ -59,6 +60,8 @@ impl Config {
                 head_timeout: Some(Time(self.limits.head_timeout)),
                 keep_alive: Some(Time(self.limits.keep_alive)),
                 hold: Some(Size(self.limits.hold)),
+                held_bytes: Some(Size(self.limits.held_bytes)),
+                body_idle: Some(bound(self.limits.body_idle)),
                 drain: Some(Time(self.limits.drain)),
                 records: Some(self.limits.records),
                 telemetry_queue: Some(Size(self.limits.telemetry_queue)),
@@ -89,10 +92,12 @@ fn console(console: Option<&Console>) -> ConsoleWord {
     }
 }
 
+fn bound(time: Option<Duration>) -> TimeOrOff {
+    time.map_or(TimeOrOff::Off(Off::Off), |time| TimeOrOff::Time(Time(time)))
+}
+
 fn upstream(upstream: &Upstream) -> UpstreamFile {
     let Timeouts { connect, head, idle } = upstream.timeouts;
-    let bound =
-        |time: Option<_>| time.map_or(TimeOrOff::Off(Off::Off), |t| TimeOrOff::Time(Time(t)));
     UpstreamFile {
         provider: Some(upstream.provider.to_owned()),
         base_url: Some(escape(&upstream.origin.to_string())),
@@ -113,6 +118,7 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
             Propagate::Inject => PropagateWord::Inject,
         }),
         capture: Some(level(upstream.capture)),
+        http2: Some(upstream.http2),
     }
 }
 

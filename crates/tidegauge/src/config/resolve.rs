@@ -409,6 +409,8 @@ impl Resolver<'_> {
             head_timeout: word.head_timeout.map_or(default.head_timeout, |time| time.0),
             keep_alive: word.keep_alive.map_or(default.keep_alive, |time| time.0),
             hold: word.hold.map_or(default.hold, |size| size.0),
+            held_bytes: word.held_bytes.map_or(default.held_bytes, |size| size.0),
+            body_idle: upstream::bound(word.body_idle, default.body_idle),
             drain: word.drain.map_or(default.drain, |time| time.0),
             records: word.records.unwrap_or(default.records),
             telemetry_queue: word.telemetry_queue.map_or(default.telemetry_queue, |size| size.0),
@@ -427,10 +429,12 @@ impl Resolver<'_> {
             let message = format!("expected {} or more", Size(LEAST_HEAD));
             self.wrong(&["limits", "head_bytes"], message, None);
         }
-        for (key, time) in
-            [("head_timeout", limits.head_timeout), ("keep_alive", limits.keep_alive)]
-        {
-            if time.is_zero() {
+        for (key, time) in [
+            ("head_timeout", Some(limits.head_timeout)),
+            ("keep_alive", Some(limits.keep_alive)),
+            ("body_idle", limits.body_idle),
+        ] {
+            if time.is_some_and(|time| time.is_zero()) {
                 let message = "expected more than nothing, found `0ms`".to_owned();
                 self.wrong(&["limits", key], message, None);
             }

@@ -583,6 +583,7 @@ prop_compose! {
                 &file::SecretWord::Text("pre ${KEY}".to_owned()), &outside()).unwrap())].into(),
             propagate: if usage { Propagate::Inject } else { Propagate::None },
             capture: if usage { Capture::Full } else { Capture::Redacted },
+            http2: secure,
         });
         config.capture.level = if secure { Capture::Redacted } else { Capture::Off };
         config.capture.tool_schemas = explicit;
@@ -613,6 +614,8 @@ prop_compose! {
         config.aliases = [(f, g)].into();
         config.record_file = Some(PathBuf::from(h));
         config.limits.hold = hold;
+        config.limits.held_bytes = hold;
+        config.limits.body_idle = idle.map(ms);
         config.limits.records = records;
         config.log.json = json;
         config

@@ -61,6 +61,8 @@ pub struct Upstream {
     pub propagate: Propagate,
     /// How much of what is said may be kept.
     pub capture: Capture,
+    /// Whether HTTP/2 is spoken to it where it agrees.
+    pub http2: bool,
 }
 
 /// Certificates towards an upstream, with the files they were read from.
@@ -155,6 +157,7 @@ impl Resolver<'_> {
             headers,
             propagate,
             capture: word.capture.map_or(capture, permitted),
+            http2: word.http2.unwrap_or(false),
         })
     }
 
@@ -289,7 +292,7 @@ impl Resolver<'_> {
     }
 }
 
-fn bound(word: Option<TimeOrOff>, default: Option<Duration>) -> Option<Duration> {
+pub(super) fn bound(word: Option<TimeOrOff>, default: Option<Duration>) -> Option<Duration> {
     match word {
         None => default,
         Some(TimeOrOff::Off(_)) => None,

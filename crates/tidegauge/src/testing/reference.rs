@@ -57,10 +57,7 @@ const CAUSES: &[(Category, &str)] = &[
     (Category::ServerError, "500, 502 and other 5xx"),
     (Category::Timeout, "`timeouts` of the upstream, or the provider's own; 408, 504"),
     (Category::StreamCut, "Connection lost, or a stream without its end mark and finish reason"),
-    (
-        Category::MalformedResponse,
-        "Not HTTP, closed without an answer, or calls itself JSON and is not",
-    ),
+    (Category::MalformedResponse, "Not HTTP, or calls itself JSON and is not"),
     (Category::Dns, "Misspelt host, resolver down"),
     (Category::Connect, "Connection refused or unreachable"),
     (Category::Tls, "Untrusted or expired certificate, or no TLS at all"),
