@@ -86,7 +86,8 @@ impl Answer {
     /// The id of the response object: the first that is not empty.
     pub fn id(&mut self, id: Json<'_>) {
         if self.response.id.is_none() {
-            self.response.id = id.kept(MAX_NAME);
+            let number = || id.number().map(|number| clip(number, MAX_NAME).to_owned());
+            self.response.id = id.kept(MAX_NAME).or_else(number);
         }
     }
 

@@ -44,7 +44,7 @@ impl Figures {
     pub(crate) fn fill(mut self, usage: &mut Usage) {
         self.audio_beside();
         self.reasoning_beside();
-        let merged = self.max(Self::of(usage));
+        let merged = self.merge(Self::of(usage));
         merged.write(usage);
     }
 
@@ -69,14 +69,20 @@ impl Figures {
         }
     }
 
-    fn max(self, known: Self) -> Self {
+    fn merge(self, known: Self) -> Self {
+        // What was reported before anything was generated was a forecast, which a report replaces.
+        let forecast = known.output.unwrap_or(0) == 0;
+        let later = |now: Option<u64>, known: Option<u64>| match now {
+            Some(1..) if forecast => now,
+            _ => now.max(known),
+        };
         Self {
-            input: self.input.max(known.input),
-            cache_read: self.cache_read.max(known.cache_read),
-            cache_read_audio: self.cache_read_audio.max(known.cache_read_audio),
-            cache_write: self.cache_write.max(known.cache_write),
-            input_audio: self.input_audio.max(known.input_audio),
-            input_image: self.input_image.max(known.input_image),
+            input: later(self.input, known.input),
+            cache_read: later(self.cache_read, known.cache_read),
+            cache_read_audio: later(self.cache_read_audio, known.cache_read_audio),
+            cache_write: later(self.cache_write, known.cache_write),
+            input_audio: later(self.input_audio, known.input_audio),
+            input_image: later(self.input_image, known.input_image),
             output: self.output.max(known.output),
             reasoning: self.reasoning.max(known.reasoning),
             reasoning_apart: self.reasoning_apart,

@@ -117,7 +117,9 @@ fn read_body(event: Event<'_>, into: &mut Answer) {
         () if has("results") || has("outputText") => read_titan(body, into),
         () if has("generation") => read_llama(body, into),
         () if has("outputs") => read_outputs(body, into),
-        () if has("generations") || has("event_type") || has("text") => read_cohere(body, into),
+        () if ["generations", "event_type", "text", "is_finished"].into_iter().any(has) => {
+            read_cohere(body, into);
+        }
         () if has("completions") => read_ai21(body, into),
         () if event.stream => body.members().for_each(|(name, data)| {
             let name = name.text().unwrap_or_default();

@@ -58,10 +58,10 @@ impl Reader for Interactions {
     }
 }
 
-/// The interaction itself: the body, or inside an event of a stream, where its steps came before.
+/// The interaction itself: the body, or inside an event of a stream, where its steps came before. Its
+/// model is the one that was requested, its id that of the stored conversation, and its status no
+/// reason to finish.
 fn read_interaction(object: Json<'_>, steps: bool, into: &mut Answer) {
-    into.id(object.get("id"));
-    into.model(object.get("model"));
     into.service_tier(object.get("service_tier"));
     let output = [object.get("steps"), object.get("outputs")];
     for (place, step) in output.into_iter().flat_map(Json::items).enumerate().filter(|_| steps) {
@@ -73,7 +73,6 @@ fn read_interaction(object: Json<'_>, steps: bool, into: &mut Answer) {
         into.stage = steps.then_some(Stage::Open).or(into.stage);
     } else if status.is_some() {
         into.pending = status.is("requires_action") && into.calls() == 0;
-        into.finish(0, status);
     }
     if failure::is_told(object) {
         into.fail(failure::read(object));

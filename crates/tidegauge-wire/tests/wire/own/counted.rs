@@ -129,7 +129,7 @@ fn apis_beside_the_usual() {
             "gemini",
             "/v1beta/interactions",
             interaction,
-            json!({"operation": "generate_content", "id": "i", "answered_by": "gemini-2.5-flash", "in": 10, "cached": 3, "out": 70, "thought": 59, "category": null}),
+            json!({"operation": "generate_content", "id": null, "finish": [], "in": 10, "cached": 3, "out": 70, "thought": 59, "category": null}),
         ),
         ask(
             "an interaction, streamed",

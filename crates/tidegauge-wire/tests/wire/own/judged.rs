@@ -148,6 +148,13 @@ fn rows() -> Vec<Row<'static>> {
             json!({"in": null, "usd": "3.4e-7"}),
         ),
         ask(
+            "A forecast of the prompt",
+            "gemini",
+            "/v1beta/openai/chat/completions",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}],\"usage\":{\"completion_tokens\":0,\"prompt_tokens\":4,\"total_tokens\":4}}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"completion_tokens\":11,\"prompt_tokens\":3,\"total_tokens\":14}}\n\ndata: [DONE]\n\n",
+            json!({"in": 3, "out": 11}),
+        ),
+        ask(
             "Searches that are listed as calls",
             "xai",
             "/v1/responses",
