@@ -121,7 +121,8 @@ async fn limits_and_figures_of_providers_are_shown() {
     call(program.listen, &post("/openrouter/api/v1/chat/completions", &body)).await;
     let records = program.first_records(2).await;
     let theirs = records.iter().find(|record| record["upstream"] == "openrouter").unwrap();
-    assert_eq!(theirs["cost"]["reported_usd"], json!("0.0002"), "{theirs}");
+    assert_eq!(theirs["cost"]["status"], json!("reported"), "{theirs}");
+    assert_eq!(theirs["cost"]["usd"], json!("0.0002"), "{theirs}");
     let page = program.metrics().await;
     let at = |s: &crate::support::metrics::Sample| {
         s.label("tidegauge_upstream") == "openai"
@@ -136,7 +137,7 @@ async fn limits_and_figures_of_providers_are_shown() {
         .collect();
     assert_eq!(left, [0.0], "nothing left is shown");
     assert!(page.sum("tidegauge_rate_limit_reset_seconds", at) > 1.7e9);
-    assert_eq!(theirs["cost"]["usd"], json!("0.000156"), "{theirs}");
+    assert_eq!(theirs["cost"]["list_usd"], json!("0.000156"), "{theirs}");
     assert!((page.total("tidegauge_cost_disagreements_total") - 1.0).abs() < 0.1);
     assert!(page.has("tidegauge_prices_age_seconds"));
 }

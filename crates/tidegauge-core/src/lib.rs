@@ -34,7 +34,9 @@ pub use exchange::{
 };
 pub use health::{Dropped, Health, HealthMetric, HealthReading, Rejected, Task, Withheld};
 pub use ledger::{Ledger, LedgerMetric, LedgerReading};
-pub use measurement::{BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money};
+pub use measurement::{
+    BatchCost, Charge, Cost, CostLine, CostStatus, Measurement, Money, Unpriced,
+};
 pub use observation::{
     Batch, BatchCalls, Observation, OutputType, ProviderError, RateLimit, Request, Reset, Response,
     StreamTimes,

@@ -59,11 +59,11 @@ impl fmt::Display for Money {
 /// How sure a cost is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum CostStatus {
-    /// From our price list.
+    /// From a price list or a price of the operator's.
     Priced,
-    /// The provider's own figure.
+    /// The provider's own bill.
     Reported,
-    /// Usage is known but no price is: never zero.
+    /// It cost something, and what is not known: never zero.
     Unpriced,
     /// No usage, so nothing to price.
     #[default]
@@ -85,13 +85,57 @@ impl CostStatus {
     }
 }
 
+/// Why a call is [`CostStatus::Unpriced`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Unpriced {
+    /// No price list has the model.
+    Model,
+    /// The tier that served it has neither a price nor a published factor.
+    Tier,
+    /// The region it ran in has neither.
+    Region,
+    /// A kind of token, or of audio, has no price of its own and is not sold as text.
+    Kind,
+    /// A tool of the provider's was used that costs extra, and how often or what it costs is not known.
+    Fee,
+    /// The provider told no usage of something that is paid for.
+    Usage,
+    /// A batch has more results than are kept apart.
+    Excess,
+}
+
+impl Unpriced {
+    /// Every reason.
+    pub const ALL: [Self; 7] =
+        [Self::Model, Self::Tier, Self::Region, Self::Kind, Self::Fee, Self::Usage, Self::Excess];
+
+    /// The word used in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Tier => "tier",
+            Self::Region => "region",
+            Self::Kind => "kind",
+            Self::Fee => "fee",
+            Self::Usage => "usage",
+            Self::Excess => "excess",
+        }
+    }
+}
+
 /// Something that has a price of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Charge {
     /// Tokens of one kind.
     Tokens(Bucket),
+    /// Prompt tokens that a router read to choose the model.
+    Routing,
     /// Searches of the provider's own tools.
     Searches,
+    /// Prompts that were grounded in searches.
+    GroundedPrompts,
+    /// Searches in the caller's stored files.
+    FileSearches,
     /// The call itself.
     Requests,
     /// Audio billed by time, in microseconds.
@@ -102,13 +146,24 @@ pub enum Charge {
 
 impl Charge {
     /// What has a price of its own beside tokens.
-    pub const FEES: [Self; 4] = [Self::Searches, Self::Requests, Self::AudioTime, Self::GpuTime];
+    pub const FEES: [Self; 7] = [
+        Self::Routing,
+        Self::Searches,
+        Self::GroundedPrompts,
+        Self::FileSearches,
+        Self::Requests,
+        Self::AudioTime,
+        Self::GpuTime,
+    ];
 
     /// The word used in price explanations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tokens(bucket) => bucket.name(),
+            Self::Routing => "routing",
             Self::Searches => "searches",
+            Self::GroundedPrompts => "grounded_prompts",
+            Self::FileSearches => "file_searches",
             Self::Requests => "requests",
             Self::AudioTime => "audio_time",
             Self::GpuTime => "gpu_time",
@@ -118,8 +173,8 @@ impl Charge {
     /// How many a price is for: a million tokens, a thousand searches or requests, an hour.
     pub fn per(self) -> u64 {
         match self {
-            Self::Tokens(_) => 1_000_000,
-            Self::Searches | Self::Requests => 1_000,
+            Self::Tokens(_) | Self::Routing => 1_000_000,
+            Self::Searches | Self::GroundedPrompts | Self::FileSearches | Self::Requests => 1_000,
             Self::AudioTime | Self::GpuTime => 3_600_000_000,
         }
     }
@@ -143,24 +198,31 @@ pub struct CostLine {
 pub struct Cost {
     /// How sure it is.
     pub status: CostStatus,
-    /// The amount; `None` unless priced or reported.
+    /// The invoice, as well as it can be known; `None` unless priced or reported.
     pub amount: Option<Money>,
-    /// The provider's own figure, kept beside ours.
+    /// What a price list says, where the provider's own bill is the amount.
+    pub list: Option<Money>,
+    /// The provider's own bill.
     pub reported: Option<Money>,
+    /// Why there is no amount; `None` unless unpriced.
+    pub unpriced: Option<Unpriced>,
     /// The entry of the price list that matched.
     pub model: Option<String>,
     /// Version and date of the price list.
     pub catalogue: Option<Arc<str>>,
-    /// How the amount comes about, one line for each charge.
-    /// They add up to `amount` when it is priced.
+    /// How the list's figure comes about, one line for each charge. They add up to `amount` when it is
+    /// priced, and to `list` when it is reported.
     pub lines: Vec<CostLine>,
 }
 
 impl Cost {
-    /// Whether the provider's figure and ours, where there are both, differ by more than a hundredth
-    /// of the larger.
+    /// Whether the provider's bill and the figure by prices, where there are both, differ by more than
+    /// a hundredth of the larger.
     pub fn disagrees(&self) -> bool {
-        let ours = self.amount.filter(|_| self.status == CostStatus::Priced);
+        let ours = match self.status {
+            CostStatus::Priced => self.amount,
+            CostStatus::Reported | CostStatus::Unpriced | CostStatus::Unknown => self.list,
+        };
         ours.zip(self.reported).is_some_and(|(ours, theirs)| {
             let (ours, theirs) = (ours.nanos(), theirs.nanos());
             ours.abs_diff(theirs) > ours.max(theirs) / 100
@@ -221,12 +283,17 @@ mod tests {
             (CostStatus::Priced, u64::MAX, Some(0), true),
             (CostStatus::Priced, 1, None, false),
             (CostStatus::Reported, 5, Some(5), false),
+            (CostStatus::Reported, 5, Some(6), true),
         ];
         for (status, ours, theirs, expected) in cases {
+            let (ours_of, theirs_of) =
+                (Some(Money::from_nanos(ours)), theirs.map(Money::from_nanos));
+            let reported = status == CostStatus::Reported;
             let cost = Cost {
                 status,
-                amount: Some(Money::from_nanos(ours)),
-                reported: theirs.map(Money::from_nanos),
+                amount: if reported { theirs_of } else { ours_of },
+                list: ours_of.filter(|_| reported),
+                reported: theirs_of,
                 ..Cost::default()
             };
             assert_eq!(cost.disagrees(), expected, "{ours} {theirs:?}");

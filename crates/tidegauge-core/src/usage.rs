@@ -180,6 +180,8 @@ pub struct Usage {
     pub grounded_prompts: Option<u64>,
     /// Searches in the caller's stored files, billed each.
     pub file_searches: Option<u64>,
+    /// How much a search reads, as the provider tells it, if it bills each call by that (`low`).
+    pub search_size: Option<String>,
     /// Calls of other tools of the provider's that have a fee, of which no price is known here.
     pub hosted_tools: Option<u64>,
     /// The input the provider stated, where its parts are more than it. The parts are priced, this is
@@ -257,7 +259,7 @@ impl Usage {
     }
 
     /// Adds what another call used. Absent and zero stay apart. Money that a provider reports and its
-    /// stated total are not added; a region is kept if both tell the same.
+    /// stated total are not added; a region and a size of searches are kept if both tell the same.
     pub fn add(&mut self, other: &Usage) {
         self.add_bill(other);
         let told = |one: Option<u64>, two: Option<u64>, totals: [Option<u64>; 2]| {
@@ -304,6 +306,9 @@ impl Usage {
         self.odd |= other.odd;
         if self.region != other.region {
             self.region = None;
+        }
+        if self.search_size != other.search_size {
+            self.search_size = None;
         }
     }
 

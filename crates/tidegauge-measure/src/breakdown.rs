@@ -18,7 +18,7 @@ use crate::price::{Asked, Bill, Found, Prices, Unlisted, names, searches};
 pub struct Breakdown {
     /// What [`Prices::cost`] says.
     pub cost: Cost,
-    /// The entry that prices it; `None` unless priced.
+    /// The entry that prices it; `None` where none does.
     pub found: Option<Found>,
     /// All prompt tokens: they choose the tier.
     pub prompt: u64,
@@ -52,15 +52,16 @@ impl Prices {
     /// is billed.
     pub fn break_down(&self, asked: &Asked<'_>) -> Breakdown {
         let cost = self.cost(asked);
-        let priced = cost.status == CostStatus::Priced;
         let parts = billed::parts(asked.usage);
         let parts: Vec<Asked<'_>> = parts.iter().map(|part| part.asked(asked)).collect();
         let parts = if parts.is_empty() { vec![*asked] } else { parts };
-        let bills: Option<Vec<Bill>> = parts.iter().map(|part| self.bill(part)).collect();
+        // Where there is a figure by prices, its lines are explained.
+        let priced = cost.status == CostStatus::Priced || cost.list.is_some();
+        let bills: Option<Vec<Bill>> = parts.iter().map(|part| self.bill(part).ok()).collect();
         let bills = bills.filter(|_| priced);
         let looked_up = bills.is_none() && asked.price_id != Some("") && asked.unlisted().is_none();
         // The part that has no price.
-        let bare = parts.iter().find(|part| self.bill(part).is_none()).unwrap_or(asked);
+        let bare = parts.iter().find(|part| self.bill(part).is_err()).unwrap_or(asked);
         Breakdown {
             prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
             why: bills.as_ref().map_or_else(Vec::new, |bills| self.all_reasons(bills, &parts)),

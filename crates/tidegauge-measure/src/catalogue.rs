@@ -118,7 +118,9 @@ impl Quote<'_> {
             Charge::Requests => self.fee().and_then(|usd| positive(usd * 1e3)),
             Charge::Searches => self.extra(&Usage::from([(UsageKey::WEB_SEARCHES, 1e3)])),
             Charge::AudioTime => self.audio_seconds(3600.0),
-            Charge::GpuTime => None,
+            Charge::Routing | Charge::GroundedPrompts | Charge::FileSearches | Charge::GpuTime => {
+                None
+            }
         }
     }
 

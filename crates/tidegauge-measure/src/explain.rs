@@ -175,7 +175,7 @@ fn rate(quote: &Quote<'_>, charge: Charge) -> Option<ListedRate> {
     let usd = dollars(quote.price(charge)?);
     let tiers = match charge {
         Charge::Tokens(_) => tiers(quote, charge),
-        Charge::Searches | Charge::Requests | Charge::AudioTime | Charge::GpuTime => Vec::new(),
+        _ => Vec::new(),
     };
     Some(ListedRate { charge, usd, tiers })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegauge_core::{
     Batch, BatchCalls, BatchCost, Cost, CostStatus, Exchange, Measurement, Observation, Source,
-    Usage,
+    Unpriced, Usage,
 };
 
 use crate::price::{Asked, Prices};
@@ -144,10 +144,13 @@ fn sum(parts: &[BatchCost], batch: &Batch) -> Cost {
     };
     let priced = status == CostStatus::Priced;
     let amounts = parts.iter().filter_map(|part| part.cost.amount);
+    let why = parts.iter().find_map(|part| part.cost.unpriced).unwrap_or(Unpriced::Excess);
     Cost {
         status,
         amount: priced.then(|| amounts.sum()),
+        list: None,
         reported: None,
+        unpriced: (status == CostStatus::Unpriced).then_some(why),
         // One name for several would be wrong.
         model: match parts {
             [only] => only.cost.model.clone(),

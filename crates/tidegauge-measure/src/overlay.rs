@@ -90,7 +90,11 @@ impl Own {
                 .or_else(|| (self.tokens.is_empty() && self.is_flat()).then_some(0)),
             Charge::Requests => self.request,
             Charge::GpuTime => self.gpu.map(|(price, _)| price),
-            Charge::Searches | Charge::AudioTime => None,
+            Charge::Routing
+            | Charge::Searches
+            | Charge::GroundedPrompts
+            | Charge::FileSearches
+            | Charge::AudioTime => None,
         }
     }
 

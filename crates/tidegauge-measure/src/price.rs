@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use genai_prices::Calculator;
-use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Usage};
+use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Unpriced, Usage};
 
 use crate::billed;
 use crate::catalogue::{List, Quote};
@@ -173,17 +173,18 @@ impl Prices {
         self.dated
     }
 
-    /// What a call cost.
+    /// What a call cost: the invoice, as well as it can be known. What is priced is what is billed
+    /// ([`Usage::billed`]).
     ///
-    /// - `Priced`: from a price list; the lines add up to the amount. What is priced is what is billed
-    ///   ([`Usage::billed`]). A search that the list has no price for has no line, unless there is
-    ///   nothing else to pay.
-    /// - `Reported`: no price, but the provider says what it cost.
-    /// - `Unpriced`: usage, but no price for some of its tokens, or a tier that is paid for beforehand.
-    ///   There is no amount, not even zero.
+    /// - `Priced`: by a price of the operator's, or by a price list where the provider states no bill of
+    ///   its own. The lines add up to the amount.
+    /// - `Reported`: by the bill that the provider states. The list's figure, if there is one, stands
+    ///   beside it in `list`, and the lines add up to that.
+    /// - `Unpriced`: it cost something, but something of it has no price; `unpriced` says why. There is
+    ///   no amount, not even zero.
     /// - `Unknown`: no usage, so nothing to price.
     ///
-    /// The provider's figure is in `reported` whenever there is one.
+    /// The provider's bill is in `reported` whenever there is one.
     pub fn cost(&self, asked: &Asked<'_>) -> Cost {
         self.cost_of(std::slice::from_ref(asked))
     }
@@ -191,35 +192,46 @@ impl Prices {
     /// What calls cost together, by the rules of [`Prices::cost`]: rounded once, and without an
     /// amount where one of them has no price. `model` is the first one's entry.
     pub fn cost_of(&self, calls: &[Asked<'_>]) -> Cost {
+        let bill_of = |asked: &Asked<'_>| asked.usage.reported_usd.as_deref().and_then(money);
+        let reported: Option<Money> = calls.iter().map(bill_of).sum();
+        let reported = reported.filter(|_| !calls.is_empty());
         let priceable: Vec<&Asked<'_>> =
             calls.iter().filter(|asked| self.is_priceable(asked)).collect();
-        let reported = calls.iter().filter_map(|asked| asked.usage.reported_usd.as_deref());
-        let reported = reported.filter_map(money).reduce(|sum, amount| sum + amount);
-        let bills: Option<Vec<Bill>> =
-            priceable.iter().map(|asked| merge(self.bills(asked)?)).collect();
-        match bills.and_then(merge) {
-            Some(Bill { found, catalogue, charges, .. }) => {
-                let (amount, lines) = add_up(charges);
-                Cost {
-                    status: CostStatus::Priced,
-                    amount: Some(amount),
+        let bills = priceable.iter().map(|asked| Ok(merge(self.bills(asked)?)));
+        let bills: Result<Vec<Option<Bill>>, Unpriced> = bills.collect();
+        let bill = bills.map(|bills| merge(bills.into_iter().flatten().collect()));
+        let catalogue = (!priceable.is_empty()).then(|| self.catalogue.clone());
+        let bill = match bill {
+            Ok(Some(bill)) => bill,
+            other => {
+                let why = other.err().filter(|_| reported.is_none());
+                let status = match (reported, why) {
+                    (Some(_), _) => CostStatus::Reported,
+                    (None, Some(_)) => CostStatus::Unpriced,
+                    (None, None) => CostStatus::Unknown,
+                };
+                return Cost {
+                    status,
+                    amount: reported,
                     reported,
-                    model: Some(found.model),
-                    catalogue: Some(catalogue),
-                    lines,
-                }
+                    unpriced: why,
+                    catalogue,
+                    ..Cost::default()
+                };
             }
-            None => Cost {
-                status: match reported {
-                    Some(_) => CostStatus::Reported,
-                    None if priceable.is_empty() => CostStatus::Unknown,
-                    None => CostStatus::Unpriced,
-                },
-                amount: reported,
-                reported,
-                catalogue: (!priceable.is_empty()).then(|| self.catalogue.clone()),
-                ..Cost::default()
-            },
+        };
+        let Bill { found, catalogue, charges, .. } = bill;
+        let (priced, lines) = add_up(charges);
+        let theirs = reported.filter(|_| !found.own);
+        Cost {
+            status: if theirs.is_some() { CostStatus::Reported } else { CostStatus::Priced },
+            amount: theirs.or(Some(priced)),
+            list: theirs.map(|_| priced),
+            reported,
+            unpriced: None,
+            model: Some(found.model),
+            catalogue: Some(catalogue),
+            lines,
         }
     }
 
@@ -232,17 +244,17 @@ impl Prices {
             || self.own(asked).is_some_and(|(own, ..)| !own.needs_usage())
     }
 
-    /// The charges of a call that is to be priced, part by part; `None` without a price for one.
-    pub(crate) fn bills(&self, asked: &Asked<'_>) -> Option<Vec<Bill>> {
+    /// The charges of a call that is to be priced, part by part, or why one has no price.
+    pub(crate) fn bills(&self, asked: &Asked<'_>) -> Result<Vec<Bill>, Unpriced> {
         let parts = billed::parts(asked.usage);
         if parts.is_empty() {
-            return Some(vec![self.bill(asked)?]);
+            return Ok(vec![self.bill(asked)?]);
         }
         parts.iter().map(|part| self.bill(&part.asked(asked))).collect()
     }
 
     /// The charges of one part, or of a call that has no parts.
-    pub(crate) fn bill(&self, asked: &Asked<'_>) -> Option<Bill> {
+    pub(crate) fn bill(&self, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
         match self.own(asked) {
             Some((own, by, name)) => self.own_bill(own, by, name, asked),
             None => self.listed_bill(asked),
@@ -281,7 +293,7 @@ impl Prices {
             .find_map(|(by, model)| Some((overlay::find(&self.own, upstreams, model)?, by, model)))
     }
 
-    fn own_bill(&self, own: &Own, by: By, name: &str, asked: &Asked<'_>) -> Option<Bill> {
+    fn own_bill(&self, own: &Own, by: By, name: &str, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
         let mut charges = token_charges(asked.usage, |charge| own.price(charge))?;
         let fee = own.price(Charge::Requests).filter(|_| asked.calls > 0);
         charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
@@ -289,7 +301,7 @@ impl Prices {
             (Charge::GpuTime, micros(asked.duration).saturating_mul(own.gpus()), price)
         }));
         if charges.is_empty() && searches(asked.usage).is_some() {
-            return None;
+            return Err(Unpriced::Fee);
         }
         let found = Found {
             provider: own.upstream().map(str::to_owned),
@@ -298,25 +310,29 @@ impl Prices {
             by,
             name: name.to_owned(),
         };
-        Some(Bill { found, catalogue: self.own_label.clone(), charges, asked_as: None })
+        Ok(Bill { found, catalogue: self.own_label.clone(), charges, asked_as: None })
     }
 
-    fn listed_bill(&self, asked: &Asked<'_>) -> Option<Bill> {
-        if asked.price_id == Some("") || asked.unlisted().is_some() {
-            return None;
+    fn listed_bill(&self, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
+        if asked.price_id == Some("") {
+            return Err(Unpriced::Model);
         }
-        let direct = names(asked)
-            .find_map(|(by, name)| self.bill_as(asked.price_id, name, asked, (by, name)));
-        direct.or_else(|| names(asked).find_map(|(_, name)| self.alias_bill(name, asked)))
+        if asked.unlisted().is_some() {
+            return Err(Unpriced::Tier);
+        }
+        let direct =
+            names(asked).map(|(by, name)| self.bill_as(asked.price_id, name, asked, (by, name)));
+        let alias = names(asked).map(|(_, name)| self.alias_bill(name, asked));
+        first(direct.chain(alias))
     }
 
-    fn alias_bill(&self, name: &str, asked: &Asked<'_>) -> Option<Bill> {
-        let target = self.aliases.get(name)?;
+    fn alias_bill(&self, name: &str, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
+        let target = self.aliases.get(name).ok_or(Unpriced::Model)?;
         let how = (By::Alias, name);
-        self.bill_as(asked.price_id, target, asked, how).or_else(|| {
-            let (provider, model) = target.split_once('/')?;
-            self.bill_as(Some(provider), model, asked, how)
-        })
+        let of_provider = target.split_once('/');
+        let elsewhere =
+            of_provider.map(|(provider, model)| self.bill_as(Some(provider), model, asked, how));
+        first(std::iter::once(self.bill_as(asked.price_id, target, asked, how)).chain(elsewhere))
     }
 
     fn bill_as(
@@ -325,11 +341,11 @@ impl Prices {
         model: &str,
         asked: &Asked<'_>,
         (by, name): (By, &str),
-    ) -> Option<Bill> {
+    ) -> Result<Bill, Unpriced> {
         let model = self.leads_to(provider, model, asked.at);
         let quote = self.quote_for(provider, model, asked);
         let known = self.memo.of(&quote);
-        let entry = known.entry()?;
+        let entry = known.entry().ok_or(Unpriced::Model)?;
         // Free models are listed without prices, and so are those whose price nobody wrote down.
         let free = entry.model.ends_with(FREE).then_some(0);
         let price = |charge| known.price(charge).or(free);
@@ -337,13 +353,15 @@ impl Prices {
         match audio_charge(asked.usage, &quote) {
             Some(charge) => charges.push(charge),
             // Audio without a price, and no tokens that could be what is billed.
-            None if asked.usage.audio_seconds.is_some() && charges.is_empty() => return None,
+            None if asked.usage.audio_seconds.is_some() && charges.is_empty() => {
+                return Err(Unpriced::Kind);
+            }
             None => {}
         }
         if let Some(searches) = searches(asked.usage) {
             match known.price(Charge::Searches) {
                 Some(price) => charges.push((Charge::Searches, searches, price)),
-                None if charges.is_empty() => return None,
+                None if charges.is_empty() => return Err(Unpriced::Fee),
                 None => {}
             }
         }
@@ -357,7 +375,7 @@ impl Prices {
             name: name.to_owned(),
         };
         let asked_as = Some((provider.map(str::to_owned), model.to_owned()));
-        Some(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
+        Ok(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
     }
 
     /// What a name stands for in the list: itself, but for a few of the built-in one.
@@ -395,6 +413,20 @@ impl Prices {
 /// Searches, if there were any.
 pub(crate) fn searches(usage: &Usage) -> Option<u64> {
     usage.searches.filter(|searches| *searches > 0)
+}
+
+/// The first bill; without one the most telling reason: that a model is in no list says least.
+fn first(bills: impl Iterator<Item = Result<Bill, Unpriced>>) -> Result<Bill, Unpriced> {
+    let mut why = Unpriced::Model;
+    for bill in bills {
+        match bill {
+            Ok(bill) => return Ok(bill),
+            Err(Unpriced::Model) => {}
+            Err(other) if why == Unpriced::Model => why = other,
+            Err(_) => {}
+        }
+    }
+    Err(why)
 }
 
 /// Bills as one; `None` for none. Charges of the same kind and price are one line.
@@ -437,16 +469,16 @@ fn context<'a>(asked: &Asked<'a>) -> Vec<(&'static str, &'a str)> {
     batch.into_iter().chain(tier.map(|tier| ("service_tier", tier))).collect()
 }
 
-/// One charge for each kind of token that was used; `None` if one of them has no price.
+/// One charge for each kind of token that was used, if each has a price.
 fn token_charges(
     usage: &Usage,
     price: impl Fn(Charge) -> Option<u128>,
-) -> Option<Vec<(Charge, u64, u128)>> {
+) -> Result<Vec<(Charge, u64, u128)>, Unpriced> {
     Bucket::ALL
         .into_iter()
         .filter_map(|bucket| Some((Charge::Tokens(bucket), usage.get(bucket)?)))
         .filter(|(_, tokens)| *tokens > 0)
-        .map(|(charge, tokens)| Some((charge, tokens, price(charge)?)))
+        .map(|(charge, tokens)| Ok((charge, tokens, price(charge).ok_or(Unpriced::Kind)?)))
         .collect()
 }
 

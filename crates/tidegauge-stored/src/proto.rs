@@ -760,6 +760,21 @@ pub struct Usage {
     /// Where the model ran, if the provider bills by it.
     #[prost(string, optional, tag = "12")]
     pub region: ::core::option::Option<::prost::alloc::string::String>,
+    /// Prompts that were grounded in searches.
+    #[prost(uint64, optional, tag = "13")]
+    pub grounded_prompts: ::core::option::Option<u64>,
+    /// Searches in the caller's stored files.
+    #[prost(uint64, optional, tag = "14")]
+    pub file_searches: ::core::option::Option<u64>,
+    /// Calls of other tools that have a fee.
+    #[prost(uint64, optional, tag = "15")]
+    pub hosted_tools: ::core::option::Option<u64>,
+    /// How much a search reads, if the provider bills by it.
+    #[prost(string, optional, tag = "16")]
+    pub search_size: ::core::option::Option<::prost::alloc::string::String>,
+    /// The reasoning the provider stated, where it is more than the output it is a part of.
+    #[prost(uint64, optional, tag = "17")]
+    pub reasoning_told: ::core::option::Option<u64>,
 }
 /// What is billed to one model.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -878,7 +893,7 @@ pub struct Cost {
     /// The amount.
     #[prost(uint64, optional, tag = "2")]
     pub amount: ::core::option::Option<u64>,
-    /// The provider's own figure.
+    /// The provider's own bill.
     #[prost(uint64, optional, tag = "3")]
     pub reported: ::core::option::Option<u64>,
     /// The entry of the price list that matched.
@@ -887,9 +902,15 @@ pub struct Cost {
     /// Version and date of the price list.
     #[prost(string, optional, tag = "5")]
     pub catalogue: ::core::option::Option<::prost::alloc::string::String>,
-    /// How the amount comes about.
+    /// How the list's figure comes about.
     #[prost(message, repeated, tag = "6")]
     pub lines: ::prost::alloc::vec::Vec<CostLine>,
+    /// What a price list says, where the provider's own bill is the amount.
+    #[prost(uint64, optional, tag = "7")]
+    pub list: ::core::option::Option<u64>,
+    /// Why there is no amount: a word of the documentation.
+    #[prost(string, optional, tag = "8")]
+    pub unpriced: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One line of a price explanation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

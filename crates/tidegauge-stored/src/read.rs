@@ -12,7 +12,7 @@ use tidegauge_core::{
     CostLine, CostStatus, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure,
     Labels, Measurement, Money, Observation, Operation, Origin, Outcome, OutputType, Overhead,
     Prompt, Propagate, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
-    StreamTimes, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy, Within,
+    StreamTimes, Timeouts, Times, Trace, TraceId, Unpriced, Upstream, Usage, UsagePolicy, Within,
 };
 
 pub(crate) use self::content::content;
@@ -266,6 +266,11 @@ fn usage(stored: proto::Usage) -> Result<Usage, Unreadable> {
         estimate: stored.estimate.as_ref().map(estimate).transpose()?,
         billed: stored.billed.into_iter().map(billed).collect::<Result<_, _>>()?,
         region: stored.region,
+        grounded_prompts: stored.grounded_prompts,
+        file_searches: stored.file_searches,
+        hosted_tools: stored.hosted_tools,
+        search_size: stored.search_size,
+        reasoning_told: stored.reasoning_told,
         ..Usage::default()
     };
     for bucket in Bucket::ALL {
@@ -342,7 +347,9 @@ fn cost(stored: proto::Cost) -> Cost {
     Cost {
         status: named(&CostStatus::ALL, CostStatus::name, &stored.status).unwrap_or_default(),
         amount: stored.amount.map(Money::from_nanos),
+        list: stored.list.map(Money::from_nanos),
         reported: stored.reported.map(Money::from_nanos),
+        unpriced: stored.unpriced.and_then(|word| named(&Unpriced::ALL, Unpriced::name, &word)),
         model: stored.model,
         catalogue: stored.catalogue.map(Into::into),
         lines: stored.lines.into_iter().filter_map(cost_line).collect(),

@@ -12,7 +12,7 @@ use tidegauge_core::{
     Failure, Filter, Head, Labels, Matched, Measurement, Money, Observation, Operation, Origin,
     Outcome, OutputType, Overhead, Prompt, Propagate, ProviderError, RateLimit, Record, Request,
     Reset, Response, Source, SpanId, Splice, StreamTimes, Timeouts, Times, Trace, TraceId,
-    Upstream, Usage, UsagePolicy, Within,
+    Unpriced, Upstream, Usage, UsagePolicy, Within,
 };
 
 use super::*;
@@ -82,9 +82,12 @@ fn real() -> impl Strategy<Value = f64> {
 
 const VERSIONS: [Version; 5] =
     [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
-const CHARGES: [Charge; 5] = [
+const CHARGES: [Charge; 8] = [
     Charge::Tokens(Bucket::OutputAudio),
+    Charge::Routing,
     Charge::Searches,
+    Charge::GroundedPrompts,
+    Charge::FileSearches,
     Charge::Requests,
     Charge::AudioTime,
     Charge::GpuTime,
@@ -264,14 +267,18 @@ prop_compose! {
 prop_compose! {
     fn usage()(
         source in one_of(&Source::ALL), tokens in proptest::array::uniform11(of(any::<u64>())),
-        audio_seconds in of(real()), numbers in proptest::array::uniform4(of(any::<u64>())),
-        reported_usd in of(text()), odd in any::<bool>(), estimate in of(estimate().boxed()),
-        billed in proptest::collection::vec(billed().boxed(), 0..3), region in of(text()),
+        audio_seconds in of(real()), numbers in proptest::array::uniform8(of(any::<u64>())),
+        texts in proptest::array::uniform3(of(text())), odd in any::<bool>(), estimate in of(estimate().boxed()),
+        billed in proptest::collection::vec(billed().boxed(), 0..3),
     ) -> Usage {
-        let [searches, input_told, output_told, stated_total] = numbers;
+        let [
+            searches, input_told, output_told, stated_total, grounded_prompts, file_searches, hosted_tools,
+            reasoning_told,
+        ] = numbers;
+        let [reported_usd, region, search_size] = texts;
         let mut usage = Usage {
             source, audio_seconds, searches, input_told, output_told, stated_total, reported_usd, odd, estimate,
-            billed, region,
+            billed, region, grounded_prompts, file_searches, hosted_tools, reasoning_told, search_size,
             ..Usage::default()
         };
         for (bucket, tokens) in Bucket::ALL.into_iter().zip(tokens) {
@@ -327,16 +334,17 @@ prop_compose! {
 prop_compose! {
     fn cost()(
         status in one_of(&CostStatus::ALL),
-        amounts in proptest::array::uniform2(of(any::<u64>())), told in proptest::array::uniform2(of(text())),
+        amounts in proptest::array::uniform3(of(any::<u64>())), told in proptest::array::uniform2(of(text())),
+        unpriced in of(one_of(&Unpriced::ALL)),
         lines in proptest::collection::vec((one_of(&CHARGES), any::<[u64; 2]>(), text()), 0..4),
     ) -> Cost {
-        let [amount, reported] = amounts.map(|amount| amount.map(Money::from_nanos));
+        let [amount, list, reported] = amounts.map(|amount| amount.map(Money::from_nanos));
         let [model, catalogue] = told;
         let line = |(charge, [quantity, amount], usd): (Charge, [u64; 2], String)| {
             CostLine { charge, quantity, usd, amount: Money::from_nanos(amount) }
         };
         Cost {
-            status, amount, reported, model,
+            status, amount, list, reported, unpriced, model,
             catalogue: catalogue.map(Into::into),
             lines: lines.into_iter().map(line).collect(),
         }

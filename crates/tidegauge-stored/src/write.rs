@@ -281,8 +281,8 @@ fn usage(usage: &Usage) -> proto::Usage {
     let told = |bucket: &Bucket| Some((bucket.name().to_owned(), usage.get(*bucket)?));
     #[rustfmt::skip]
     let Usage {
-        source, audio_seconds, searches, grounded_prompts: _, file_searches: _, hosted_tools: _,
-        input_told, output_told, reasoning_told: _, stated_total, reported_usd, odd, estimate: ours, billed: bill,
+        source, audio_seconds, searches, grounded_prompts, file_searches, hosted_tools, search_size,
+        input_told, output_told, reasoning_told, stated_total, reported_usd, odd, estimate: ours, billed: bill,
         region,
         // These are the buckets.
         input: _, cache_read: _, cache_read_audio: _, cache_write_5m: _, cache_write_1h: _, input_audio: _,
@@ -301,6 +301,11 @@ fn usage(usage: &Usage) -> proto::Usage {
         estimate: ours.map(estimate),
         billed: bill.iter().map(billed).collect(),
         region: region.clone(),
+        grounded_prompts: *grounded_prompts,
+        file_searches: *file_searches,
+        hosted_tools: *hosted_tools,
+        search_size: search_size.clone(),
+        reasoning_told: *reasoning_told,
     }
 }
 
@@ -364,7 +369,7 @@ fn batch_cost(calls: &BatchCost) -> proto::BatchCost {
 }
 
 fn cost(cost: &Cost) -> proto::Cost {
-    let Cost { status, amount, reported, model, catalogue, lines } = cost;
+    let Cost { status, amount, list, reported, unpriced, model, catalogue, lines } = cost;
     proto::Cost {
         status: status.name().to_owned(),
         amount: amount.map(|amount| amount.nanos()),
@@ -372,6 +377,8 @@ fn cost(cost: &Cost) -> proto::Cost {
         model: model.clone(),
         catalogue: catalogue.as_deref().map(ToOwned::to_owned),
         lines: lines.iter().map(cost_line).collect(),
+        list: list.map(|amount| amount.nanos()),
+        unpriced: unpriced.map(|why| why.name().to_owned()),
     }
 }
 

@@ -125,6 +125,7 @@ impl Figures {
             grounded_prompts: usage.grounded_prompts,
             file_searches: usage.file_searches,
             hosted_tools: usage.hosted_tools,
+            search_size: usage.search_size.take(),
             reported_usd: usage.reported_usd.take(),
             estimate: None,
             billed: std::mem::take(&mut usage.billed),

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tidegauge_core::{
     Billed, Bucket, Content, CostStatus, Field, Fields, Message, Money, Part, Record,
-    ToolDefinition, Usage, Value,
+    ToolDefinition, Unpriced, Usage, Value,
 };
 
 /// Version of the format.
@@ -152,9 +152,15 @@ struct CostJson<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     usd: Option<String>,
-    /// The provider's own figure, beside ours.
+    /// What a price list says, beside the provider's own bill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_usd: Option<String>,
+    /// The provider's own bill, beside a price of the operator's.
     #[serde(skip_serializing_if = "Option::is_none")]
     reported_usd: Option<String>,
+    /// Why there is no amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpriced: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,7 +440,9 @@ fn cost(record: &Record) -> CostJson<'_> {
     CostJson {
         status: cost.status.name(),
         usd: usd(cost.amount),
+        list_usd: usd(cost.list),
         reported_usd: usd(cost.reported).filter(|_| cost.status != CostStatus::Reported),
+        unpriced: cost.unpriced.map(Unpriced::name),
         model: cost.model.as_deref(),
         catalogue: cost.catalogue.as_deref(),
     }

@@ -113,9 +113,10 @@ fn read(text: &str) -> Result<Prices, crate::CatalogueError> {
 }
 
 fn adds_up(cost: &Cost) {
-    if cost.status == CostStatus::Priced {
+    let by_prices = cost.list.or(cost.amount.filter(|_| cost.status == CostStatus::Priced));
+    if let Some(by_prices) = by_prices {
         let sum: Money = cost.lines.iter().map(|line| line.amount).sum();
-        assert_eq!(Some(sum), cost.amount, "{cost:?}");
+        assert_eq!(sum, by_prices, "{cost:?}");
     }
 }
 
@@ -325,33 +326,39 @@ fn the_lines_explain_the_amount() {
 fn usage_without_a_price_is_unpriced_and_never_zero() {
     let prices = Prices::bundled();
     let cases = [
-        ("openai", "no-such-model", "in 10 out 10"),
-        ("no-such-provider", "gpt-4o", "in 10"),
+        ("openai", "no-such-model", "in 10 out 10", Unpriced::Model),
+        ("no-such-provider", "gpt-4o", "in 10", Unpriced::Model),
         // In the catalogue, but without any price.
-        ("github-copilot", "gpt-4o", "in 10 out 10"),
+        ("github-copilot", "gpt-4o", "in 10 out 10", Unpriced::Kind),
         // Priced by time, used by token.
-        ("openai", "whisper-1", "in 10 out 10"),
+        ("openai", "whisper-1", "in 10 out 10", Unpriced::Kind),
         // The other way round.
-        ("openai", "gpt-4o", "seconds 10"),
+        ("openai", "gpt-4o", "seconds 10", Unpriced::Kind),
         // An empty id leaves the catalogue out.
-        ("", "gpt-4o", "in 10"),
+        ("", "gpt-4o", "in 10", Unpriced::Model),
         // Billed by searches, which nothing prices.
-        ("cohere", "rerank-v3.5", "searches 1"),
-        ("cohere", "command-r", "searches 1"),
+        ("cohere", "rerank-v3.5", "searches 1", Unpriced::Model),
+        ("cohere", "command-r", "searches 1", Unpriced::Fee),
         // Paid for by time, beforehand.
-        ("google", "gemini-2.5-pro", "in 10 out 10 tier=provisioned_throughput"),
-        ("aws", "amazon.nova-pro-v1:0", "in 10 out 10 tier=reserved"),
+        ("google", "gemini-2.5-pro", "in 10 out 10 tier=provisioned_throughput", Unpriced::Tier),
+        ("aws", "amazon.nova-pro-v1:0", "in 10 out 10 tier=reserved", Unpriced::Tier),
         // One part of the bill has no price.
-        ("anthropic", "claude-sonnet-4-6", "in 1 billed in 1 billed=no-such-model in 1"),
+        (
+            "anthropic",
+            "claude-sonnet-4-6",
+            "in 1 billed in 1 billed=no-such-model in 1",
+            Unpriced::Model,
+        ),
     ];
-    for (id, model, words) in cases {
+    for (id, model, words, why) in &cases {
         let call = call(words);
-        let cost = prices.cost(&asked(Some(id), model, &call));
+        let cost = prices.cost(&asked(Some(*id), model, &call));
         assert_eq!(
             (cost.status, cost.amount, cost.lines.len()),
             (CostStatus::Unpriced, None, 0),
             "{id} {model}"
         );
+        assert_eq!(cost.unpriced, Some(*why), "{id} {model}: {words}");
     }
 }
 
@@ -395,7 +402,7 @@ fn without_a_provider_the_models_name_decides() {
 }
 
 #[test]
-fn a_providers_own_figure_is_read_exactly_and_kept_beside_ours() {
+fn a_providers_own_bill_is_the_cost_and_the_lists_figure_stands_beside_it() {
     let cases = [
         ("0.000229", Some(229_000)),
         ("2.29e-4", Some(229_000)),
@@ -413,13 +420,67 @@ fn a_providers_own_figure_is_read_exactly_and_kept_beside_ours() {
         call.usage.reported_usd = Some(text.to_owned());
         let reported = nanos.map(Money::from_nanos);
         let prices = Prices::bundled();
-        let ours = prices.cost(&asked(Some("openai"), "gpt-4o-mini", &call));
-        assert_eq!((ours.status, ours.reported), (CostStatus::Priced, reported), "{text}");
-        assert_eq!(ours.amount, Some(Money::from_nanos(21_000)), "{text}");
+        let listed = prices.cost(&asked(Some("openai"), "gpt-4o-mini", &call));
+        adds_up(&listed);
+        let by_list = Some(Money::from_nanos(21_000));
+        match reported {
+            Some(_) => assert_eq!(
+                (listed.status, listed.amount, listed.list, listed.reported),
+                (CostStatus::Reported, reported, by_list, reported),
+                "{text}"
+            ),
+            None => assert_eq!(
+                (listed.status, listed.amount, listed.list, listed.reported),
+                (CostStatus::Priced, by_list, None, None),
+                "{text}"
+            ),
+        }
         let theirs = prices.cost(&asked(Some("openai"), "private", &call));
         let status = if nanos.is_some() { CostStatus::Reported } else { CostStatus::Unpriced };
         assert_eq!((theirs.status, theirs.amount, theirs.reported), (status, reported, reported));
     }
+}
+
+/// A price that the operator states is what they pay, whatever the provider says; a bill of nothing is
+/// a bill.
+#[test]
+fn own_prices_stand_before_a_bill_and_a_bill_of_nothing_counts() {
+    let mut call = call("in 100 out 10");
+    call.usage.reported_usd = Some("0".into());
+    let free = Prices::bundled().cost(&asked(Some("openai"), "gpt-4o-mini", &call));
+    let seen = (free.status, free.amount, free.list);
+    let by_list = Some(Money::from_nanos(21_000));
+    assert_eq!(seen, (CostStatus::Reported, Some(Money::ZERO), by_list));
+    let contract = own(None, "gpt-4o-mini", &[(Bucket::Input, "1"), (Bucket::Output, "1")]);
+    let prices = Prices::bundled().with_overlay(vec![contract]).unwrap();
+    let ours = prices.cost(&asked(Some("openai"), "gpt-4o-mini", &call));
+    assert_eq!(
+        (ours.status, ours.amount, ours.list, ours.reported),
+        (CostStatus::Priced, Some(Money::from_nanos(110_000)), None, Some(Money::ZERO))
+    );
+}
+
+/// A bill is one of several calls if each has one.
+#[test]
+fn several_calls_are_billed_where_each_is() {
+    let prices = Prices::bundled();
+    let (mut one, two) = (call("in 100 out 10"), call("in 100 out 10"));
+    one.usage.reported_usd = Some("0.5".into());
+    let asked_for = |call| asked(Some("openai"), "gpt-4o-mini", call);
+    let mixed = prices.cost_of(&[asked_for(&one), asked_for(&two)]);
+    assert_eq!(
+        (mixed.status, mixed.amount, mixed.reported),
+        (CostStatus::Priced, Some(Money::from_nanos(42_000)), None)
+    );
+    let both = prices.cost_of(&[asked_for(&one), asked_for(&one)]);
+    assert_eq!(
+        (both.status, both.amount, both.list),
+        (
+            CostStatus::Reported,
+            Some(Money::from_nanos(1_000_000_000)),
+            Some(Money::from_nanos(42_000))
+        )
+    );
 }
 
 /// What a provider states is better than a guess of ours.

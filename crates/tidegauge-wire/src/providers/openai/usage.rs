@@ -131,6 +131,9 @@ const SEARCHES: &[(&str, &[&str])] = &[
     ("", &["num_server_side_tools_used"]),
 ];
 
+/// The longest word for the size of a search that is kept, in bytes.
+const MAX_SIZE: usize = 16;
+
 /// What is billed apart from tokens.
 fn read_counts(usage: Json<'_>, into: &mut Usage) {
     if let Some(seconds) = usage.get("prompt_audio_seconds").float().filter(|s| *s > 0.0) {
@@ -142,4 +145,6 @@ fn read_counts(usage: Json<'_>, into: &mut Usage) {
         counts.reduce(u64::saturating_add)
     };
     into.searches = into.searches.max(SEARCHES.iter().find_map(counted));
+    let size = usage.get("search_context_size").kept(MAX_SIZE);
+    into.search_size = size.or(into.search_size.take());
 }

@@ -101,7 +101,7 @@ fn explain(
     for line in circumstances(&call, &breakdown, prices) {
         writeln!(out, "  {line}")?;
     }
-    if let Some(amount) = breakdown.cost.amount.filter(|_| breakdown.found.is_some()) {
+    if let Some(amount) = by_prices(&breakdown).filter(|_| breakdown.found.is_some()) {
         writeln!(out, "{}", bill(&breakdown.cost.lines, &breakdown.why, amount))?;
     }
     let (line, same) = verdict(record, &call, &breakdown);
@@ -146,7 +146,7 @@ impl<'a> Call<'a> {
                 || ["input_tokens", "output_tokens"]
                     .iter()
                     .all(|sum| tokens(usage, sum).is_none_or(|sum| sum == 0)),
-            usage: read_usage(usage, text("/cost/reported_usd")),
+            usage: read_usage(usage),
             prompt: tokens(usage, "input_tokens"),
             tier: text("/response/service_tier").or(text("/request/service_tier")),
             at: text("/time").and_then(from_rfc3339).unwrap_or(UNIX_EPOCH),
@@ -178,11 +178,14 @@ fn tokens(usage: &Value, name: &str) -> Option<u64> {
 }
 
 /// The buckets that a record names, else those that its sums leave.
-fn read_usage(told: &Value, reported: Option<&str>) -> Usage {
+fn read_usage(told: &Value) -> Usage {
     let mut usage = Usage {
         audio_seconds: told.get("audio_seconds").and_then(Value::as_f64),
         searches: tokens(told, "searches"),
-        reported_usd: reported.map(str::to_owned),
+        grounded_prompts: tokens(told, "grounded_prompts"),
+        file_searches: tokens(told, "file_searches"),
+        hosted_tools: tokens(told, "hosted_tools"),
+        search_size: told.get("search_size").and_then(Value::as_str).map(str::to_owned),
         region: told.get("region").and_then(Value::as_str).map(str::to_owned),
         ..Usage::default()
     };
@@ -225,6 +228,11 @@ fn read_part(told: &Value) -> Billed {
         model: told.get("model").and_then(Value::as_str).map(str::to_owned),
         tokens: Bucket::ALL.into_iter().filter_map(count).collect(),
     }
+}
+
+/// What prices say, whether that is the cost or stands beside the provider's bill.
+fn by_prices(breakdown: &Breakdown) -> Option<Money> {
+    breakdown.cost.list.or(breakdown.cost.amount)
 }
 
 /// The entry, the list and what chose between its prices, a line each.
@@ -295,7 +303,7 @@ fn quantity(line: &CostLine) -> String {
         Charge::AudioTime | Charge::GpuTime => {
             format!("{}.{:06} s", line.quantity / 1_000_000, line.quantity % 1_000_000)
         }
-        Charge::Tokens(_) | Charge::Searches | Charge::Requests => line.quantity.to_string(),
+        _ => line.quantity.to_string(),
     }
 }
 
@@ -323,39 +331,55 @@ fn reason(why: &Why) -> String {
 /// What the record says beside that, and whether the two agree where they should.
 fn verdict(record: &Value, call: &Call<'_>, breakdown: &Breakdown) -> (String, bool) {
     let told = |path: &str| record.pointer(path).and_then(Value::as_str);
-    let status = told("/cost/status").unwrap_or("unknown");
-    let computed = breakdown.cost.amount.map(|amount| amount.to_string());
-    let (theirs, ours) = (told("/cost/catalogue"), breakdown.cost.catalogue.as_deref());
-    match (status, told("/cost/usd"), computed) {
-        ("priced", Some(recorded), Some(computed)) if recorded == computed => {
-            (format!("The record says {recorded}: the same."), true)
+    match (told("/cost/status").unwrap_or("unknown"), told("/cost/usd")) {
+        ("priced", Some(recorded)) => comparison(record, recorded, call, breakdown),
+        ("reported", Some(bill)) => match told("/cost/list_usd") {
+            Some(recorded) => {
+                let (line, same) = comparison(record, recorded, call, breakdown);
+                (
+                    format!("The provider's bill is {bill}, which is the cost. By prices: {line}"),
+                    same,
+                )
+            }
+            None => (format!("The provider's bill is {bill}; {}", no_price(breakdown)), true),
+        },
+        ("unpriced", _) => {
+            let why = told("/cost/unpriced").map(|why| format!(" ({why})")).unwrap_or_default();
+            (format!("The record is unpriced{why}; {}", no_price(breakdown)), true)
         }
-        ("priced", Some(recorded), computed) if theirs != ours => {
-            let here = computed.map_or("no price".to_owned(), |usd| usd);
-            let list = theirs.unwrap_or("an unnamed list");
-            (
-                format!("The record says {recorded}, by another list ({list}); here it is {here}."),
-                true,
-            )
-        }
-        ("priced", Some(recorded), _) if !call.exact => {
-            (format!("The record says {recorded}; its buckets would tell why."), true)
-        }
-        ("priced", Some(recorded), _) => (
-            format!(
-                "The record says {recorded}: not the same. Own prices and aliases are those of the configuration now."
-            ),
-            false,
-        ),
-        ("reported", Some(recorded), _) => {
-            (format!("The provider says {recorded}; {}", no_price(breakdown)), true)
-        }
-        ("unpriced", ..) => (format!("The record is unpriced; {}", no_price(breakdown)), true),
         _ => (
             "The record has nothing to price: no usage, no model call, or it failed.".to_owned(),
             true,
         ),
     }
+}
+
+/// A recorded figure beside the one that prices make of it now.
+fn comparison(
+    record: &Value,
+    recorded: &str,
+    call: &Call<'_>,
+    breakdown: &Breakdown,
+) -> (String, bool) {
+    let computed = by_prices(breakdown).map(|amount| amount.to_string());
+    let theirs = record.pointer("/cost/catalogue").and_then(Value::as_str);
+    if computed.as_deref() == Some(recorded) {
+        return (format!("The record says {recorded}: the same."), true);
+    }
+    if theirs != breakdown.cost.catalogue.as_deref() {
+        let here = computed.unwrap_or_else(|| "no price".to_owned());
+        let list = theirs.unwrap_or("an unnamed list");
+        let line =
+            format!("The record says {recorded}, by another list ({list}); here it is {here}.");
+        return (line, true);
+    }
+    if !call.exact {
+        return (format!("The record says {recorded}; its buckets would tell why."), true);
+    }
+    let line = format!(
+        "The record says {recorded}: not the same. Own prices and aliases are those of the configuration now."
+    );
+    (line, false)
 }
 
 fn no_price(breakdown: &Breakdown) -> String {
@@ -425,8 +449,7 @@ fn explain_batch(batch: &Value, record: &Value, out: &mut dyn Write) -> anyhow::
 /// A line as records write it.
 fn recorded_line(line: &Value) -> Option<CostLine> {
     let text = |name: &str| line.get(name).and_then(Value::as_str);
-    let fees = [Charge::Searches, Charge::Requests, Charge::AudioTime, Charge::GpuTime];
-    let mut charges = Bucket::ALL.into_iter().map(Charge::Tokens).chain(fees);
+    let mut charges = Bucket::ALL.into_iter().map(Charge::Tokens).chain(Charge::FEES);
     let name = text("charge")?;
     Some(CostLine {
         charge: charges.find(|charge| charge.name() == name)?,
