@@ -178,6 +178,8 @@ pub struct Policy {
     pub sample_ratio: f64,
     /// Whether a caller's sampling decision is followed.
     pub parent_based: bool,
+    /// Whether requests of one session that bring no trace context are one trace.
+    pub session_traces: bool,
     /// Whether responses carry `x-tidegauge-trace-id`.
     pub trace_header: bool,
     /// How much of a request body may be held back where a splice needs it whole, in bytes. A larger

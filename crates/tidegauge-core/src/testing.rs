@@ -66,6 +66,8 @@ pub fn trace() -> Trace {
         parent: None,
         link: None,
         sampled: true,
+        random: false,
+        caller_counts: None,
         state: String::new(),
         server: SpanId([2; 8]),
         inference: SpanId([3; 8]),

@@ -1,4 +1,4 @@
-//! Identity of an exchange in a distributed trace (W3C Trace Context, level 1).
+//! Identity of an exchange in a distributed trace (W3C Trace Context, level 2).
 
 use std::fmt;
 
@@ -21,6 +21,10 @@ pub struct Trace {
     pub link: Option<(TraceId, SpanId)>,
     /// Whether the spans are exported. Metrics count every exchange, sampled or not.
     pub sampled: bool,
+    /// Whether the trace id is random (the W3C flag of that name), as far as its maker says so.
+    pub random: bool,
+    /// Whether the caller's own spans say tokens and cost, where the request tells; then ours do not.
+    pub caller_counts: Option<bool>,
     /// `tracestate` as it came, entries in order; empty when there was none.
     pub state: String,
     /// The HTTP server span.

@@ -346,7 +346,11 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
         list.seconds(name::RESPONSE_TIME_TO_FIRST_TOKEN, measurement.ttft);
         list.seconds(name::RESPONSE_TIME_PER_OUTPUT_TOKEN, measurement.tpot);
     }
-    let counts = options.detail == CallDetail::Full;
+    // What the request says of its caller's spans counts more than what is set for all.
+    let counts = match exchange.trace.caller_counts {
+        Some(caller_counts) => !caller_counts,
+        None => options.detail == CallDetail::Full,
+    };
     if counts {
         usage(list, &observation.usage, options);
         cost(list, record, options);
@@ -578,6 +582,8 @@ const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 /// W3C flag of a sampled trace.
 pub(crate) const SAMPLED: u32 = 1;
+/// W3C flag of a trace whose id is random.
+const RANDOM: u32 = 2;
 
 /// The field of `Span` that holds its attributes. Source of it and of the numbers below:
 /// opentelemetry-proto 1.10, `trace.proto`.
@@ -620,7 +626,8 @@ fn head(out: &mut Vec<u8>, exchange: &Exchange, id: SpanId, parent: Parent, kind
         protobuf::bytes(out, 4, &parent.0);
     }
     protobuf::number(out, 6, kind as u64);
-    let flags = sampled | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 };
+    let random = if trace.random { RANDOM } else { 0 };
+    let flags = sampled | random | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 };
     protobuf::fixed32(out, 16, flags);
 }
 

@@ -85,7 +85,7 @@ async fn answer(
         return unread(response, &body, parts.version);
     };
     let accept = shared.base.clock.now().saturating_sub(began.since);
-    let placed = trace::place(&parts.headers, &policy);
+    let placed = trace::place(&parts.headers, &policy, began.wall);
     let exchange = Exchange {
         overhead: Overhead { accept, ..Overhead::default() },
         route: route.matched.route.clone(),

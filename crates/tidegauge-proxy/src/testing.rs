@@ -2,14 +2,16 @@
 //!
 //! Only built with the feature `testing`. Must not hold logic of its own.
 
+use std::time::UNIX_EPOCH;
+
 use http::{HeaderMap, HeaderValue, Method};
 use tidegauge_core::{Labels, Policy, Trace};
 
 use crate::{attribution, redact, route, trace};
 
-/// The place in a trace that a request's headers give it.
+/// The place in a trace that a request's headers give it, in 1970.
 pub fn place(headers: &HeaderMap, policy: &Policy) -> Trace {
-    trace::place(headers, policy)
+    trace::place(headers, policy, UNIX_EPOCH)
 }
 
 /// The `traceparent` that goes on from there.

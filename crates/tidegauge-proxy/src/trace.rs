@@ -1,10 +1,14 @@
 //! W3C Trace Context in headers: read within bounds, decided on, written again.
 
 use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use ring::digest;
 use tidegauge_core::{Policy, SpanId, Trace, TraceId, Trust};
+
+use crate::attribution;
 
 /// Bytes of all `tracestate` fields that are looked at.
 const STATE_READ: usize = 8 * 1024;
@@ -18,33 +22,74 @@ pub(crate) struct Parent {
     pub(crate) trace: TraceId,
     pub(crate) span: SpanId,
     pub(crate) sampled: bool,
+    pub(crate) random: bool,
 }
 
+/// The flags of `traceparent` (W3C Trace Context, level 2).
+const SAMPLED: u8 = 1;
+const RANDOM: u8 = 2;
+
+/// The longest that a session is one trace, in seconds: a day of UTC.
+const SESSION_WINDOW: u64 = 24 * 60 * 60;
+
 /// The place of a new exchange in a trace: what the caller sent, as far as the policy believes it,
-/// and fresh random ids for the rest.
-pub(crate) fn place(headers: &HeaderMap, policy: &Policy) -> Trace {
+/// and fresh random ids for the rest. `now` is the wall time of the request.
+pub(crate) fn place(headers: &HeaderMap, policy: &Policy, now: SystemTime) -> Trace {
     let caller = match policy.trust {
         Trust::Ignore => None,
         Trust::Continue | Trust::Link => parent(headers),
     };
     let continued = caller.filter(|_| policy.trust == Trust::Continue);
-    let trace_id = continued.map_or_else(fresh_trace, |parent| parent.trace);
+    let session = (policy.session_traces && caller.is_none()).then(|| session(headers)).flatten();
+    let session = session.map(|session| session_trace(&session, now));
+    let known = continued.map(|parent| parent.trace).or(session);
+    let trace_id = known.unwrap_or_else(fresh_trace);
     let by_parent = continued.filter(|_| policy.parent_based).map(|parent| parent.sampled);
     Trace {
         trace_id,
         parent: continued.map(|parent| parent.span),
         link: caller.filter(|_| continued.is_none()).map(|parent| (parent.trace, parent.span)),
         sampled: by_parent.unwrap_or_else(|| by_ratio(trace_id, policy.sample_ratio)),
+        random: continued.map_or(session.is_none(), |parent| parent.random),
+        caller_counts: caller_counts(headers),
         state: continued.map_or_else(String::new, |_| state(headers)),
         server: fresh_span(),
         inference: fresh_span(),
     }
 }
 
+/// The session that headers tell.
+fn session(headers: &HeaderMap) -> Option<String> {
+    attribution::labels(headers).session
+}
+
+/// The trace of a session on a day. The same in every process: replicas behind a balancer agree.
+fn session_trace(session: &str, now: SystemTime) -> TraceId {
+    let day = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / SESSION_WINDOW;
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(b"tidegauge session trace\0");
+    hash.update(&day.to_be_bytes());
+    hash.update(session.as_bytes());
+    let hash = hash.finish();
+    let half = hash.as_ref().first_chunk::<16>().copied();
+    // No session in a lifetime has a hash of zeros, and no trace may have such an id.
+    half.filter(|half| *half != [0; 16]).map_or_else(fresh_trace, TraceId)
+}
+
+/// Whether the caller says that its own spans tell tokens and cost; what is no word of ours says nothing.
+fn caller_counts(headers: &HeaderMap) -> Option<bool> {
+    match headers.get("x-tidegauge-usage")?.as_bytes().trim_ascii() {
+        b"link_only" => Some(true),
+        b"own" => Some(false),
+        _ => None,
+    }
+}
+
 /// The `traceparent` that makes `span` the parent of what the upstream does.
 pub(crate) fn traceparent(trace: &Trace, span: SpanId) -> Option<HeaderValue> {
     let mut text = String::with_capacity(55);
-    let flags = u8::from(trace.sampled);
+    let sampled = if trace.sampled { SAMPLED } else { 0 };
+    let flags = sampled | if trace.random { RANDOM } else { 0 };
     write!(text, "00-{}-{span}-{flags:02x}", trace.trace_id).ok()?;
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
@@ -98,7 +143,8 @@ pub(crate) fn parent(headers: &HeaderMap) -> Option<Parent> {
     (fits && dashes && !zero).then_some(Parent {
         trace: TraceId(trace),
         span: SpanId(span),
-        sampled: flags & 1 == 1,
+        sampled: flags & SAMPLED != 0,
+        random: flags & RANDOM != 0,
     })
 }
 

@@ -151,6 +151,12 @@ pub struct Trace {
     /// 8 bytes: the inference span.
     #[prost(bytes = "vec", tag = "7")]
     pub inference: ::prost::alloc::vec::Vec<u8>,
+    /// Whether the trace id is random, as far as its maker says so.
+    #[prost(bool, tag = "8")]
+    pub random: bool,
+    /// Whether the caller's own spans say tokens and cost, where the request tells.
+    #[prost(bool, optional, tag = "9")]
+    pub caller_counts: ::core::option::Option<bool>,
 }
 /// A place that requests are forwarded to, without what may be secret.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -87,6 +87,8 @@ fn trace(stored: proto::Trace) -> Result<Trace, Unreadable> {
         parent: span(&stored.parent).ok(),
         link,
         sampled: stored.sampled,
+        random: stored.random,
+        caller_counts: stored.caller_counts,
         state: stored.state,
         server: span(&stored.server)?,
         inference: span(&stored.inference)?,

@@ -137,10 +137,12 @@ prop_compose! {
 prop_compose! {
     fn trace()(
         trace_id in any::<[u8; 16]>(), parent in of(span()), link in of((any::<[u8; 16]>(), span())),
-        sampled in any::<bool>(), state in text(), server in span(), inference in span(),
+        [sampled, random] in any::<[bool; 2]>(), caller_counts in of(any::<bool>()),
+        state in text(), server in span(), inference in span(),
     ) -> Trace {
         let link = link.map(|(trace, span)| (TraceId(trace), span));
-        Trace { trace_id: TraceId(trace_id), parent, link, sampled, state, server, inference }
+        let trace_id = TraceId(trace_id);
+        Trace { trace_id, parent, link, sampled, random, caller_counts, state, server, inference }
     }
 }
 

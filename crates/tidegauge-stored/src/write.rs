@@ -81,13 +81,18 @@ fn within(within: Within) -> proto::Within {
 }
 
 fn trace(trace: &Trace) -> proto::Trace {
-    let Trace { trace_id, parent, link, sampled, state, server, inference } = trace;
+    #[rustfmt::skip]
+    let Trace {
+        trace_id, parent, link, sampled, random, caller_counts, state, server, inference,
+    } = trace;
     let link = link.map(|(trace, span)| [trace.0.as_slice(), span.0.as_slice()].concat());
     proto::Trace {
         trace_id: trace_id.0.to_vec(),
         parent: parent.map(|span| span.0.to_vec()).unwrap_or_default(),
         link: link.unwrap_or_default(),
         sampled: *sampled,
+        random: *random,
+        caller_counts: *caller_counts,
         state: state.clone(),
         server: server.0.to_vec(),
         inference: inference.0.to_vec(),

@@ -58,6 +58,7 @@ fn policy() -> Policy {
         sample_ratio: 1.0,
         owner: tidegauge_wire::credential_owner,
         parent_based: true,
+        session_traces: false,
         trace_header: false,
         hold: 1024,
         admit: None,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tidegauge_core::Record;
 
-use super::{CacheWriteName, SpanOptions, SpanTree, asked};
+use super::{CacheWriteName, CallDetail, SpanOptions, SpanTree, asked};
 use crate::attribute::AttributeLimits;
 use crate::semconv::scope_name;
 use crate::testing::{records, shown, spans};
@@ -77,6 +77,37 @@ fn a_span_says_sampled_only_if_its_trace_is() {
     for (index, (_, span)) in spans(&record, &SpanOptions::default()).iter().enumerate() {
         assert_eq!(span.flags, if index == 0 { 0x300 } else { 0x100 }, "{}", span.name);
         assert!(span.links.iter().all(|link| link.flags & 1 == 0), "{}", span.name);
+    }
+}
+
+/// The flag of a random trace id goes through, beside the one of a sampled trace.
+#[test]
+fn a_span_says_that_its_trace_id_is_random() {
+    let mut record = records::retried();
+    record.exchange.trace.random = true;
+    for (index, (_, span)) in spans(&record, &SpanOptions::default()).iter().enumerate() {
+        assert_eq!(span.flags, if index == 0 { 0x303 } else { 0x103 }, "{}", span.name);
+    }
+}
+
+/// Whose spans say tokens and cost is the request's to tell, else it is as set.
+#[test]
+fn the_request_decides_whose_spans_tell_usage() {
+    for (caller_counts, detail, says) in [
+        (None, CallDetail::Full, true),
+        (None, CallDetail::LinkOnly, false),
+        (Some(true), CallDetail::Full, false),
+        (Some(true), CallDetail::LinkOnly, false),
+        (Some(false), CallDetail::LinkOnly, true),
+    ] {
+        let mut record = records::unary();
+        record.exchange.trace.caller_counts = caller_counts;
+        let options = SpanOptions { detail, ..SpanOptions::default() };
+        let spans = spans(&record, &options);
+        for key in ["gen_ai.usage.input_tokens", "tidegauge.cost.usd"] {
+            let told = spans.iter().any(|(_, span)| shown(&span.attributes, key).is_some());
+            assert_eq!(told, says, "{caller_counts:?} {detail:?} {key}");
+        }
     }
 }
 

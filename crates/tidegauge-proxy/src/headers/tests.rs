@@ -118,6 +118,7 @@ const REQUEST: &[(&str, &str, bool)] = &[
     ("baggage", "user.id=1", false),
     ("x-tidegauge-session", "s", false),
     ("x-tidegauge-capture", "off", false),
+    ("x-tidegauge-usage", "link_only", false),
     ("helicone-auth", "Bearer x", false),
     ("helicone-session-id", "s", false),
     ("x-portkey-api-key", "x", false),

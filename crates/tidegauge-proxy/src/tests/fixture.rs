@@ -240,6 +240,7 @@ pub(crate) fn policy(upstreams: Vec<Upstream>) -> Policy {
         parent_based: true,
         owner: |_| None,
         trace_header: false,
+        session_traces: false,
         hold: 1024,
         admit: None,
     }

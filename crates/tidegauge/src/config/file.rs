@@ -591,6 +591,20 @@ pub(crate) struct Spans {
     /// How much the span of a model call says. Default `full`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub genai: Option<CallSpanWord>,
+    /// What becomes of the requests of one session that bring no trace context. Default `link`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionsWord>,
+}
+
+/// What becomes of the requests of one session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionsWord {
+    /// Each is a trace; the id of the session on the spans connects them.
+    #[default]
+    Link,
+    /// Those of a day, in UTC, are one trace, whose id follows from the session's.
+    Trace,
 }
 
 /// How much the span of a model call says.

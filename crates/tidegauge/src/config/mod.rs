@@ -37,7 +37,7 @@ use crate::telemetry::Preset;
 
 pub use file::{
     CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
-    SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
+    SessionsWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
 };
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
@@ -175,6 +175,8 @@ pub struct Telemetry {
     pub cache_write: CacheWriteWord,
     /// How much the span of a model call says.
     pub call_span: CallSpanWord,
+    /// What becomes of the requests of one session.
+    pub sessions: SessionsWord,
     /// Where what a receiver does not take is kept; `None`: nowhere.
     pub disk_queue: Option<DiskQueue>,
     /// Directory of the journal of open requests; `None`: there is none.

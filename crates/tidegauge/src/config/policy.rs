@@ -24,6 +24,7 @@ impl Config {
             trust: self.telemetry.trust,
             sample_ratio: sampler.ratio,
             parent_based: sampler.parent_based,
+            session_traces: self.telemetry.sessions == super::SessionsWord::Trace,
             trace_header: self.telemetry.trace_header,
             hold: usize::try_from(self.limits.hold).unwrap_or(usize::MAX),
             upstreams,

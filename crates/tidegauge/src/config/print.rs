@@ -170,7 +170,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
             genai: Some(telemetry.names),
             cache_write: Some(telemetry.cache_write),
         }),
-        spans: Some(Spans { genai: Some(telemetry.call_span) }),
+        spans: Some(Spans { genai: Some(telemetry.call_span), sessions: Some(telemetry.sessions) }),
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
         journal: telemetry.journal.as_deref().map(|dir| JournalWord { path: Some(path(dir)) }),
         exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())

@@ -284,6 +284,7 @@ impl Resolver<'_> {
         });
         let compat = word.compat.unwrap_or_default();
         let semconv = word.semconv.unwrap_or_default();
+        let spans = word.spans.unwrap_or_default();
         let journal = word.journal.map(|word| self.journal(word, data_dir));
         Telemetry {
             journal,
@@ -312,7 +313,8 @@ impl Resolver<'_> {
             openinference: compat.openinference.unwrap_or(false),
             names: semconv.genai.unwrap_or_default(),
             cache_write: semconv.cache_write.unwrap_or_default(),
-            call_span: word.spans.unwrap_or_default().genai.unwrap_or_default(),
+            call_span: spans.genai.unwrap_or_default(),
+            sessions: spans.sessions.unwrap_or_default(),
             disk_queue,
         }
     }
