@@ -1,9 +1,8 @@
 //! The other end of one client connection, and what was noticed about its bytes.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Clock;
@@ -20,6 +19,12 @@ pub(crate) struct Caller {
     /// When a head began that is not complete, in the clock's microseconds and at least 1; 0: none.
     head_began: AtomicU64,
     left_http: AtomicBool,
+    /// Requests of an HTTP/2 connection that are not over, and since when there is none.
+    busy: AtomicUsize,
+    idle_since: AtomicU64,
+    /// Streams that the client opened.
+    streams: AtomicU64,
+    flooded: AtomicBool,
 }
 
 impl Caller {
@@ -32,6 +37,10 @@ impl Caller {
             bad: Mutex::new(None),
             head_began: AtomicU64::new(0),
             left_http: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(micros(clock.now())),
+            streams: AtomicU64::new(0),
+            flooded: AtomicBool::new(false),
         }
     }
 
@@ -57,9 +66,38 @@ impl Caller {
         if !incomplete {
             self.head_began.store(0, Relaxed);
         } else if known == 0 {
-            let now = u64::try_from(self.clock.now().as_micros()).unwrap_or(u64::MAX);
-            self.head_began.store(now.max(1), Relaxed);
+            self.head_began.store(micros(self.clock.now()).max(1), Relaxed);
         }
+    }
+
+    /// A request of an HTTP/2 connection has begun; it is over when what comes back is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Since when no request of an HTTP/2 connection is going on.
+    pub(crate) fn idle_since(&self) -> Option<Duration> {
+        let idle = self.busy.load(Relaxed) == 0;
+        idle.then(|| Duration::from_micros(self.idle_since.load(Relaxed)))
+    }
+
+    /// It sends nothing but frames that ask for nothing.
+    pub(crate) fn note_flood(&self) {
+        self.flooded.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
+    }
+
+    pub(crate) fn note_streams(&self, count: u64) {
+        self.streams.store(count, Relaxed);
+    }
+
+    /// Streams that the client of an HTTP/2 connection opened.
+    pub(crate) fn streams(&self) -> u64 {
+        self.streams.load(Relaxed)
     }
 
     /// When the head began that is not complete.
@@ -80,4 +118,19 @@ impl Caller {
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
+}
+
+/// A request that is going on.
+pub(crate) struct Busy(Arc<Caller>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // Told before the last one is counted off: nobody sees an old time and no request.
+        self.0.idle_since.store(micros(self.0.clock.now()), Relaxed);
+        self.0.busy.fetch_sub(1, Relaxed);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

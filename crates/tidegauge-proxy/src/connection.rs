@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Limits;
 use crate::caller::Caller;
-use crate::framing::Framing;
 use crate::service::Answers;
 use crate::shared::Shared;
 use crate::signal::Signal;
@@ -47,23 +47,13 @@ pub(crate) async fn serve(
     let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
     // A connection that never said a thing is no request.
     let Some(Ok(Some((stream, first, h2)))) = draining.until(greeted).await else { return };
-    let mut framing = Framing::new();
+    let preface = h2.then_some(PREFACE.len());
+    let socket = TokioIo::new(Socket::new(stream, first, preface, Arc::clone(&caller)));
+    let answers = Answers::new(Arc::clone(&shared), Arc::clone(&caller), h2);
     if h2 {
-        framing.lose();
+        return serve_h2(&shared, &caller, socket, answers, &draining).await;
     }
-    let socket = TokioIo::new(Socket::new(stream, first, framing, Arc::clone(&caller)));
-    let answers = Answers::new(Arc::clone(&shared), Arc::clone(&caller));
-    let ended = if h2 {
-        let connection = h2_builder(&shared).serve_connection(socket, answers);
-        let mut connection = std::pin::pin!(connection);
-        match draining.until(connection.as_mut()).await {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
-    } else {
+    let ended = {
         let builder = h1_builder(&shared, &caller);
         let connection = builder.serve_connection(socket, answers).with_upgrades();
         let mut connection = std::pin::pin!(connection);
@@ -78,6 +68,88 @@ pub(crate) async fn serve(
     if let Err(error) = ended {
         count(&shared, &caller, &error);
     }
+}
+
+/// The HTTP/2 server knows no time for heads and none for waiting: they are watched beside it.
+async fn serve_h2(
+    shared: &Shared,
+    caller: &Arc<Caller>,
+    socket: TokioIo<Socket>,
+    answers: Answers,
+    draining: &Signal,
+) {
+    let limits = shared.base.limits;
+    let served = answers.served();
+    let connection = h2_builder(shared).serve_connection(socket, answers);
+    let mut connection = Box::pin(connection);
+    let mut asked_to_leave = false;
+    let mut idle = limits.keep_alive;
+    loop {
+        let watched = until_late(connection.as_mut(), caller, limits.head_timeout, idle);
+        let ended =
+            if asked_to_leave { Some(watched.await) } else { draining.until(watched).await };
+        match ended {
+            Some(Ended::Itself) => break,
+            Some(Ended::LateHead) => {
+                shared.base.health.request_rejected(Rejected::HeadTimeout, 1);
+                break;
+            }
+            Some(Ended::Idle) if asked_to_leave => break,
+            // What is going on ends; nothing new begins. Who does not even hear that is left.
+            Some(Ended::Idle) => idle = limits.head_timeout.min(idle),
+            None => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        asked_to_leave = true;
+    }
+    drop(connection);
+    if caller.has_flooded() {
+        shared.base.health.connection_flooded();
+    }
+    let unserved = caller.streams().saturating_sub(served.load(Relaxed));
+    shared.base.health.request_rejected(Rejected::Stream, unserved);
+}
+
+/// Why an HTTP/2 connection is over.
+enum Ended {
+    Itself,
+    /// A head, or another frame, was begun and not ended in time.
+    LateHead,
+    /// No request for too long.
+    Idle,
+}
+
+/// Runs a connection until it ends or is late. One timer, which is looked at again when it fires: no
+/// request has to move it.
+async fn until_late(
+    mut connection: Pin<&mut impl Future>,
+    caller: &Caller,
+    head_timeout: Duration,
+    keep_alive: Duration,
+) -> Ended {
+    let clock = caller.clock();
+    let left = |since: Duration, limit: Duration| {
+        limit.saturating_sub(clock.real_time(clock.now().saturating_sub(since)))
+    };
+    let mut timer = Box::pin(tokio::time::sleep(head_timeout.min(keep_alive)));
+    std::future::poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ended::Itself);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let head = caller.head_began().map_or(head_timeout, |since| left(since, head_timeout));
+            let idle = caller.idle_since().map_or(keep_alive, |since| left(since, keep_alive));
+            if head.is_zero() {
+                return Poll::Ready(Ended::LateHead);
+            }
+            if idle.is_zero() {
+                return Poll::Ready(Ended::Idle);
+            }
+            timer.as_mut().reset(tokio::time::Instant::now() + head.min(idle));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Requests that never reached us as such.

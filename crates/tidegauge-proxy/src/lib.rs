@@ -19,6 +19,7 @@ mod connect;
 mod connection;
 mod failure;
 mod forward;
+mod frames;
 mod framing;
 mod headers;
 mod hold;

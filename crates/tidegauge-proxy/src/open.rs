@@ -12,12 +12,15 @@ use http::{HeaderMap, StatusCode};
 use tidegauge_core::{Attempt, Dropped, End, Exchange, Failure, Observe, Task};
 
 use crate::base::Base;
+use crate::caller::Busy;
 
 /// Shared between the task that reads the client and the one that reads the upstream.
 pub(crate) struct Open {
     base: Arc<Base>,
     began: Duration,
     state: Mutex<State>,
+    /// While it lasts its connection is not idle.
+    _busy: Option<Busy>,
 }
 
 struct State {
@@ -45,6 +48,7 @@ impl Open {
         base: &Arc<Base>,
         began: Duration,
         exchange: Exchange,
+        busy: Option<Busy>,
         begin: impl FnOnce(&Exchange) -> Box<dyn Observe>,
     ) -> Guard {
         base.health.request_accepted();
@@ -53,7 +57,7 @@ impl Open {
         let observer = catch_unwind(AssertUnwindSafe(|| begin(&exchange))).ok();
         let lost = observer.is_none();
         let state = State { exchange: Some(exchange), observer, upload: Uploading::default() };
-        let open = Self { base: Arc::clone(base), began, state: Mutex::new(state) };
+        let open = Self { base: Arc::clone(base), began, state: Mutex::new(state), _busy: busy };
         if lost {
             open.lost();
         }

@@ -21,7 +21,7 @@ use tidegauge_core::{
 
 use crate::body::Reply;
 use crate::call::Call;
-use crate::caller::Caller;
+use crate::caller::{Busy, Caller};
 use crate::check::{self, Bounds};
 use crate::forward::{self, Unforwarded};
 use crate::open::Open;
@@ -34,11 +34,17 @@ pub(crate) struct Answers {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     requests: Arc<AtomicU64>,
+    h2: bool,
 }
 
 impl Answers {
-    pub(crate) fn new(shared: Arc<Shared>, caller: Arc<Caller>) -> Self {
-        Self { shared, caller, requests: Arc::default() }
+    pub(crate) fn new(shared: Arc<Shared>, caller: Arc<Caller>, h2: bool) -> Self {
+        Self { shared, caller, requests: Arc::default(), h2 }
+    }
+
+    /// How many requests have come.
+    pub(crate) fn served(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.requests)
     }
 }
 
@@ -52,7 +58,8 @@ impl Service<Request<Incoming>> for Answers {
         let number = self.requests.fetch_add(1, Relaxed) + 1;
         let shared = Arc::clone(&self.shared);
         let caller = Arc::clone(&self.caller);
-        Box::pin(async move { Ok(answer(shared, caller, request, number).await) })
+        let busy = self.h2.then(|| self.caller.begin());
+        Box::pin(async move { Ok(answer(shared, caller, request, number, busy).await) })
     }
 }
 
@@ -61,6 +68,7 @@ async fn answer(
     caller: Arc<Caller>,
     mut request: Request<Incoming>,
     number: u64,
+    busy: Option<Busy>,
 ) -> Response<Reply> {
     let began = Moment { since: shared.base.clock.now(), wall: shared.base.clock.wall() };
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
@@ -91,7 +99,7 @@ async fn answer(
         route: route.matched.route.clone(),
         ..exchange(&began, &parts, &caller, route.upstream, route.matched.operation, &placed)
     };
-    let open = Open::begin(&shared.base, began.since, exchange, |exchange| {
+    let open = Open::begin(&shared.base, began.since, exchange, busy, |exchange| {
         let begin = Begin {
             exchange,
             upstream: route.upstream,

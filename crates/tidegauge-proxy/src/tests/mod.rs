@@ -6,6 +6,7 @@ mod chain;
 mod client;
 mod drain;
 pub(crate) mod fixture;
+mod frames;
 mod probes;
 mod splice;
 
