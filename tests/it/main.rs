@@ -16,6 +16,7 @@ mod capture;
 mod checks;
 mod cli;
 mod clock;
+mod descriptors;
 mod disk;
 mod durable;
 mod failure;

@@ -199,6 +199,10 @@ impl Sending<'_> {
     fn failed(&self, failure: Failure) -> Failure {
         // A body that did not come to its end is why, whatever the connection made of it.
         let failure = self.open.upload_failure().unwrap_or(failure);
+        if failure == Failure::Descriptors {
+            let base = self.open.base();
+            base.shortage.note(&base.health, &base.clock, "an upstream");
+        }
         let now = self.open.now();
         self.open.note_attempt(|attempt| {
             attempt.ended = now;

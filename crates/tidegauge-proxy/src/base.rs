@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use tidegauge_core::Health;
 
 use crate::budget::Budget;
+use crate::descriptors::Shortage;
 use crate::tasks::Tasks;
 use crate::{Clock, Limits};
 
@@ -16,6 +17,8 @@ pub(crate) struct Base {
     pub(crate) health: Arc<Health>,
     /// Connections of clients, the streams on them, and tunnels.
     pub(crate) tasks: Tasks,
+    /// File descriptors that were missing.
+    pub(crate) shortage: Shortage,
     /// What request bodies may take of memory until an upstream answers.
     pub(crate) held: Arc<Budget>,
     /// Exchanges that have begun and not ended.
@@ -31,6 +34,7 @@ impl Base {
             limits,
             tasks: Tasks::new(Arc::clone(&health)),
             health,
+            shortage: Shortage::default(),
             held: Budget::new(limits.held_bytes),
             open: AtomicUsize::new(0),
             aborting: AtomicBool::new(false),

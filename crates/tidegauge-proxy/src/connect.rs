@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::descriptors;
 use crate::link::Link;
 use crate::stream::Stream;
 
@@ -90,6 +91,9 @@ fn without_tcp(error: &(dyn Error + 'static)) -> Failure {
             if error.get_ref().is_some_and(|inner| inner.is::<Unresolved>()) {
                 return Failure::Dns;
             }
+            if descriptors::are_gone(error) {
+                return Failure::Descriptors;
+            }
             if error.kind() == io::ErrorKind::TimedOut {
                 return Failure::ConnectTimeout;
             }
@@ -151,14 +155,43 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let resolver = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map(|addrs| addrs.take(32).collect::<Vec<_>>()).unwrap_or_default();
-            if !found.is_empty() {
-                resolver.remember(&found);
-                return Ok(found.into_iter());
-            }
-            let remembered = resolver.remembered();
-            remembered.map(Vec::into_iter).ok_or_else(|| io::Error::other(Unresolved))
+            let missing = match tokio::net::lookup_host((name.as_str(), 0)).await {
+                Ok(addrs) => {
+                    let found = addrs.take(32).collect::<Vec<_>>();
+                    if !found.is_empty() {
+                        resolver.remember(&found);
+                        return Ok(found.into_iter());
+                    }
+                    io::Error::other(Unresolved)
+                }
+                Err(error) if descriptors::are_gone(&error) => error,
+                Err(_) => io::Error::other(Unresolved),
+            };
+            resolver.remembered().map(Vec::into_iter).ok_or(missing)
         })
     }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Why there is no connection is told apart by the system's number, however it is wrapped.
+    #[test]
+    fn a_missing_descriptor_is_our_own_fault() {
+        for (number, expected) in [
+            (23, Failure::Descriptors),
+            (24, Failure::Descriptors),
+            (110, Failure::ConnectTimeout),
+            (111, Failure::ConnectRefused),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(without_tcp(&error), expected, "{number}");
+            assert_eq!(without_tcp(&Wrapped(error)), expected, "{number}");
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("tcp connect error")]
+    struct Wrapped(#[source] io::Error);
 }

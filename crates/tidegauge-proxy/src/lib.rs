@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod connect;
 mod connection;
+mod descriptors;
 mod failure;
 mod forward;
 mod frames;

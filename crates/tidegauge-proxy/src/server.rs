@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{SockRef, TcpKeepalive};
 use tidegauge_core::{Health, Observers, Policy, Rejected};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -22,7 +22,7 @@ use crate::shared::Shared;
 use crate::signal::Signal;
 use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
-use crate::{Config, Drained, Identity, Shutdown, connection};
+use crate::{Config, Drained, Identity, Shutdown, connection, descriptors};
 
 /// How long accepting rests when the system has no descriptor to give.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -33,6 +33,13 @@ const STOPPING: Duration = Duration::from_secs(5);
 /// What one connection too many is told.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nproxy-status: tidegauge; \
 error=connection_limit_reached\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// What a health check is told then: it asks whether the process lives.
+const WELL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nok\n";
+/// Connections over the limit that are listened to, in case they only ask for that.
+const RESERVE: usize = 32;
+/// And for how long.
+const ASIDE: Duration = Duration::from_secs(1);
 
 /// Why a server could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +150,13 @@ async fn accept(
         match listener.accept().await {
             Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, Arc::clone(draining)),
             Err(error) if is_of_one_connection(&error) => {}
-            Err(_) => tokio::time::sleep(BACK_OFF).await,
+            Err(error) => {
+                if descriptors::are_gone(&error) {
+                    let base = &shared.base;
+                    base.shortage.note(&base.health, &base.clock, "a client");
+                }
+                tokio::time::sleep(BACK_OFF).await;
+            }
         }
     }
 }
@@ -156,12 +169,23 @@ fn begin(
     draining: Arc<Signal>,
 ) {
     let open = Connected::new(shared);
-    if shared.connections.load(Relaxed) > shared.base.limits.connections {
-        shared.base.health.request_rejected(Rejected::Connections, 1);
+    let connections = shared.connections.load(Relaxed);
+    let limit = shared.base.limits.connections;
+    if connections > limit {
+        let health = Arc::clone(&shared.base.health);
         shared.base.tasks.run(async move {
             let _open = open;
+            let listens = tls.is_none() && connections <= limit.saturating_add(RESERVE);
+            let healthy =
+                listens && tokio::time::timeout(ASIDE, asks_for_health(&mut tcp)).await == Ok(true);
+            let answer = if healthy {
+                WELL
+            } else {
+                health.request_rejected(Rejected::Connections, 1);
+                BUSY
+            };
             if tls.is_none() {
-                _ = tokio::time::timeout(Duration::from_secs(1), tcp.write_all(BUSY)).await;
+                _ = tokio::time::timeout(ASIDE, tcp.write_all(answer)).await;
             }
         });
         return;
@@ -174,6 +198,21 @@ fn begin(
         let _open = open;
         connection::serve(serving, tcp, addr, tls, draining).await;
     });
+}
+
+/// Reads one request head, or as much of it as matters.
+async fn asks_for_health(tcp: &mut TcpStream) -> bool {
+    let mut head = [0; 1024];
+    let mut filled = 0;
+    loop {
+        let count = tcp.read(head.get_mut(filled..).unwrap_or_default()).await.unwrap_or(0);
+        filled += count;
+        let come = head.get(..filled).unwrap_or_default();
+        let whole = come.windows(4).any(|end| end == b"\r\n\r\n");
+        if count == 0 || whole {
+            return come.starts_with(b"GET /healthz ") || come.starts_with(b"HEAD /healthz ");
+        }
+    }
 }
 
 /// Counts a client's connection for as long as it lives.

@@ -11,6 +11,7 @@ mod cmd;
 pub mod config;
 mod console;
 pub mod demo;
+mod descriptors;
 mod identities;
 mod journal;
 mod log;

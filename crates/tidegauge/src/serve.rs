@@ -23,12 +23,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::capture::Rules;
 use crate::config::{Config, Resolved};
-use crate::console;
 use crate::journal::{Journal, JournalError};
 use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
 use crate::sinks::{Live, Recorder};
 use crate::telemetry::Telemetry;
+use crate::{console, descriptors};
 
 /// How long the record pipeline and each sink may take to finish their queues.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -433,6 +433,16 @@ fn recorder(config: &Config, health: &Arc<Health>) -> Result<Option<Arc<Recorder
 }
 
 fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
+    let descriptors = descriptors::raise();
+    let connections = descriptors::fitting(config.limits.connections, descriptors);
+    if connections < config.limits.connections {
+        tracing::warn!(
+            descriptors,
+            connections,
+            "limits.connections needs more open files than there may be, and is lowered: raise the \
+             hard limit (ulimit -Hn, LimitNOFILE)"
+        );
+    }
     let mut proxy = tidegauge_proxy::Config::new(config.listen);
     let limits = &config.limits;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -440,7 +450,7 @@ fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
         .listen_tls
         .as_ref()
         .map(|tls| Identity { chain: tls.cert.to_vec(), key: tls.key.to_vec() });
-    proxy.limits.connections = size(limits.connections.into());
+    proxy.limits.connections = size(connections.into());
     proxy.limits.head_bytes = size(limits.head_bytes);
     proxy.limits.headers = size(limits.headers.into());
     proxy.limits.head_timeout = limits.head_timeout;

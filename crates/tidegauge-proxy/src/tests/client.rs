@@ -338,6 +338,12 @@ async fn one_connection_too_many_is_told_to_come_back() {
     let answer = read_to_end(&mut rig.connect().await).await;
     assert_eq!(status(&answer), 503);
     assert_eq!(rig.health.rejected(Rejected::Connections), 1);
+    for method in ["GET", "HEAD"] {
+        let probe = format!("{method} /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(status(&rig.raw(probe.as_bytes()).await), 200, "a health check has a place");
+    }
+    assert_eq!(status(&rig.raw(GET).await), 503);
+    assert_eq!(rig.health.rejected(Rejected::Connections), 2);
     second.write_all(GET).await.unwrap();
     read_until(&mut second, "ok").await;
     drop(first);
