@@ -136,7 +136,7 @@ async fn limits_and_figures_of_providers_are_shown() {
         .map(|s| s.value)
         .collect();
     assert_eq!(left, [0.0], "nothing left is shown");
-    assert!(page.sum("tidegauge_rate_limit_reset_seconds", at) > 1.7e9);
+    assert!(page.sum("tidegauge_rate_limit_reset_timestamp_seconds", at) > 1.7e9);
     assert_eq!(theirs["cost"]["list_usd"], json!("0.000156"), "{theirs}");
     assert!((page.total("tidegauge_cost_disagreements_total") - 1.0).abs() < 0.1);
     assert!(page.has("tidegauge_prices_age_seconds"));

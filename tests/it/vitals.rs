@@ -18,7 +18,11 @@ const LEVELS: [(&str, &str, &str); 24] = [
     ("tidegauge.prices.read_ok", "tidegauge_prices_read_ok", ""),
     ("tidegauge.rate_limit.limit", "tidegauge_rate_limit_limit", "tidegauge_upstream"),
     ("tidegauge.rate_limit.remaining", "tidegauge_rate_limit_remaining", "tidegauge_upstream"),
-    ("tidegauge.rate_limit.reset", "tidegauge_rate_limit_reset_seconds", "tidegauge_upstream"),
+    (
+        "tidegauge.rate_limit.reset_timestamp",
+        "tidegauge_rate_limit_reset_timestamp_seconds",
+        "tidegauge_upstream",
+    ),
     ("tidegauge.streams.active", "tidegauge_streams_active", ""),
     ("tidegauge.connections.active", "tidegauge_connections_active", ""),
     ("http.server.active_requests", "http_server_active_requests", ""),

@@ -18,7 +18,7 @@ use crate::openmetrics::Text;
 use crate::rendering::Rendering;
 use crate::resource::ResourceAttributes;
 use crate::span::SpanOptions;
-use crate::{event, openmetrics, points, prometheus, span};
+use crate::{event, openmetrics, points, process, prometheus, span};
 
 /// What is the same for all exporters, and for the metrics page.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +53,8 @@ pub struct Subscriber {
 pub struct Encoder {
     options: EncoderOptions,
     meter: Meter,
+    /// Nanoseconds since the Unix epoch.
+    began: u64,
     /// The place of the page's exponential distributions among the views.
     native: usize,
     /// Where messages are written.
@@ -93,7 +95,8 @@ impl Encoder {
             subscribe(&mut events, subscriber.rendering.events, subscriber.logs.as_ref());
             logs.extend(subscriber.logs.clone());
             let Some(outbox) = subscriber.metrics.clone() else { continue };
-            let wanted = View { histograms, sums, exemplars: options.exemplars, lasting: false };
+            let exemplars = options.exemplars;
+            let wanted = View { histograms, sums, exemplars, lasting: false, fine: false };
             let view = views.iter().position(|view| *view == wanted).unwrap_or_else(|| {
                 views.push(wanted);
                 views.len() - 1
@@ -110,22 +113,39 @@ impl Encoder {
         let native = views.len();
         views.push(View { histograms: Histograms::Exponential, exemplars, ..page(&options) });
         let meter = Meter::new(views, &options.metric, health);
-        Self { options, meter, native, scratch: Mutex::default(), spans, events, metrics, logs }
+        let began = meter.began();
+        Self {
+            options,
+            meter,
+            began,
+            native,
+            scratch: Mutex::default(),
+            spans,
+            events,
+            metrics,
+            logs,
+        }
     }
 
     /// All metrics as they are now, in that format.
     pub fn page(&self, format: Format) -> Vec<u8> {
         let resource = &self.options.resource;
         let named = |families| self.options.names.of(families);
+        let with_process = |families| {
+            let mut families = named(families);
+            families.extend(process::read(self.began));
+            families
+        };
         let text = |text| {
-            openmetrics::render(&named(self.meter.collect(PAGE)), resource, text).into_bytes()
+            let families = with_process(self.meter.collect(PAGE));
+            openmetrics::render(&families, resource, text).into_bytes()
         };
         match format {
             Format::Text => text(Text::Plain),
             Format::OpenMetrics => text(Text::OpenMetrics),
             Format::Protobuf => {
                 let [fixed, native] = self.meter.collect_all([PAGE, self.native]);
-                prometheus::render(&named(fixed), &named(native), resource)
+                prometheus::render(&with_process(fixed), &named(native), resource)
             }
         }
     }
@@ -228,5 +248,6 @@ const PAGE: usize = 0;
 /// How the page is read.
 fn page(options: &EncoderOptions) -> View {
     let EncoderOptions { exemplars, .. } = *options;
-    View { histograms: Histograms::Explicit, sums: Sums::Cumulative, exemplars, lasting: true }
+    let (histograms, fine) = (Histograms::Explicit, options.metric.fine);
+    View { histograms, sums: Sums::Cumulative, exemplars, lasting: true, fine }
 }

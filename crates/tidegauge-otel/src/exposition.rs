@@ -99,13 +99,24 @@ fn thousandths(quality: &str) -> Option<u32> {
 /// The name of a metric in PromQL, without `_total`, `_bucket` and the like.
 pub(crate) fn family_name(metric: &Metric) -> String {
     let mut name = sanitised(metric.name);
-    match (metric.unit, metric.kind) {
-        ("s", _) => name.push_str("_seconds"),
-        ("1", Kind::Gauge | Kind::UpDownCounter) => name.push_str("_ratio"),
-        // Text in braces says what is counted and adds nothing.
-        _ => {}
+    if let Some(unit) = unit(metric) {
+        name.push('_');
+        name.push_str(unit);
+    }
+    // Text in braces says what is counted and adds nothing.
+    if metric.unit == "1" && matches!(metric.kind, Kind::Gauge | Kind::UpDownCounter) {
+        name.push_str("_ratio");
     }
     name
+}
+
+/// The unit in Prometheus' words, which then ends the name.
+pub(crate) fn unit(metric: &Metric) -> Option<&'static str> {
+    match metric.unit {
+        "s" => Some("seconds"),
+        "By" => Some("bytes"),
+        _ => None,
+    }
 }
 
 /// What follows that name in the samples of a metric that has only one.

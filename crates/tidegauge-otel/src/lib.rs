@@ -18,6 +18,7 @@ mod names;
 mod openmetrics;
 mod percent;
 mod points;
+mod process;
 mod prometheus;
 mod protobuf;
 mod redact;

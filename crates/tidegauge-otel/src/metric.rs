@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tidegauge_core::{Bucket, Cost, CostStatus, Health, Money, Record, Scope};
+use tidegauge_core::{Bucket, Category, Cost, CostStatus, Health, Money, Record, Scope};
 
 use crate::cardinality::Cardinality;
 use crate::exemplar::{Example, ExemplarFilter};
@@ -61,7 +61,8 @@ pub enum Sums {
 /// What may be chosen about metrics.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MetricOptions {
-    /// Names of the callers' tags that become metric attributes.
+    /// Names of the callers' tags that become metric attributes; [`Self::PROMPT`] and [`Self::AGENT`] are
+    /// none.
     pub tags: Vec<String>,
     /// How many distinct values of one attribute are taken from clients and upstreams.
     pub values: usize,
@@ -69,12 +70,21 @@ pub struct MetricOptions {
     pub sets: usize,
     /// Whether our own listener speaks TLS.
     pub secure: bool,
+    /// Whether times of calls have finer fixed buckets on the page than the conventions advise.
+    pub fine: bool,
+}
+
+impl MetricOptions {
+    /// In place of a tag's name: the prompt, by its name and version.
+    pub const PROMPT: &str = "prompt";
+    /// In place of a tag's name: the agent.
+    pub const AGENT: &str = "agent";
 }
 
 impl Default for MetricOptions {
-    /// `team`, 200 values, no TLS; 2000 sets, as OpenTelemetry's SDKs keep of an instrument.
+    /// `team`, 200 values, no TLS, the advised buckets; 2000 sets, as OpenTelemetry's SDKs keep of an instrument.
     fn default() -> Self {
-        Self { tags: vec!["team".to_owned()], values: 200, sets: 2000, secure: false }
+        Self { tags: vec!["team".to_owned()], values: 200, sets: 2000, secure: false, fine: false }
     }
 }
 
@@ -89,6 +99,8 @@ pub(crate) struct View {
     pub(crate) exemplars: ExemplarFilter,
     /// Whether examples are told again and again, to several who ask, or once.
     pub(crate) lasting: bool,
+    /// Whether times of calls have finer fixed buckets.
+    pub(crate) fine: bool,
 }
 
 impl View {
@@ -97,7 +109,7 @@ impl View {
         let whole = |view: &Self| view.sums == Sums::Cumulative;
         whole(self)
             && whole(other)
-            && self.histograms == other.histograms
+            && (self.histograms, self.fine) == (other.histograms, other.fine)
             && self.exemplars == ExemplarFilter::Off
     }
 }
@@ -126,6 +138,16 @@ pub(crate) struct Point {
     pub(crate) attributes: Vec<KeyValue>,
     /// The value.
     pub(crate) value: Value,
+    /// Nanoseconds since the Unix epoch that it began at, where that is later than its family did.
+    pub(crate) since: Option<u64>,
+}
+
+impl Family {
+    /// When the sum of a point began. A sum that did not begin with the process did so when it was first
+    /// added to: a reader that takes it to have been 0 then misses nothing.
+    pub(crate) fn since(&self, point: &Point) -> u64 {
+        point.since.filter(|_| !self.delta).map_or(self.since, |since| since.max(self.since))
+    }
 }
 
 /// What a point holds.
@@ -137,6 +159,8 @@ pub(crate) enum Value {
     Money(Money),
     /// Of something that goes up and down.
     Level(i64),
+    /// A number that is no whole one.
+    Real(f64),
     /// Of a histogram.
     Distribution(Histogram),
 }
@@ -191,6 +215,9 @@ impl Reading {
         for family in &mut families {
             family.now = self.now;
             family.since = if family.delta { self.last } else { self.began };
+            for since in family.points.iter_mut().filter_map(|point| point.since.as_mut()) {
+                *since = (*since).min(self.now);
+            }
         }
         families
     }
@@ -215,6 +242,11 @@ impl Meter {
             sets: Sets::new(&options.tags),
             state: Mutex::new(state),
         }
+    }
+
+    /// When counting began, in nanoseconds since the Unix epoch.
+    pub(crate) fn began(&self) -> u64 {
+        self.lock().began
     }
 
     /// The sums as they are now, for the view of that position.
@@ -278,6 +310,19 @@ impl Meter {
             |series| series.add(Slot::Requests, 1),
         );
         state.with(
+            (Group::Errors, false),
+            |list, _| set::upstream(list, record),
+            |series| {
+                // All of them begin at 0 with the first request, so that the first of each is an increase.
+                if series.is_new() {
+                    Category::ALL.iter().for_each(|known| series.add(Slot::Errors(*known), 0));
+                }
+                if let Some(category) = record.observation.outcome.category {
+                    series.add(Slot::Errors(category), 1);
+                }
+            },
+        );
+        state.with(
             (Group::Server, false),
             |list, _| set::server(list, record),
             |series| {
@@ -305,7 +350,7 @@ impl Meter {
         ];
         state.with(
             (Group::Overhead, false),
-            |list, _| set::overhead(list, record),
+            |list, _| set::upstream(list, record),
             |series| {
                 for (phase, time) in phases {
                     series.record(Slot::Overhead(phase), time.as_secs_f64(), None);

@@ -129,8 +129,9 @@ fn tokens(counted: &Family) -> Vec<Family> {
             let key = format!("{} {:?}", metric.name, set.attributes);
             let at = *places.entry(key).or_insert(family.points.len());
             match family.points.get_mut(at) {
-                Some(Point { value: Value::Count(total), .. }) => {
+                Some(Point { value: Value::Count(total), since, .. }) => {
                     *total = total.saturating_add(count);
+                    *since = (*since).min(set.since);
                 }
                 _ => family.points.push(set.clone()),
             }
@@ -161,6 +162,7 @@ fn without(point: &Point, keys: &[&str]) -> Point {
     Point {
         attributes: point.attributes.iter().filter(kept).cloned().collect(),
         value: point.value.clone(),
+        since: point.since,
     }
 }
 

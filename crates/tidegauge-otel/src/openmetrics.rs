@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::exemplar::Exemplar;
-use crate::exposition::{Labels, family_name, suffix};
+use crate::exposition::{Labels, family_name, suffix, unit};
 use crate::metric::{Buckets, Family, Histogram, Value};
 use crate::resource::ResourceAttributes;
 use crate::semconv::{Kind, Metric};
@@ -52,7 +52,14 @@ fn write_family(page: &mut String, family: &Family, text: Text) {
             Value::Count(count) => line(page, &sample, &labels, None, count),
             Value::Money(amount) => line(page, &sample, &labels, None, amount),
             Value::Level(level) => line(page, &sample, &labels, None, level),
+            Value::Real(real) => line(page, &sample, &labels, None, Real(*real)),
             Value::Distribution(histogram) => distribution(page, &name, &labels, histogram, text),
+        }
+        if text == Text::OpenMetrics
+            && matches!(family.metric.kind, Kind::Counter | Kind::Histogram)
+        {
+            let since = Moment(family.since(point));
+            line(page, &format!("{name}_created"), &labels, None, since);
         }
     }
 }
@@ -81,8 +88,8 @@ fn head(page: &mut String, metric: &Metric, text: Text) -> String {
         Kind::Histogram => "histogram",
     };
     let _ = writeln!(page, "# TYPE {name}{suffix} {kind}");
-    if metric.unit == "s" && text == Text::OpenMetrics {
-        let _ = writeln!(page, "# UNIT {name} seconds");
+    if let Some(unit) = unit(metric).filter(|_| text == Text::OpenMetrics) {
+        let _ = writeln!(page, "# UNIT {name} {unit}");
     }
     let _ = writeln!(page, "# HELP {name}{suffix} {}", Escaped(metric.about));
     name
@@ -122,9 +129,17 @@ impl fmt::Display for Exemplified<'_> {
         write!(f, "{count}")?;
         let Some(exemplar) = example else { return Ok(()) };
         let [(trace, trace_id), (span, span_id)] = exemplar.labels();
-        let (time, value) = (exemplar.example.time, Real(exemplar.value));
-        let (seconds, nanos) = (time / 1_000_000_000, time % 1_000_000_000);
-        write!(f, " # {{{trace}=\"{trace_id}\",{span}=\"{span_id}\"}} {value} {seconds}.{nanos:09}")
+        let (time, value) = (Moment(exemplar.example.time), Real(exemplar.value));
+        write!(f, " # {{{trace}=\"{trace_id}\",{span}=\"{span_id}\"}} {value} {time}")
+    }
+}
+
+/// Nanoseconds since the Unix epoch, as seconds.
+struct Moment(u64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
 }
 

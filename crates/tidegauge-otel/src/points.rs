@@ -86,15 +86,17 @@ fn is_exponential(point: &Point) -> bool {
 }
 
 fn number(family: &Family, point: Point) -> Option<NumberDataPoint> {
+    let since = family.since(&point);
     let value = match point.value {
         Value::Count(count) => Number::AsInt(i64::try_from(count).unwrap_or(i64::MAX)),
         Value::Level(level) => Number::AsInt(level),
+        Value::Real(real) => Number::AsDouble(real),
         Value::Money(amount) => Number::AsDouble(dollars(amount)),
         Value::Distribution(_) => return None,
     };
     Some(NumberDataPoint {
         attributes: point.attributes,
-        start_time_unix_nano: family.since,
+        start_time_unix_nano: since,
         time_unix_nano: family.now,
         value: Some(value),
         ..NumberDataPoint::default()
@@ -102,11 +104,12 @@ fn number(family: &Family, point: Point) -> Option<NumberDataPoint> {
 }
 
 fn explicit(family: &Family, point: Point) -> Option<HistogramDataPoint> {
+    let since = family.since(&point);
     let Value::Distribution(told) = point.value else { return None };
     let Buckets::Explicit { bounds, counts } = &told.buckets else { return None };
     Some(HistogramDataPoint {
         attributes: point.attributes,
-        start_time_unix_nano: family.since,
+        start_time_unix_nano: since,
         time_unix_nano: family.now,
         count: told.count,
         sum: Some(told.sum),
@@ -120,13 +123,14 @@ fn explicit(family: &Family, point: Point) -> Option<HistogramDataPoint> {
 }
 
 fn exponential(family: &Family, point: Point) -> Option<ExponentialHistogramDataPoint> {
+    let since = family.since(&point);
     let Value::Distribution(mut told) = point.value else { return None };
     let exemplars = exemplars(&told);
     let Buckets::Exponential(buckets) = &mut told.buckets else { return None };
     let bucket_counts = std::mem::take(&mut buckets.counts);
     Some(ExponentialHistogramDataPoint {
         attributes: point.attributes,
-        start_time_unix_nano: family.since,
+        start_time_unix_nano: since,
         time_unix_nano: family.now,
         count: told.count,
         sum: Some(told.sum),

@@ -10,7 +10,7 @@ pub(crate) mod message;
 use prost::Message;
 
 use crate::exemplar::Exemplar;
-use crate::exposition::{Labels, family_name, suffix};
+use crate::exposition::{Labels, family_name, suffix, unit};
 use crate::metric::{Buckets, Exponential, Family, Histogram, Point, Value};
 use crate::resource::ResourceAttributes;
 use crate::semconv::Kind;
@@ -81,7 +81,7 @@ fn message(family: &Family, twin: Option<&Family>) -> MetricFamily {
             Kind::Histogram => message::HISTOGRAM,
         }),
         metric: series.collect(),
-        unit: (metric.unit == "s").then(|| "seconds".to_owned()),
+        unit: unit(metric).map(str::to_owned),
     }
 }
 
@@ -94,6 +94,7 @@ fn series(family: &Family, point: &Point, twin: Option<&Point>) -> Metric {
             let size = real(level.unsigned_abs());
             if *level < 0 { -size } else { size }
         }
+        Value::Real(real) => *real,
         Value::Distribution(histogram) => {
             let twin = twin.and_then(|twin| match &twin.value {
                 Value::Distribution(Histogram {
@@ -101,12 +102,12 @@ fn series(family: &Family, point: &Point, twin: Option<&Point>) -> Metric {
                 }) => Some(buckets),
                 _ => None,
             });
-            series.histogram = Some(distribution(histogram, twin, family.since));
+            series.histogram = Some(distribution(histogram, twin, family.since(point)));
             return series;
         }
     };
     if family.metric.kind == Kind::Counter {
-        let created = Some(timestamp(family.since));
+        let created = Some(timestamp(family.since(point)));
         series.counter = Some(message::Counter { value: Some(value), created });
     } else {
         series.gauge = Some(message::Gauge { value: Some(value) });

@@ -247,6 +247,13 @@ pub(crate) struct Metric {
 }
 
 impl Metric {
+    /// The bounds of fixed buckets: those that are advised, or finer ones for the times of a call. Gaps
+    /// between chunks are too short for those.
+    pub(crate) fn bounds(&self, fine: bool) -> &'static [f64] {
+        let fits = fine && self.bounds == SECONDS && *self != CLIENT_TIME_PER_OUTPUT_CHUNK;
+        if fits { FINE_SECONDS } else { self.bounds }
+    }
+
     /// A number about this process, whose words stand where it is counted.
     const fn counted(
         name: &'static str,
@@ -296,6 +303,13 @@ pub(crate) static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
 /// Seconds of a call: 10 ms, doubling up to 81.92 s.
 const SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Seconds of a call where finer ones are wanted: 50 ms to 10 minutes, four to a doubling.
+const FINE_SECONDS: &[f64] = &[
+    0.05, 0.0595, 0.0707, 0.0841, 0.1, 0.119, 0.141, 0.168, 0.2, 0.238, 0.283, 0.336, 0.4, 0.476,
+    0.566, 0.673, 0.8, 0.951, 1.13, 1.35, 1.6, 1.9, 2.26, 2.69, 3.2, 3.81, 4.53, 5.38, 6.4, 7.61,
+    9.05, 10.8, 12.8, 15.2, 18.1, 21.5, 25.6, 30.4, 36.2, 43.1, 51.2, 60.9, 72.4, 86.1, 102.0,
+    122.0, 145.0, 172.0, 205.0, 244.0, 290.0, 344.0, 410.0, 487.0, 579.0, 689.0,
+];
 /// Seconds of an HTTP request.
 const HTTP_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -381,6 +395,8 @@ metrics! {
         "Time that the proxy added to a request, making a connection not counted.";
     REQUESTS = Counter "tidegauge.requests" "{request}" &[],
         "Requests that are over, by how they ended.";
+    ERRORS = Counter "tidegauge.errors" "{request}" &[],
+        "Requests by category, counted from 0 for every category once an upstream was asked.";
     TOKENS_USED = Counter "tidegauge.tokens" "{token}" &[],
         "Tokens by bucket; the buckets do not overlap.";
     COST = Counter "tidegauge.cost" "{USD}" &[],
@@ -395,10 +411,29 @@ metrics! {
         "Rate limit of an upstream as it was last told.";
     RATE_LIMIT_REMAINING = Gauge "tidegauge.rate_limit.remaining" "" &[],
         "What was last left of a rate limit; 0 is nothing.";
-    RATE_LIMIT_RESET = Gauge "tidegauge.rate_limit.reset" "s" &[],
+    RATE_LIMIT_RESET = Gauge "tidegauge.rate_limit.reset_timestamp" "s" &[],
         "When a rate limit is whole again, in seconds since 1970.";
     LABELS_FOLDED = Counter "tidegauge.labels.folded" "{value}" &[],
         "Metric attribute values that became _OTHER because there were too many.";
     SETS_FOLDED = Counter "tidegauge.sets.folded" "{measurement}" &[],
         "Measurements added up without their attributes because there were too many attribute sets.";
+}
+
+/// What Prometheus' own clients say about a process, in their words. On the page alone: OpenTelemetry has
+/// other names for these, and an agent beside us tells them.
+macro_rules! process {
+    ($($constant:ident = $kind:ident $name:literal $unit:literal, $about:literal;)+) => {
+        $(pub(crate) const $constant: Metric =
+            Metric::counted($name, $unit, $about, Kind::$kind);)+
+    };
+}
+
+process! {
+    PROCESS_CPU = Counter "process.cpu" "s", "User and system CPU time, in seconds.";
+    PROCESS_MEMORY = Gauge "process.resident_memory" "By", "Resident memory, in bytes.";
+    PROCESS_VIRTUAL = Gauge "process.virtual_memory" "By", "Virtual memory, in bytes.";
+    PROCESS_FDS = Gauge "process.open_fds" "", "Open file descriptors.";
+    PROCESS_MAX_FDS = Gauge "process.max_fds" "", "Most file descriptors that may be open.";
+    PROCESS_THREADS = Gauge "process.threads" "", "Threads.";
+    PROCESS_START = Gauge "process.start_time" "s", "Start of the process, in seconds since 1970.";
 }

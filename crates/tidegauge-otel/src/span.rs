@@ -161,7 +161,7 @@ impl<'a> Caller<'a> {
         self.text(|labels| &labels.session)
     }
 
-    fn agent(self) -> Option<&'a str> {
+    pub(crate) fn agent(self) -> Option<&'a str> {
         self.text(|labels| &labels.agent)
     }
 
@@ -169,7 +169,7 @@ impl<'a> Caller<'a> {
         self.text(|labels| &labels.user)
     }
 
-    fn prompt(self) -> Option<&'a Prompt> {
+    pub(crate) fn prompt(self) -> Option<&'a Prompt> {
         self.told.prompt.as_ref().or(self.weaker.prompt.as_ref())
     }
 

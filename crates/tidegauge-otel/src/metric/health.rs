@@ -121,7 +121,7 @@ pub(super) fn family(metric: &'static Metric, points: Vec<Point>) -> Family {
 }
 
 pub(super) fn point(attributes: Vec<KeyValue>, value: Value) -> Point {
-    Point { attributes, value }
+    Point { attributes, value, since: None }
 }
 
 pub(super) fn text(key: &str, word: &str) -> KeyValue {

@@ -119,12 +119,12 @@ mod tests {
             [
                 ("tidegauge.rate_limit.limit", 100),
                 ("tidegauge.rate_limit.remaining", 0),
-                ("tidegauge.rate_limit.reset", 1062),
+                ("tidegauge.rate_limit.reset_timestamp", 1062),
             ]
         );
         let at = Reset::At(UNIX_EPOCH + Duration::from_secs(5000));
         limits.note(&record(vec![limit(None, None, Some(at))]));
-        assert_eq!(read(&limits).pop(), Some(("tidegauge.rate_limit.reset", 5000)));
+        assert_eq!(read(&limits).pop(), Some(("tidegauge.rate_limit.reset_timestamp", 5000)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ const QUANTILES: [f64; 3] = [0.50, 0.95, 0.99];
 /// The series as it is pushed, and as it is scraped, both read back from bytes.
 fn exported(values: &[f64]) -> (ExponentialHistogramDataPoint, prometheus::message::Histogram) {
     let (sums, exemplars) = (Sums::Cumulative, ExemplarFilter::Off);
-    let view = |histograms| View { histograms, sums, exemplars, lasting: true };
+    let view = |histograms| View { histograms, sums, exemplars, lasting: true, fine: false };
     let views = [Histograms::Explicit, Histograms::Exponential].map(view).to_vec();
     let mut registry = Registry::new(views, 1);
     let place = registry.place(Group::Call, &[]).unwrap();

@@ -33,6 +33,8 @@ pub(super) enum Group {
     Duration,
     /// Model calls.
     Call,
+    /// Upstreams.
+    Errors,
 }
 
 /// Every group with its sets.
@@ -44,7 +46,7 @@ pub(super) struct Registry {
     /// The view that decides about the distributions of each shelf.
     owners: Vec<View>,
     sets: usize,
-    groups: [Sets; 6],
+    groups: [Sets; 7],
 }
 
 /// What was measured of one attribute set in one slot.
@@ -52,6 +54,7 @@ pub(super) struct Told {
     slot: Slot,
     set: Arc<[KeyValue]>,
     value: Value,
+    born: u64,
 }
 
 /// The sets of one group.
@@ -69,7 +72,16 @@ struct Sets {
 struct Set {
     attributes: Arc<[KeyValue]>,
     /// A handful: found by looking at each.
-    cells: Vec<(Slot, Cell)>,
+    cells: Vec<Kept>,
+}
+
+/// What was measured in one slot.
+#[derive(Debug)]
+struct Kept {
+    slot: Slot,
+    /// Nanoseconds since the Unix epoch of the first time.
+    born: u64,
+    cell: Cell,
 }
 
 #[derive(Debug)]
@@ -87,7 +99,7 @@ enum Cell {
 pub(super) struct Series<'a> {
     views: usize,
     owners: &'a [View],
-    cells: &'a mut Vec<(Slot, Cell)>,
+    cells: &'a mut Vec<Kept>,
 }
 
 impl Registry {
@@ -138,9 +150,10 @@ impl Registry {
         };
         let mut told = Vec::new();
         for set in self.groups.iter_mut().flat_map(|sets| &mut sets.kept) {
-            for (slot, cell) in &mut set.cells {
+            for Kept { slot, born, cell } in &mut set.cells {
                 if let Some(value) = cell.read(*slot, wanted, view, *shelf) {
-                    told.push(Told { slot: *slot, set: Arc::clone(&set.attributes), value });
+                    let (slot, set, born) = (*slot, Arc::clone(&set.attributes), *born);
+                    told.push(Told { slot, set, value, born });
                 }
             }
         }
@@ -151,11 +164,15 @@ impl Registry {
 /// What was read, as families.
 pub(super) fn families(told: Vec<Told>, sums: Sums) -> Vec<Family> {
     let mut families = Vec::new();
-    for Told { slot, set, value } in told {
+    for Told { slot, set, value, born } in told {
         let more = slot.more().into_iter();
         let more = more.map(|(key, value)| pair(key, Any::StringValue(value.to_owned())));
         let attributes = set.iter().cloned().chain(more).collect();
-        family(&mut families, slot, sums).points.push(Point { attributes, value });
+        family(&mut families, slot, sums).points.push(Point {
+            attributes,
+            value,
+            since: Some(born),
+        });
     }
     families
 }
@@ -202,6 +219,11 @@ impl Sets {
 }
 
 impl Series<'_> {
+    /// Whether nothing was measured of it yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.cells.is_empty()
+    }
+
     /// Adds to a sum, which stays where it is rather than wrap.
     pub(super) fn add(&mut self, slot: Slot, amount: u64) {
         let views = self.views;
@@ -236,19 +258,19 @@ impl Series<'_> {
     fn distribution(&mut self, slot: Slot) -> Option<&mut Cell> {
         let owners = self.owners;
         self.cell(slot, || {
-            let bounds = slot.metric().bounds;
-            let fresh = |owner: &View| Histogram::new(owner.histograms, bounds);
+            let fresh =
+                |owner: &View| Histogram::new(owner.histograms, slot.metric().bounds(owner.fine));
             Cell::Distribution(owners.iter().map(fresh).collect())
         })
     }
 
     fn cell(&mut self, slot: Slot, fresh: impl FnOnce() -> Cell) -> Option<&mut Cell> {
-        let known = self.cells.iter().position(|(known, _)| *known == slot);
+        let known = self.cells.iter().position(|known| known.slot == slot);
         let place = known.unwrap_or(self.cells.len());
         if known.is_none() {
-            self.cells.push((slot, fresh()));
+            self.cells.push(Kept { slot, born: super::unix_nanos(), cell: fresh() });
         }
-        self.cells.get_mut(place).map(|(_, cell)| cell)
+        self.cells.get_mut(place).map(|kept| &mut kept.cell)
     }
 }
 

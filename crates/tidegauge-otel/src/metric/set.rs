@@ -5,6 +5,7 @@
 
 use tidegauge_core::{Attempt, Category, Domain, ErrorType, Exchange, Record};
 
+use super::MetricOptions;
 use crate::attribute::{AttributeLimits, Attributes};
 use crate::cardinality::Cardinality;
 use crate::semconv as name;
@@ -49,14 +50,26 @@ impl Bound<'_> {
 /// What is configured about sets.
 #[derive(Debug)]
 pub(super) struct Sets {
-    /// Tags that become attributes, and the names of those.
-    tags: Vec<(String, String)>,
+    tags: Vec<Told>,
+}
+
+/// What of a caller becomes attributes.
+#[derive(Debug)]
+enum Told {
+    /// A tag, and the name of its attribute.
+    Tag(String, String),
+    Prompt,
+    Agent,
 }
 
 impl Sets {
     /// With these tags.
     pub(super) fn new(tags: &[String]) -> Self {
-        let named = |tag: &String| (tag.clone(), format!("{}{tag}", name::TAG_PREFIX));
+        let named = |tag: &String| match tag.as_str() {
+            MetricOptions::PROMPT => Told::Prompt,
+            MetricOptions::AGENT => Told::Agent,
+            _ => Told::Tag(tag.clone(), format!("{}{tag}", name::TAG_PREFIX)),
+        };
         Self { tags: tags.iter().map(named).collect() }
     }
 
@@ -70,6 +83,7 @@ impl Sets {
         list.text(name::CATEGORY, category.map(Category::name));
         list.text(name::DOMAIN, category.and_then(Category::domain).map(Domain::name));
         status(list, exchange.status);
+        model(list, name::REQUEST_MODEL, &record.observation.request.model, record, bound);
         self.tags(list, record, bound);
     }
 
@@ -82,18 +96,8 @@ impl Sets {
         list.text(name::SERVER_ADDRESS, &*origin.host);
         list.whole(name::SERVER_PORT, origin.port);
         list.text(name::UPSTREAM, &*exchange.upstream.name);
-        // A request that the provider refused can be sent by anyone, so it may not take the last
-        // room.
-        let domain = observation.outcome.category.and_then(Category::domain);
-        let refused = domain == Some(Domain::Client);
-        for (key, model) in [
-            (name::REQUEST_MODEL, &observation.request.model),
-            (name::RESPONSE_MODEL, &observation.response.model),
-        ] {
-            if let Some(model) = model.as_deref().filter(|model| !model.is_empty()) {
-                list.text(key, bound.value("model", model, refused));
-            }
-        }
+        model(list, name::REQUEST_MODEL, &observation.request.model, record, bound);
+        model(list, name::RESPONSE_MODEL, &observation.response.model, record, bound);
         self.tags(list, record, bound);
     }
 
@@ -109,11 +113,39 @@ impl Sets {
 
     fn tags(&self, list: &mut List<'_>, record: &Record, bound: &mut Bound<'_>) {
         let caller = Caller::of(record);
-        for (tag, key) in &self.tags {
-            if let Some(value) = caller.tag(tag).filter(|value| !value.is_empty()) {
+        let mut text = |key: &str, value: Option<&str>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
                 list.text(key, bound.value(key, value, false));
             }
+        };
+        for told in &self.tags {
+            match told {
+                Told::Tag(tag, key) => text(key, caller.tag(tag)),
+                Told::Agent => text(name::AGENT_NAME, caller.agent()),
+                Told::Prompt => {
+                    let prompt = caller.prompt();
+                    text(name::PROMPT_NAME, prompt.map(|prompt| &*prompt.name));
+                    let version = prompt.and_then(|prompt| prompt.version.as_deref());
+                    text(name::PROMPT_VERSION, version);
+                }
+            }
         }
+    }
+}
+
+/// A model that somebody named. A request that the provider refused can be sent by anyone, so it may not
+/// take the last room.
+fn model(
+    list: &mut List<'_>,
+    key: &str,
+    model: &Option<String>,
+    record: &Record,
+    bound: &mut Bound<'_>,
+) {
+    let domain = record.observation.outcome.category.and_then(Category::domain);
+    let refused = domain == Some(Domain::Client);
+    if let Some(model) = model.as_deref().filter(|model| !model.is_empty()) {
+        list.text(key, bound.value("model", model, refused));
     }
 }
 
@@ -139,8 +171,8 @@ pub(super) fn attempt(list: &mut List<'_>, exchange: &Exchange, attempt: &Attemp
     list.text(name::NETWORK_PROTOCOL_VERSION, attempt.version.and_then(protocol));
 }
 
-/// What the proxy added.
-pub(super) fn overhead(list: &mut List<'_>, record: &Record) {
+/// What is counted by upstream alone.
+pub(super) fn upstream(list: &mut List<'_>, record: &Record) {
     list.text(name::UPSTREAM, &*record.exchange.upstream.name);
 }
 

@@ -1,6 +1,6 @@
 //! What is measured of an attribute set: which metric, and which attributes the metric adds.
 
-use tidegauge_core::{Bucket, CostStatus, Scope, Source};
+use tidegauge_core::{Bucket, Category, CostStatus, Scope, Source};
 
 use crate::semconv::{self as name, Metric};
 
@@ -24,6 +24,7 @@ pub(super) enum Side {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Slot {
     Requests,
+    Errors(Category),
     HttpServer,
     HttpClient,
     Overhead(Phase),
@@ -43,6 +44,7 @@ impl Slot {
     pub(super) fn metric(self) -> &'static Metric {
         match self {
             Self::Requests => &name::REQUESTS,
+            Self::Errors(_) => &name::ERRORS,
             Self::HttpServer => &name::HTTP_SERVER_DURATION,
             Self::HttpClient => &name::HTTP_CLIENT_DURATION,
             Self::Overhead(_) => &name::OVERHEAD_DURATION,
@@ -62,7 +64,9 @@ impl Slot {
     pub(super) fn scope(self) -> Scope {
         match self {
             Self::HttpServer | Self::HttpClient => Scope::Http,
-            Self::Requests | Self::Overhead(_) | Self::OverheadTotal => Scope::Own,
+            Self::Requests | Self::Errors(_) | Self::Overhead(_) | Self::OverheadTotal => {
+                Scope::Own
+            }
             Self::Duration
             | Self::FirstChunk
             | Self::ChunkGap
@@ -78,6 +82,7 @@ impl Slot {
     /// The attributes it adds, by name.
     pub(super) fn more(self) -> Vec<(&'static str, &'static str)> {
         match self {
+            Self::Errors(category) => vec![(name::CATEGORY, category.name())],
             Self::Overhead(phase) => vec![(name::PHASE, phase.name())],
             Self::TokenUsage(Side::Input) => vec![(name::TOKEN_TYPE, "input")],
             Self::TokenUsage(Side::Output) => vec![(name::TOKEN_TYPE, "output")],

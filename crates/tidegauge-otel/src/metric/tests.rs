@@ -13,12 +13,12 @@ use opentelemetry_sdk::metrics::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tidegauge_core::{Health, Money, Record};
+use tidegauge_core::{Category, Health, Money, Record};
 
 use super::{
     Buckets, ExemplarFilter, Family, Histogram, Histograms, Meter, MetricOptions, Sums, Value, View,
 };
-use crate::testing::records;
+use crate::testing::{records, shown};
 
 /// A handle on the SDK's reader, which a provider wants to own.
 #[derive(Clone, Debug)]
@@ -125,6 +125,7 @@ fn meter(sums: &[Sums]) -> (Meter, Arc<Health>) {
         sums: *sums,
         exemplars: ExemplarFilter::All,
         lasting: false,
+        fine: false,
     };
     let meter = Meter::new(sums.iter().map(view).collect(), &MetricOptions::default(), &health);
     (meter, health)
@@ -139,7 +140,7 @@ fn count(families: &[Family], name: &str) -> Option<u64> {
         Value::Count(count) => *count,
         Value::Money(amount) => amount.nanos(),
         Value::Distribution(told) => told.count,
-        Value::Level(_) => panic!("a level"),
+        Value::Level(_) | Value::Real(_) => panic!("a level"),
     });
     Some(counts.sum())
 }
@@ -236,6 +237,7 @@ fn sets_without_room_are_folded_into_one() {
         sums: Sums::Cumulative,
         exemplars: ExemplarFilter::Off,
         lasting: false,
+        fine: false,
     };
     let options = MetricOptions { sets: 3, ..MetricOptions::default() };
     let meter = Meter::new(vec![view], &options, &health);
@@ -250,8 +252,8 @@ fn sets_without_room_are_folded_into_one() {
     assert_eq!(usage.points[3].attributes[0].key, "otel.metric.overflow");
     assert_eq!(count(&families, "gen_ai.client.operation.duration"), Some(10));
     assert_eq!(count(&families, "tidegauge.cost"), Some(10 * 229_000));
-    // Seven durations and seven costs; the other sets hold no model.
-    assert_eq!(count(&families, "tidegauge.sets.folded"), Some(14));
+    // Seven requests, durations and costs; the other sets hold no model.
+    assert_eq!(count(&families, "tidegauge.sets.folded"), Some(21));
 }
 
 /// A sum stays where it is rather than begin anew.
@@ -269,4 +271,120 @@ fn sums_do_not_wrap() {
     last = now;
     meter.record(&record);
     assert!(count(&meter.collect(0), "tidegauge.cost").unwrap() >= last);
+}
+
+/// What the points of a metric say under a key, with their counts.
+fn said(families: &[Family], name: &str, key: &str) -> Vec<(String, u64)> {
+    let points = &family(families, name).unwrap().points;
+    let word = |point: &super::Point| shown(&point.attributes, key).unwrap_or_default();
+    let points = points.iter().map(|point| match &point.value {
+        Value::Count(count) => (word(point), *count),
+        Value::Distribution(told) => (word(point), told.count),
+        other => panic!("{other:?}"),
+    });
+    points.collect()
+}
+
+#[test]
+fn every_category_begins_at_nothing_with_the_first_request() {
+    let (meter, _) = meter(&[Sums::Cumulative, Sums::Delta]);
+    meter.record(&records::unary());
+    let families = meter.collect(0);
+    let told = said(&families, "tidegauge.errors", "tidegauge.error.category");
+    assert_eq!(told.len(), Category::ALL.len());
+    assert!(told.iter().all(|(_, count)| *count == 0), "{told:?}");
+    assert_eq!(
+        said(&meter.collect(1), "tidegauge.requests", "tidegauge.end"),
+        [("complete".to_owned(), 1)]
+    );
+    meter.record(&records::rate_limited());
+    let families = meter.collect(0);
+    let told = said(&families, "tidegauge.errors", "tidegauge.error.category");
+    let some: Vec<_> = told.iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(some, [&("rate_limit".to_owned(), 1)]);
+    let delta = meter.collect(1);
+    assert_eq!(
+        said(&delta, "tidegauge.errors", "tidegauge.error.category"),
+        [("rate_limit".to_owned(), 1)]
+    );
+}
+
+/// The first sight of a set is when its sum began: not the start of the process, and no later than the
+/// reading.
+#[test]
+fn a_sum_began_when_it_was_first_added_to() {
+    let (meter, _) = meter(&[Sums::Cumulative]);
+    let since = |families: &[Family], name: &str, place: usize| {
+        let family = family(families, name).unwrap();
+        assert!(family.since(&family.points[place]) <= family.now);
+        (family.since, family.since(&family.points[place]))
+    };
+    meter.record(&records::unary());
+    let (began, first) = since(&meter.collect(0), "tidegauge.cost", 0);
+    assert!(began < first, "{began} {first}");
+    let mut other = records::unary();
+    other.exchange.labels.tags.insert("team".to_owned(), "new".to_owned());
+    meter.record(&other);
+    let families = meter.collect(0);
+    assert_eq!(since(&families, "tidegauge.cost", 0), (began, first), "it stays");
+    assert!(since(&families, "tidegauge.cost", 1).1 > first);
+    let spans = since(&families, "tidegauge.records.lost", 0);
+    assert_eq!(spans.0, spans.1, "what is always there began with the process");
+}
+
+#[test]
+fn requests_say_their_model_and_tags_may_be_prompt_and_agent() {
+    let health = Arc::new(Health::default());
+    let tags = ["prompt", "agent", "plan"].map(str::to_owned).to_vec();
+    let view = View {
+        histograms: Histograms::Explicit,
+        sums: Sums::Cumulative,
+        exemplars: ExemplarFilter::Off,
+        lasting: false,
+        fine: false,
+    };
+    let meter =
+        Meter::new(vec![view], &MetricOptions { tags, ..MetricOptions::default() }, &health);
+    meter.record(&records::stream());
+    let families = meter.collect(0);
+    for name in ["tidegauge.requests", "gen_ai.client.operation.duration"] {
+        for (key, value) in [
+            ("gen_ai.request.model", "gpt-4o-mini"),
+            ("gen_ai.prompt.name", "greet"),
+            ("gen_ai.prompt.version", "3"),
+            ("gen_ai.agent.name", "helper"),
+            ("tidegauge.tag.plan", "pro"),
+            ("tidegauge.tag.team", ""),
+        ] {
+            assert_eq!(said(&families, name, key), [(value.to_owned(), 1)], "{name} {key}");
+        }
+    }
+}
+
+#[test]
+fn finer_buckets_are_for_times_of_calls() {
+    let health = Arc::new(Health::default());
+    let view = View {
+        histograms: Histograms::Explicit,
+        sums: Sums::Cumulative,
+        exemplars: ExemplarFilter::Off,
+        lasting: false,
+        fine: true,
+    };
+    let meter = Meter::new(vec![view], &MetricOptions::default(), &health);
+    meter.record(&records::stream());
+    let families = meter.collect(0);
+    let bounds = |name: &str| match &family(&families, name).unwrap().points[0].value {
+        Value::Distribution(Histogram { buckets: Buckets::Explicit { bounds, .. }, .. }) => *bounds,
+        other => panic!("{other:?}"),
+    };
+    let fine = bounds("gen_ai.client.operation.duration");
+    assert_eq!(fine, bounds("tidegauge.response.time_to_first_token"));
+    assert!(fine[0] == 0.05 && fine.last().is_some_and(|last| *last > 600.0));
+    for pair in fine.windows(2) {
+        let ratio = pair[1] / pair[0];
+        assert!((1.18..1.2).contains(&ratio), "{pair:?}");
+    }
+    assert_eq!(bounds("gen_ai.client.operation.time_per_output_chunk").len(), 14);
+    assert_eq!(bounds("http.server.request.duration").len(), 14);
 }

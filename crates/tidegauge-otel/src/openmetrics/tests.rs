@@ -53,9 +53,9 @@ fn parse(page: &str) -> Vec<Line> {
         let (name, labels, value) = sample(line);
         let suffix = name.strip_prefix(&family).unwrap_or_else(|| panic!("{name} in {family}"));
         let suffixes: &[&str] = match kind.as_str() {
-            "counter" => &["_total"],
+            "counter" => &["_total", "_created"],
             "info" => &["_info"],
-            "histogram" => &["_bucket", "_count", "_sum"],
+            "histogram" => &["_bucket", "_count", "_sum", "_created"],
             _ => &[""],
         };
         assert!(suffixes.contains(&suffix), "{name} is no sample of a {kind}");
@@ -195,7 +195,9 @@ fn a_bucket_leads_to_the_latest_trace_that_it_has() {
 fn the_plain_page_has_the_same_samples() {
     let (page, plain) = (page(Text::OpenMetrics), page(Text::Plain));
     let samples = |page: &str| -> Vec<String> {
-        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        let created =
+            |line: &str| line.split(['{', ' ']).next().is_some_and(|n| n.ends_with("_created"));
+        let lines = page.lines().filter(|line| !line.starts_with('#') && !created(line));
         lines.map(|line| line.split(" # ").next().unwrap_or(line).to_owned()).collect()
     };
     assert_eq!(samples(&page), samples(&plain));
@@ -205,6 +207,26 @@ fn the_plain_page_has_the_same_samples() {
     for line in ["# TYPE tidegauge_cost_total counter", "# TYPE target_info gauge"] {
         assert!(plain.lines().any(|known| known == line), "{line}");
     }
+}
+
+/// Each counter and each histogram says when it began: a reader that knows takes it to have been 0 then.
+#[test]
+fn sums_say_when_they_began() {
+    let text = page(Text::OpenMetrics);
+    let lines = parse(&text);
+    let mut sums = 0;
+    for (name, labels, _) in &lines {
+        let Some(base) = name.strip_suffix("_total").or(name.strip_suffix("_count")) else {
+            continue;
+        };
+        let created = format!("{base}_created");
+        let began = lines.iter().find(|line| line.0 == created && line.1 == *labels);
+        let (.., began) = began.unwrap_or_else(|| panic!("{name} {labels:?}"));
+        assert!(*began > 1.7e9, "{name} {began}");
+        sums += 1;
+    }
+    assert!(sums > 100);
+    assert!(!page(Text::Plain).contains("_created "), "0.0.4 has no such line");
 }
 
 #[test]

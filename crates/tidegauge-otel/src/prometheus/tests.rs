@@ -20,7 +20,8 @@ use crate::testing::records;
 /// The views of a page, of which the second reads what is kept for a third.
 fn meter() -> Meter {
     let (exemplars, sums) = (ExemplarFilter::All, Sums::Cumulative);
-    let fixed = View { histograms: Histograms::Explicit, sums, exemplars, lasting: true };
+    let fixed =
+        View { histograms: Histograms::Explicit, sums, exemplars, lasting: true, fine: false };
     let pushed = View { histograms: Histograms::Exponential, lasting: false, ..fixed };
     let native = View { exemplars: ExemplarFilter::Off, lasting: true, ..pushed };
     let health = Arc::new(Health::default());

@@ -12,7 +12,8 @@ use crate::points;
 /// A meter with one view: cumulative sums, and examples of what is sampled.
 pub(crate) fn meter(histograms: Histograms, health: &Arc<Health>) -> Meter {
     let sums = Sums::Cumulative;
-    let view = View { histograms, sums, exemplars: ExemplarFilter::Sampled, lasting: false };
+    let view =
+        View { histograms, sums, exemplars: ExemplarFilter::Sampled, lasting: false, fine: false };
     Meter::new(vec![view], &MetricOptions::default(), health)
 }
 

@@ -36,8 +36,8 @@ use tidegauge_measure::OwnPrice;
 use crate::telemetry::Preset;
 
 pub use file::{
-    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
-    SessionsWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
+    BucketsWord, CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord,
+    ProtocolWord, SessionsWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
 };
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
@@ -157,6 +157,8 @@ pub struct Telemetry {
     pub diagnostics: Option<bool>,
     /// Form of histograms over OTLP.
     pub histograms: HistogramsWord,
+    /// Fixed histogram boundaries of the metrics page.
+    pub page_buckets: BucketsWord,
     /// What is believed of a caller's trace context.
     pub trust: Trust,
     /// Whether responses carry `x-tidegauge-trace-id`.

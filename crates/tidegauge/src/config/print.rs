@@ -154,6 +154,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         metric_interval: telemetry.metric_interval.map(Time),
         diagnostics: telemetry.diagnostics,
         histograms: Some(telemetry.histograms),
+        page_buckets: Some(telemetry.page_buckets),
         trust: Some(match telemetry.trust {
             Trust::Continue => TrustWord::Continue,
             Trust::Link => TrustWord::Link,

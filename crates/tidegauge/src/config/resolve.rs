@@ -301,6 +301,7 @@ impl Resolver<'_> {
             metric_interval: word.metric_interval.map(|time| time.0),
             diagnostics: word.diagnostics,
             histograms: word.histograms.unwrap_or(HistogramsWord::Exponential),
+            page_buckets: word.page_buckets.unwrap_or_default(),
             trust: match word.trust.unwrap_or(TrustWord::Continue) {
                 TrustWord::Continue => Trust::Continue,
                 TrustWord::Link => Trust::Link,

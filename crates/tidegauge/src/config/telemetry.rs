@@ -11,8 +11,8 @@ use tidegauge_otel::{
 use tidegauge_spool::SpoolBounds;
 
 use super::file::{
-    CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord, ProtocolWord,
-    SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
+    BucketsWord, CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord,
+    ProtocolWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
 };
 use super::{Config, Exporter, Otlp, Outside, Telemetry};
 use crate::telemetry::{
@@ -72,6 +72,7 @@ fn settings(config: &Config) -> Settings {
         parent_based: telemetry.parent_based,
         metric_interval: telemetry.metric_interval,
         histograms: Some(histograms(telemetry.histograms)),
+        fine_buckets: telemetry.page_buckets == BucketsWord::Fine,
         metric_tags: Some(telemetry.metric_tags.clone()),
         metric_sets: usize::try_from(config.limits.metric_sets).ok(),
         queue_bytes: usize::try_from(config.limits.telemetry_queue).ok(),

@@ -352,6 +352,7 @@ impl EncoderReader<'_> {
                 tags: settings.metric_tags.clone().unwrap_or_else(|| base.tags.clone()),
                 sets: settings.metric_sets.unwrap_or(base.sets),
                 secure: settings.secure,
+                fine: settings.fine_buckets,
                 ..base
             },
             names: settings.names,

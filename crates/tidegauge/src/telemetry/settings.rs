@@ -38,6 +38,8 @@ pub struct Settings {
     pub metric_interval: Option<Duration>,
     /// How distributions are pushed.
     pub histograms: Option<Histograms>,
+    /// Whether times of calls have finer buckets on the page.
+    pub fine_buckets: bool,
     /// Tags that become metric attributes.
     pub metric_tags: Option<Vec<String>>,
     /// Attribute sets that a group of metrics may have.
