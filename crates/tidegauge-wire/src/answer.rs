@@ -1,15 +1,19 @@
 //! What has been read of one answer so far: the state that readers write into, event by event.
 //!
-//! Bounded: so many choices, so many tool calls, so many bytes of tool arguments. It must not know a
-//! format.
+//! It always takes facts: model, usage, tool calls, why it ended. Where a transcript is wanted, the same
+//! calls of a reader write that. A place in an answer is a choice and, where the format numbers the
+//! parts of a choice, a block of it. Bounded: so many choices, so many tool calls, so many bytes of tool
+//! arguments. It must not know a format.
 
 use std::borrow::Cow;
 
-use tidegauge_core::{Batch, Bucket, ProviderError, Response, Sample, Usage};
+use tidegauge_core::{Batch, Bucket, Part, ProviderError, Response, Sample, Usage};
 
 use crate::background::Stage;
 use crate::field::{CUT, Doc, Json, clip};
+use crate::finish::{self, Meaning};
 use crate::said::Said;
+use crate::transcript::{Reply, Scribe};
 
 /// How many choices are told apart.
 const MAX_CHOICES: usize = 128;
@@ -33,8 +37,6 @@ pub struct Answer {
     pub token: bool,
     /// The stream's own end was seen.
     pub ended: bool,
-    /// The output hit its limit, where the finish reason does not say so in words.
-    pub truncated: bool,
     /// The answer says that it is not ready yet.
     pub pending: bool,
     /// How far the response is, where it may last longer than the call that asks for it.
@@ -42,17 +44,19 @@ pub struct Answer {
     /// The results of a batch job.
     pub batch: Batch,
     /// What is read now was said before, piece by piece.
-    pub repeats: bool,
+    pub(crate) repeats: bool,
+    /// What is read now stands in the transcript already.
+    written: bool,
     /// The beginning of the names of models whose reasoning this host states beside their output,
     /// with totals that do not show it. Empty: no model's.
     pub(crate) reasoning_beside: Option<&'static str>,
     /// A sample of what is said, if that is wanted.
     pub(crate) said: Option<Said>,
-    finish: Vec<(u64, String)>,
+    /// The transcript, if it is wanted.
+    pub(crate) reply: Option<Box<Reply>>,
+    finish: Vec<Finish>,
     calls: Vec<Call>,
     more_calls: u64,
-    /// The call that was read last.
-    last: Option<usize>,
     arguments: usize,
     malformed: u64,
 }
@@ -70,6 +74,17 @@ pub(crate) struct Settled {
     pub(crate) said: Option<Sample>,
     /// The calls whose arguments are whole.
     pub(crate) calls: Vec<tidegauge_core::Call>,
+    /// What the reasons to finish mean.
+    pub(crate) ends: Vec<Meaning>,
+}
+
+/// Why a choice ended.
+#[derive(Debug)]
+struct Finish {
+    choice: u64,
+    /// As the provider wrote it.
+    reason: String,
+    meaning: Option<Meaning>,
 }
 
 #[derive(Debug)]
@@ -117,48 +132,93 @@ impl Answer {
         });
     }
 
+    /// Who speaks in a choice; the first that is told.
+    pub fn role(&mut self, choice: u64, role: Json<'_>) {
+        if let Some(reply) = self.transcript() {
+            reply.role(choice, role);
+        }
+    }
+
     /// Why a choice ended: the last reason wins.
     pub fn finish(&mut self, choice: u64, reason: Json<'_>) {
         if let Some(reason) = reason.text() {
-            self.finish_as(choice, &reason);
+            self.finish_as(choice, &reason, &reason);
         }
     }
 
-    /// The same for a reason that is not written as such.
-    pub fn finish_as(&mut self, choice: u64, reason: &str) {
-        let reason = clip(reason, MAX_NAME);
-        if let Some((_, known)) = self.finish.iter_mut().find(|(index, _)| *index == choice) {
-            reason.clone_into(known);
+    /// The same for a reason that is not written as such, or as a number: `word` says what it means.
+    pub(crate) fn finish_as(&mut self, choice: u64, reason: &str, word: &str) {
+        let (reason, meaning) = (clip(reason, MAX_NAME), finish::meaning(word));
+        if let Some(known) = self.finish.iter_mut().find(|known| known.choice == choice) {
+            reason.clone_into(&mut known.reason);
+            known.meaning = meaning;
         } else if self.finish.len() < MAX_CHOICES {
-            self.finish.push((choice, reason.to_owned()));
+            self.finish.push(Finish { choice, reason: reason.to_owned(), meaning });
+        }
+        self.close(choice, word);
+    }
+
+    /// How a choice ended, where the format has no reason to finish: for the transcript alone.
+    pub(crate) fn close(&mut self, choice: u64, word: &str) {
+        if let Some(reply) = &mut self.reply {
+            reply.finish(choice, word);
         }
     }
 
-    /// Visible text came, if `text` holds any.
-    pub fn text(&mut self, text: Json<'_>) {
+    /// The same in the provider's word.
+    pub(crate) fn close_as(&mut self, choice: u64, reason: Json<'_>) {
+        if let Some(reason) = reason.text() {
+            self.close(choice, &reason);
+        }
+    }
+
+    /// Visible text came, if `text` holds any. Without a block it goes on with what was said last.
+    pub fn text(&mut self, choice: u64, block: Option<u64>, text: Json<'_>) {
         if text.has_text() {
-            self.token = true;
+            self.note_token();
             self.response.output = true;
             self.say(text);
+            if let Some(reply) = self.transcript() {
+                reply.text(choice, block, text);
+            }
         }
     }
 
     /// Reasoning came, if `text` holds any. It is a token, but no output.
-    pub fn reasoning(&mut self, text: Json<'_>) {
+    pub fn reasoning(&mut self, choice: u64, block: Option<u64>, text: Json<'_>) {
         if text.has_text() {
-            self.token = true;
+            self.note_token();
             self.say(text);
+            if let Some(reply) = self.transcript() {
+                reply.reasoning(choice, block, text);
+            }
         }
     }
 
     /// The model declines, if `text` says anything.
-    pub fn refusal(&mut self, text: Json<'_>) {
+    pub fn refusal(&mut self, choice: u64, block: Option<u64>, text: Json<'_>) {
         if text.has_text() {
-            self.token = true;
+            self.note_token();
             self.response.output = true;
             self.response.refusal = true;
             self.say(text);
+            if let Some(reply) = self.transcript() {
+                reply.refusal(choice, block, text);
+            }
         }
+    }
+
+    /// Something that is no text came: a picture, audio, what a tool of the provider's did. `part` makes
+    /// what the transcript says of it.
+    pub(crate) fn part(&mut self, choice: u64, part: impl FnOnce(&mut Scribe) -> Option<Part>) {
+        if let Some(reply) = self.transcript() {
+            reply.part(choice, part);
+        }
+    }
+
+    /// What is said again is no token, unless nothing was said before.
+    fn note_token(&mut self) {
+        self.token |= !(self.repeats && self.response.output);
     }
 
     /// What is said is sampled once: where it comes in pieces and then whole, the pieces.
@@ -170,14 +230,131 @@ impl Answer {
         }
     }
 
-    /// A tool call, or a piece of one. Pieces with the same group (choice) and index, or without
-    /// index the same id, are one call; a piece without either belongs to the last call of its group.
+    /// The transcript, if it is wanted and what is read now is not in it yet.
+    fn transcript(&mut self) -> Option<&mut Reply> {
+        self.reply.as_deref_mut().filter(|_| !self.written)
+    }
+
+    /// Reads what may have come in pieces before: a block of a choice, or, without one, all of it.
+    pub(crate) fn repeat(&mut self, block: Option<u64>, read: impl FnOnce(&mut Self)) {
+        self.repeats = true;
+        self.written = self.reply.as_ref().is_some_and(|reply| match block {
+            Some(block) => reply.has(0, block),
+            None => !reply.is_empty(),
+        });
+        read(self);
+        (self.repeats, self.written) = (false, false);
+    }
+
+    /// Whether the last thing said in a choice is a call for the client.
+    pub(crate) fn ends_with_call(&self, choice: u64) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.ends_with_call(choice))
+    }
+
+    /// A tool call for the client, or a piece of one. Pieces with the same choice and block, or without
+    /// block the same id, are one call; a piece without either belongs to the last call of its choice.
     /// Arguments are JSON in a string, or JSON as it is.
-    pub fn call(&mut self, group: u64, index: Option<u64>, id: Json<'_>, arguments: Json<'_>) {
+    pub fn call(
+        &mut self,
+        choice: u64,
+        block: Option<u64>,
+        id: Json<'_>,
+        name: Json<'_>,
+        arguments: Json<'_>,
+    ) {
+        if self.repeats && self.has_arguments(choice, block) {
+            return;
+        }
+        self.count_call(choice, block, id, name, arguments);
+        if let Some(reply) = self.transcript() {
+            reply.call(choice, block, id, name);
+            reply.arguments(choice, block, arguments);
+        }
+    }
+
+    /// More arguments for a call that has begun; no fact if there is no such call.
+    pub fn more_arguments(&mut self, choice: u64, block: Option<u64>, piece: Json<'_>) {
+        self.token |= piece.has_text();
+        let slot = self.calls.iter().rposition(|call| call.is(choice, block, ""));
+        self.append(slot, piece);
+        if let Some(reply) = self.transcript() {
+            reply.arguments(choice, block, piece);
+        }
+    }
+
+    /// A piece of what the last call of a block is given as free text, which is no JSON to be checked.
+    pub(crate) fn free_text(&mut self, choice: u64, block: Option<u64>, piece: Json<'_>) {
+        if self.repeats && self.has_arguments(choice, block) {
+            return;
+        }
+        let call = self.calls.iter_mut().rfind(|call| call.is(choice, block, ""));
+        if let Some(call) = call {
+            call.unchecked = true;
+        }
+        if piece.has_text() {
+            self.note_token();
+        }
+        if let Some(reply) = self.transcript() {
+            reply.arguments(choice, block, piece);
+        }
+    }
+
+    /// A tool call for the client that comes whole and stands on its own.
+    pub fn whole_call(&mut self, choice: u64, id: Json<'_>, name: Json<'_>, arguments: Json<'_>) {
+        let block = u64::MAX - self.calls.len() as u64;
+        self.count_call(u64::MAX, Some(block), Json::ABSENT, name, arguments);
+        if let Some(reply) = self.transcript() {
+            reply.whole_call(choice, id, name, arguments);
+        }
+    }
+
+    /// A call for the client of a tool that is no function: what it is given is not checked. `part` makes
+    /// what the transcript says of it.
+    pub(crate) fn built_in_call(
+        &mut self,
+        choice: u64,
+        part: impl FnOnce(&mut Scribe) -> Option<Part>,
+    ) {
+        let block = u64::MAX - self.calls.len() as u64;
+        self.count_call(u64::MAX, Some(block), Json::ABSENT, Json::ABSENT, Json::ABSENT);
+        self.part(choice, part);
+    }
+
+    /// A call of a tool that the provider runs itself. What it is given may come in pieces.
+    pub(crate) fn server_call(
+        &mut self,
+        choice: u64,
+        block: Option<u64>,
+        id: Json<'_>,
+        name: Json<'_>,
+        input: Json<'_>,
+    ) {
+        self.response.output = true;
+        if let Some(reply) = self.transcript() {
+            reply.call(choice, block, id, name);
+            if input.members().next().is_some() {
+                reply.arguments(choice, block, input);
+            }
+            reply.by_server(choice, block);
+        }
+    }
+
+    /// Counts a call, with a piece of its arguments.
+    fn count_call(
+        &mut self,
+        choice: u64,
+        block: Option<u64>,
+        id: Json<'_>,
+        name: Json<'_>,
+        arguments: Json<'_>,
+    ) {
         let id = id.text().unwrap_or_default();
         self.response.output = true;
-        let slot = self.slot(group, index, &id);
-        self.last = slot;
+        let slot = self.slot(choice, block, &id);
+        let call = slot.and_then(|slot| self.calls.get_mut(slot));
+        if let Some(call) = call.filter(|call| call.name.is_empty()) {
+            call.name = name.kept(MAX_NAME).unwrap_or_default();
+        }
         if arguments.is_object() {
             self.token = true;
             self.whole_arguments(slot, arguments);
@@ -185,24 +362,10 @@ impl Answer {
         self.append(slot, arguments);
     }
 
-    /// More arguments for a call that has begun; nothing if there is no such call.
-    pub fn more_arguments(&mut self, group: u64, index: Option<u64>, piece: Json<'_>) {
-        let slot = self.calls.iter().rposition(|call| call.is(group, index, ""));
-        self.append(slot, piece);
-    }
-
-    /// A tool call that stands on its own.
-    pub fn whole_call(&mut self, arguments: Json<'_>) {
-        let index = u64::MAX - self.calls.len() as u64;
-        self.call(u64::MAX, Some(index), Json::ABSENT, arguments);
-    }
-
-    /// The name of the tool that the call that was read last is for.
-    pub fn tool(&mut self, name: Json<'_>) {
-        let call = self.last.and_then(|last| self.calls.get_mut(last));
-        if let Some(call) = call.filter(|call| call.name.is_empty()) {
-            call.name = name.kept(MAX_NAME).unwrap_or_default();
-        }
+    /// Whether arguments of that call came.
+    fn has_arguments(&self, choice: u64, block: Option<u64>) -> bool {
+        let call = self.calls.iter().rfind(|call| block.is_some() && call.is(choice, block, ""));
+        call.is_some_and(|call| call.unchecked || !call.arguments.is_empty())
     }
 
     /// The provider itself says that a tool call is malformed.
@@ -218,12 +381,17 @@ impl Answer {
     /// Nothing more will come: fills in what is only known now.
     pub(crate) fn settle(mut self) -> Settled {
         self.forget_zeros();
-        self.finish.sort_by_key(|(index, _)| *index);
+        self.finish.sort_by_key(|finish| finish.choice);
+        let ends: Vec<Meaning> = self.finish.iter().filter_map(|finish| finish.meaning).collect();
+        self.response.content_filter |= ends.contains(&Meaning::Filter);
+        self.response.refusal |= ends.contains(&Meaning::Refusal);
+        self.malformed += ends.iter().filter(|end| **end == Meaning::BadCall).count() as u64;
         let mut doc = Doc::default();
         let bad = self.calls.iter().filter(|call| !call.parses(&mut doc)).count() as u64;
         self.response.tool_calls = self.calls();
         self.response.bad_tool_calls = bad.max(self.malformed);
-        self.response.finish_reasons = self.finish.into_iter().map(|(_, reason)| reason).collect();
+        self.response.finish_reasons =
+            self.finish.into_iter().map(|finish| finish.reason).collect();
         let batch = Some(self.batch).filter(|batch| batch.results > 0);
         let said = self.said.map(|said| {
             let mut said = said.settle();
@@ -238,6 +406,7 @@ impl Answer {
             stage: self.stage,
             said,
             calls,
+            ends,
         }
     }
 
@@ -270,10 +439,10 @@ impl Answer {
     #[cfg(feature = "testing")]
     pub(crate) fn held(&self) -> usize {
         let calls = self.calls.iter().map(|call| call.id.capacity() + call.arguments.capacity());
-        let finish = self.finish.iter().map(|(_, reason)| reason.capacity());
+        let finish = self.finish.iter().map(|finish| finish.reason.capacity());
         calls.chain(finish).sum::<usize>()
             + self.calls.capacity() * size_of::<Call>()
-            + self.finish.capacity() * size_of::<(u64, String)>()
+            + self.finish.capacity() * size_of::<Finish>()
     }
 
     fn append(&mut self, slot: Option<usize>, piece: Json<'_>) {

@@ -32,7 +32,7 @@ const MAX_UNTOLD: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Framing {
     /// Not known yet: the first bytes.
-    Untold(Vec<u8>, Streams),
+    Untold(Vec<u8>, Streams, &'static Limits),
     /// Server-sent events.
     Sse(Box<Sse>),
     /// One value a line. Each is given out like the data of an event without name.
@@ -62,7 +62,7 @@ pub(crate) enum LineStart {
 
 impl Framing {
     /// The framing of a body with these headers, of an API that streams so.
-    pub(crate) fn new(headers: &HeaderMap, streams: Streams) -> Self {
+    pub(crate) fn new(headers: &HeaderMap, streams: Streams, limits: &'static Limits) -> Self {
         match streams {
             Streams::Results => return Self::Results(Lines::default()),
             Streams::Listed(name) => return Self::Listed(Box::new(JsonArray::named(name))),
@@ -76,14 +76,14 @@ impl Framing {
             NDJSON | JSONL | JSON_STREAM => Self::Lines(Box::default(), LineStart::Fresh),
             MESSAGES => Self::Messages(Box::default()),
             JSON if streams == Streams::Elements => Self::Elements(Box::default()),
-            "" => Self::Untold(Vec::new(), streams),
-            _ => Self::untold(),
+            "" => Self::Untold(Vec::new(), streams, limits),
+            _ => Self::untold(limits),
         }
     }
 
     /// For a body whose label is not to be trusted.
-    pub(crate) fn untold() -> Self {
-        Self::Untold(Vec::new(), Streams::Events)
+    pub(crate) fn untold(limits: &'static Limits) -> Self {
+        Self::Untold(Vec::new(), Streams::Events, limits)
     }
 
     /// Whether this is a stream of events.
@@ -102,7 +102,7 @@ impl Framing {
     #[cfg(feature = "testing")]
     pub(crate) fn held(&self) -> usize {
         match self {
-            Self::Untold(held, _) => held.capacity(),
+            Self::Untold(held, ..) => held.capacity(),
             Self::Sse(sse) | Self::Lines(sse, _) | Self::MaybeLines(sse, ..) => sse.held(),
             Self::Messages(messages) => messages.held(),
             Self::Elements(array) | Self::Listed(array) => array.held(),
@@ -114,8 +114,8 @@ impl Framing {
     /// The next piece of the body. Each event that it completes is given to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event<'_>)) {
         match self {
-            Self::Untold(held, streams) if held.is_empty() => {
-                match tell(bytes, *streams, bytes.len() >= MAX_UNTOLD) {
+            Self::Untold(held, streams, limits) if held.is_empty() => {
+                match tell(bytes, *streams, limits, bytes.len() >= MAX_UNTOLD) {
                     Some(told) => {
                         *self = told;
                         self.push(bytes, out);
@@ -123,9 +123,9 @@ impl Framing {
                     None => held.extend_from_slice(bytes),
                 }
             }
-            Self::Untold(held, streams) => {
+            Self::Untold(held, streams, limits) => {
                 held.extend_from_slice(bytes);
-                if let Some(told) = tell(held, *streams, held.len() >= MAX_UNTOLD) {
+                if let Some(told) = tell(held, *streams, limits, held.len() >= MAX_UNTOLD) {
                     let held = std::mem::take(held);
                     *self = told;
                     self.push(&held, out);
@@ -148,8 +148,9 @@ impl Framing {
     /// The end of the body. Gives it back if it was not a stream of events.
     pub(crate) fn finish(self, out: &mut dyn FnMut(Event<'_>)) -> Option<Body> {
         match self {
-            Self::Untold(held, streams) => {
-                let mut told = tell(&held, streams, true).unwrap_or_else(whole);
+            Self::Untold(held, streams, limits) => {
+                let told = tell(&held, streams, limits, true);
+                let mut told = told.unwrap_or_else(|| whole(limits));
                 told.push(&held, out);
                 told.finish(out)
             }
@@ -177,12 +178,12 @@ impl Framing {
     }
 }
 
-fn whole() -> Framing {
-    Framing::Whole(Body::new(&Limits::ANSWER))
+fn whole(limits: &'static Limits) -> Framing {
+    Framing::Whole(Body::new(limits))
 }
 
 /// What the first bytes tell; `None` if more are needed.
-fn tell(held: &[u8], streams: Streams, last: bool) -> Option<Framing> {
+fn tell(held: &[u8], streams: Streams, limits: &'static Limits, last: bool) -> Option<Framing> {
     // No more than that is looked at, however much came at once.
     let held = held.get(..MAX_UNTOLD).unwrap_or(held);
     let text = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(held).trim_ascii_start();
@@ -194,19 +195,19 @@ fn tell(held: &[u8], streams: Streams, last: bool) -> Option<Framing> {
         // The length of a message; no text begins so.
         (Some(0), _) => return Some(Framing::Messages(Box::default())),
         (Some(b'['), Streams::Elements) => return Some(Framing::Elements(Box::default())),
-        (Some(b'{'), Streams::Lines) => return lines(text.get(1), last),
+        (Some(b'{'), Streams::Lines) => return lines(text.get(1), limits, last),
         _ => {}
     }
     let open = fields.iter().any(|field| field.starts_with(text)) && text.len() < TELLING;
-    (last || !open).then(whole)
+    (last || !open).then(|| whole(limits))
 }
 
 /// A value that is broken over lines is not one of several.
-fn lines(second: Option<&u8>, last: bool) -> Option<Framing> {
+fn lines(second: Option<&u8>, limits: &'static Limits, last: bool) -> Option<Framing> {
     match second {
-        Some(b'\n' | b'\r') => Some(whole()),
+        Some(b'\n' | b'\r') => Some(whole(limits)),
         Some(_) => Some(Framing::MaybeLines(Box::default(), LineStart::Fresh, 0)),
-        None => last.then(whole),
+        None => last.then(|| whole(limits)),
     }
 }
 

@@ -14,6 +14,7 @@ mod eventstream;
 mod failure;
 mod field;
 mod figures;
+mod finish;
 mod form;
 mod framing;
 mod jsonarray;

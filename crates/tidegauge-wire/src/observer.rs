@@ -26,7 +26,7 @@ use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::said::Said;
 use crate::skim::{Limits, Skim, Skimmed};
 use crate::sse;
-use crate::transcript::{Ended, Prompt, Reply, Wanted};
+use crate::transcript::{self, Ended, Prompt, Reply, Wanted};
 
 /// How much of a path is kept for the readers.
 const MAX_PATH: usize = 1024;
@@ -74,13 +74,11 @@ enum RequestBody {
     Form(Box<Form>),
 }
 
-/// What is kept for the words: more of the bodies than is read otherwise, so that what is observed
-/// is the same with and without.
+/// What is kept for the words: more of the request than is read otherwise.
 #[derive(Debug)]
 struct Keeping {
     wanted: Wanted,
     request: Skim,
-    response: Skim,
 }
 
 /// What is known of the answer while it comes.
@@ -100,10 +98,6 @@ struct Reading {
     /// A success of this API is JSON, whatever it calls itself.
     structured: bool,
     doc: Doc,
-    /// What the answer says, if that is wanted.
-    reply: Option<Box<Reply>>,
-    /// Parts of that could not be read.
-    words_lossy: bool,
 }
 
 impl Observer {
@@ -134,24 +128,22 @@ impl Observer {
     pub fn keep_words(&mut self, wanted: Wanted) {
         let said = speaks(self.operation) || self.operation == Operation::FetchResponse;
         if wanted.any() && said && self.reading.reader.is_some() {
-            let skim = || Skim::new(Limits::WORDS);
-            self.words = Some(Box::new(Keeping { wanted, request: skim(), response: skim() }));
-            self.reading.reply = wanted.response.then(|| Box::new(Reply::new()));
+            self.words = Some(Box::new(Keeping { wanted, request: Skim::new(Limits::WORDS) }));
+            self.reading.answer.reply = wanted.response.then(|| Box::new(Reply::new()));
         }
     }
 
     /// How many bytes are held for the words.
     pub fn words(&self) -> usize {
-        let bodies =
-            self.words.as_ref().map(|keeping| keeping.request.len() + keeping.response.len());
-        let reply = self.reading.reply.as_ref().map(|reply| reply.len());
-        bodies.unwrap_or(0) + reply.unwrap_or(0)
+        let request = self.words.as_ref().map(|keeping| keeping.request.len());
+        let reply = self.reading.answer.reply.as_ref().map(|reply| reply.len());
+        request.unwrap_or(0) + reply.unwrap_or(0)
     }
 
     /// Lets go of the words; the observation stays what it is.
     pub fn forget_words(&mut self) {
         self.words = None;
-        self.reading.reply = None;
+        self.reading.answer.reply = None;
     }
 
     /// From now on also keeps samples of what is said, to count the tokens that nobody tells: see
@@ -184,11 +176,15 @@ impl Observer {
         let streams = self.reading.reader.map_or(Streams::Events, |reader| reader.streams());
         self.content = Some(Content::new(headers));
         self.json = is_json(headers);
+        let limits = match self.reading.answer.reply {
+            Some(_) => &Limits::WORDS,
+            None => &Limits::ANSWER,
+        };
         self.framing = Some(if failure::is_failure(status) {
             // Errors are often plain JSON under the label of the stream that did not come.
-            Framing::untold()
+            Framing::untold(limits)
         } else {
-            Framing::new(headers, streams)
+            Framing::new(headers, streams, limits)
         });
     }
 
@@ -196,14 +192,8 @@ impl Observer {
     pub fn response(&mut self, at: Duration, bytes: &[u8]) {
         let (Some(content), Some(framing)) = (&mut self.content, &mut self.framing) else { return };
         let reading = &mut self.reading;
-        let words = &mut self.words;
         reading.last_piece = at;
         content.push(bytes, |decoded| {
-            if let Some(words) = words.as_mut().filter(|words| words.wanted.response)
-                && !framing.is_stream()
-            {
-                words.response.push(decoded);
-            }
             framing.push(decoded, &mut |event| reading.event(at, event));
         });
     }
@@ -235,21 +225,18 @@ impl Observer {
         let prompt = self.write_prompt();
         self.finish_answer();
         let reply = self.reading.settle_reply(exchange);
+        let pending = self.reading.answer.pending || self.reading.answer.stage == Some(Stage::Open);
         let whole = exchange.end == End::Complete;
         let decoded = !self.content.take().is_some_and(|content| content.ends_failed(whole));
         let readable = decoded && self.reading.reader.is_some();
-        let facts = Facts {
-            understood: readable && !self.reading.lossy,
-            readable,
-            malformed: readable && self.reading.malformed,
-            truncated: self.reading.answer.truncated,
-            pending: self.reading.answer.pending || self.reading.answer.stage == Some(Stage::Open),
-        };
+        let (understood, malformed) =
+            (readable && !self.reading.lossy, readable && self.reading.malformed);
         let partial =
             request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
         let (reader, mut doc) = (self.reading.reader, std::mem::take(&mut self.reading.doc));
         let (settled, times) = self.reading.settle(stream);
-        let Settled { mut response, usage, batch, stage, said, calls } = settled;
+        let Settled { mut response, usage, batch, stage, said, calls, ends } = settled;
+        let facts = Facts { understood, readable, malformed, ends: &ends, pending };
         let left_out = batch.as_ref().is_some_and(|batch| batch.left_out > 0);
         if let Some(batch) = &batch {
             response.model = only_model(batch);
@@ -286,7 +273,7 @@ impl Observer {
                 add_samples(self.operation, reader, asked, said, &seen, &mut texts);
             }
         }
-        Concluded { observation: seen, words: joined(prompt, reply), background, texts }
+        Concluded { observation: seen, words: transcript::join(prompt, reply), background, texts }
     }
 
     /// What was sent, with its shape in the document.
@@ -324,7 +311,7 @@ impl Observer {
         // How the users of another proxy say that nothing is to be kept.
         if self.words.is_some() && root.get("no-log").bool() == Some(true) {
             self.words = None;
-            self.reading.reply = None;
+            self.reading.answer.reply = None;
         }
         request.api = reader.api().filter(|_| self.provider.names_surfaces());
         (request, body.lossy || !root.exists() && body.bytes > 0)
@@ -336,19 +323,8 @@ impl Observer {
         let Some(framing) = self.framing.take() else { return };
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
             reading.body(body, self.json);
-            if let Some(words) = self.words.take() {
-                reading.write_body(&words.response.finish());
-            }
         }
     }
-}
-
-/// What was said on both sides, if anything was.
-fn joined(prompt: Option<Words>, reply: Option<Words>) -> Option<Box<Words>> {
-    let (mut words, reply) = (prompt.unwrap_or_default(), reply.unwrap_or_default());
-    words.output = reply.output;
-    words.truncated |= reply.truncated;
-    (!words.is_empty()).then(|| Box::new(words))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -371,8 +347,6 @@ impl Reading {
             malformed: false,
             structured: structured(operation),
             doc: Doc::default(),
-            reply: None,
-            words_lossy: false,
         }
     }
 
@@ -383,8 +357,7 @@ impl Reading {
             return self.result(event);
         }
         let data = event.data.trim_ascii();
-        let event_lossy = event.lossy;
-        self.lossy |= event_lossy;
+        self.lossy |= event.lossy;
         if data.is_empty() {
             return;
         }
@@ -398,7 +371,7 @@ impl Reading {
             self.lossy = true;
             return;
         }
-        let Self { provider, reader, answer, doc, reply, .. } = self;
+        let Self { provider, reader, answer, doc, .. } = self;
         let root = doc.root(data);
         answer.token = false;
         if failure::is_told(root) {
@@ -407,12 +380,7 @@ impl Reading {
         }
         if let Some(reader) = reader {
             let name = Some(event.name).filter(|name| !name.is_empty());
-            let event = Event { name, data: root, stream: true };
-            reader.read_event(event, answer);
-            if let Some(reply) = reply {
-                reader.write_reply(event, reply);
-                self.words_lossy |= event_lossy;
-            }
+            reader.read_event(Event { name, data: root, stream: true }, answer);
         }
         if self.answer.token {
             self.times.first_token.get_or_insert(at);
@@ -468,27 +436,16 @@ impl Reading {
         }
     }
 
-    /// What the whole of a unary body says. An error says nothing that was asked for.
-    fn write_body(&mut self, body: &Skimmed) {
-        let failed = self.answer.response.status.is_some_and(failure::is_failure);
-        let Self { reader: Some(reader), reply: Some(reply), doc, .. } = self else { return };
-        if !failed && doc.parse(&body.json) {
-            let data = doc.root(&body.json);
-            reader.write_reply(Event { name: None, data, stream: false }, reply);
-        }
-        self.words_lossy |= body.lossy;
-    }
-
     /// What was answered, if that is wanted.
     fn settle_reply(&mut self, exchange: &Exchange) -> Option<Words> {
-        let reply = self.reply.take()?;
+        let reply = self.answer.reply.take()?;
         let failed = self.answer.response.error.is_some();
         let ended = match exchange.end {
             End::Complete if !failed => Ended::Well,
             End::Complete | End::Failed => Ended::Broken,
             End::Cancelled => Ended::Cancelled,
         };
-        Some(reply.settle(ended, self.words_lossy))
+        Some(reply.settle(ended, self.lossy))
     }
 
     fn settle(self, stream: bool) -> (Settled, StreamTimes) {

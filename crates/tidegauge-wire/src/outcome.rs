@@ -6,19 +6,20 @@ use tidegauge_core::{
 };
 
 use crate::failure;
+use crate::finish::Meaning;
 use crate::provider::Provider;
 
 /// What the readers know beside the observation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct Facts<'a> {
     /// Nothing of the answer was lost on us.
     pub(crate) understood: bool,
     /// The answer is of an API that is known, and could be decoded.
     pub(crate) readable: bool,
     /// The answer calls itself what it is not.
     pub(crate) malformed: bool,
-    /// The output hit its limit, though no finish reason says so in words.
-    pub(crate) truncated: bool,
+    /// What the reasons to finish mean.
+    pub(crate) ends: &'a [Meaning],
     /// The answer says that it is not ready yet, or to be continued.
     pub(crate) pending: bool,
 }
@@ -27,7 +28,7 @@ pub(crate) struct Facts {
 pub(crate) fn judge(
     exchange: &Exchange,
     seen: &Observation,
-    facts: Facts,
+    facts: Facts<'_>,
     provider: &dyn Provider,
 ) -> Outcome {
     let told = seen.response.error.is_some();
@@ -45,7 +46,7 @@ pub(crate) fn judge(
 pub(crate) fn judge_fetch(
     exchange: &Exchange,
     seen: &Observation,
-    facts: Facts,
+    facts: Facts<'_>,
     provider: &dyn Provider,
 ) -> Outcome {
     on_the_way(exchange, seen, facts, provider, false).unwrap_or_default()
@@ -56,7 +57,7 @@ pub(crate) fn judge_fetch(
 fn on_the_way(
     exchange: &Exchange,
     seen: &Observation,
-    facts: Facts,
+    facts: Facts<'_>,
     provider: &dyn Provider,
     told: bool,
 ) -> Option<Outcome> {
@@ -96,7 +97,7 @@ fn is_no_answer(status: StatusCode, exchange: &Exchange) -> bool {
 pub(crate) fn judge_turn(
     exchange: &Exchange,
     seen: &Observation,
-    facts: Facts,
+    facts: Facts<'_>,
     provider: &dyn Provider,
 ) -> Outcome {
     let response = &seen.response;
@@ -220,7 +221,7 @@ fn is_over(seen: &Observation) -> bool {
 }
 
 /// The stream ended well on the wire, but neither with its mark nor with a finish reason.
-fn is_cut(exchange: &Exchange, seen: &Observation, facts: Facts) -> bool {
+fn is_cut(exchange: &Exchange, seen: &Observation, facts: Facts<'_>) -> bool {
     let response = &seen.response;
     let unmarked = response.terminated == Some(false) && response.finish_reasons.is_empty();
     let success = response.status.is_some_and(|status| status.is_success());
@@ -228,11 +229,9 @@ fn is_cut(exchange: &Exchange, seen: &Observation, facts: Facts) -> bool {
 }
 
 /// What a success means.
-fn meaning(seen: &Observation, facts: Facts) -> Outcome {
+fn meaning(seen: &Observation, facts: Facts<'_>) -> Outcome {
     let response = &seen.response;
-    let ended_by = |words: &[&str]| {
-        response.finish_reasons.iter().any(|reason| words.contains(&reason.as_str()))
-    };
+    let ended_by = |meaning: Meaning| facts.ends.contains(&meaning);
     let empty = !response.output && facts.understood && !facts.pending;
     // Accepted: the answer is to be fetched later.
     let no_content = matches!(response.status, Some(StatusCode::NO_CONTENT | StatusCode::ACCEPTED));
@@ -240,11 +239,11 @@ fn meaning(seen: &Observation, facts: Facts) -> Outcome {
         nobody(Category::ContentFilter)
     } else if response.refusal {
         nobody(Category::Refusal)
-    } else if ended_by(&["cancelled"]) {
+    } else if ended_by(Meaning::Cancelled) {
         nobody(Category::ClientCancelled)
-    } else if ended_by(&["model_context_window_exceeded"]) {
+    } else if ended_by(Meaning::Overflow) {
         nobody(Category::ContextOverflow)
-    } else if facts.truncated || ended_by(TRUNCATED) {
+    } else if ended_by(Meaning::Length) {
         nobody(Category::Truncated)
     } else if response.bad_tool_calls > 0 {
         nobody(Category::ToolFailure)
@@ -254,10 +253,6 @@ fn meaning(seen: &Observation, facts: Facts) -> Outcome {
         Outcome::default()
     }
 }
-
-/// Finish reasons that say the output hit its limit.
-const TRUNCATED: &[&str] =
-    &["length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length", "LENGTH"];
 
 /// It matters, but nothing failed.
 fn nobody(category: Category) -> Outcome {

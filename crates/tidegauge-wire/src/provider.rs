@@ -12,7 +12,7 @@ use crate::answer::Answer;
 use crate::field::Json;
 use crate::providers::{self, headers};
 use crate::session::Session;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// Everything known about one provider.
 pub trait Provider: Dialect {
@@ -109,15 +109,13 @@ pub trait Reader: Sync {
         0
     }
 
-    /// Reads one event of a stream, or the whole body of a unary answer.
+    /// Reads one event of a stream, or the whole body of a unary answer: facts, and by the same calls the
+    /// transcript where it is wanted.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
 
     /// Writes down what is asked, for those who want the words. What is not written down by any
     /// reader is never captured.
     fn write_prompt(&self, _body: Json<'_>, _into: &mut Prompt) {}
-
-    /// Writes down what one event of a stream says, or the whole body of a unary answer.
-    fn write_reply(&self, _event: Event<'_>, _into: &mut Reply) {}
 }
 
 /// One protocol over a websocket whose messages are JSON. Stateless.

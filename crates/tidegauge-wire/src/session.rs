@@ -13,8 +13,8 @@ use tidegauge_core::{End, Operation, ProviderError, Request};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::{Json, clip};
 use crate::provider::{Asked, Provider};
-use crate::spoken::{Script, Spoken};
-use crate::transcript::{Prompt, Reply, Wanted};
+use crate::spoken::Script;
+use crate::transcript::{Prompt, Wanted};
 use crate::turn::Turn;
 
 /// How many turns may be asked for and not begun; more are noticed when they begin.
@@ -113,11 +113,13 @@ impl Session {
         asked.chain(&self.open).chain(&self.over).map(Turn::words).sum()
     }
 
-    /// The words of a turn that is asked for or begins.
-    fn spoken(&mut self) -> Option<Box<Spoken>> {
-        self.script.as_ref()?;
+    /// Keeps what is said in a turn that is asked for or begins, if that is wanted.
+    fn listen(&mut self, turn: &mut Turn) {
         let held = self.words_of_turns();
-        self.script.as_mut().map(|script| Box::new(script.turn(held)))
+        if let Some(script) = &mut self.script {
+            turn.spoken = script.turn(held).map(Box::new);
+            turn.answer.reply = script.reply();
+        }
     }
 
     /// The present message tells what every turn starts from.
@@ -172,13 +174,6 @@ impl Session {
         }
     }
 
-    /// The present message is a piece of what that turn answers, if it is open.
-    pub(crate) fn reply(&mut self, key: &str, write: impl FnOnce(&mut Reply)) {
-        if let Some(spoken) = self.turn(key).and_then(|turn| turn.spoken.as_mut()) {
-            spoken.reply(write);
-        }
-    }
-
     /// Nothing is kept of what was said in the turn that was asked for last.
     pub(crate) fn silence(&mut self) {
         if let Some(ask) = self.asked.back_mut() {
@@ -196,7 +191,7 @@ impl Session {
         let mut turn = Turn::new(self.provider, self.operation, lane, self.at, request);
         turn.asked = true;
         turn.asked_bytes = self.bytes;
-        turn.spoken = self.spoken();
+        self.listen(&mut turn);
         let name = |text: &str| clip(text, MAX_NAME).to_owned();
         turn.quiet = quiet;
         self.asked.push_back(Ask { id: name(id), lane: name(lane), turn });
@@ -240,7 +235,7 @@ impl Session {
         self.answer_to(lane).unwrap_or_else(|| {
             let mut turn = self.unasked(committed.unwrap_or(self.at));
             turn.asked = committed.is_some();
-            turn.spoken = self.spoken();
+            self.listen(&mut turn);
             turn
         })
     }
@@ -280,13 +275,7 @@ impl Session {
     }
 
     /// A turn is over. One that found no room when it began is told by its last event alone.
-    pub(crate) fn over(
-        &mut self,
-        key: &str,
-        end: End,
-        read: impl FnOnce(&mut Answer),
-        write: impl FnOnce(&mut Reply),
-    ) {
+    pub(crate) fn over(&mut self, key: &str, end: End, read: impl FnOnce(&mut Answer)) {
         let place = self.open.iter().position(|turn| turn.key == clip(key, MAX_NAME));
         let mut turn = match place {
             Some(place) => self.open.remove(place),
@@ -294,14 +283,11 @@ impl Session {
                 let mut turn = self.answer_to(key).unwrap_or_else(|| self.unasked(self.at));
                 turn.answer.response.model.clone_from(&self.answer.response.model);
                 if turn.spoken.is_none() && !turn.asked {
-                    turn.spoken = self.spoken();
+                    self.listen(&mut turn);
                 }
                 turn
             }
         };
-        if let Some(spoken) = &mut turn.spoken {
-            spoken.reply(write);
-        }
         turn.lossy |= self.lossy;
         turn.event(self.at, self.bytes, read);
         turn.end = end;
@@ -322,19 +308,14 @@ impl Session {
         operation: Operation,
         request: Request,
         read: impl FnOnce(&mut Answer),
-        write: impl FnOnce(&mut Reply),
     ) {
         let began = self.spoken.unwrap_or(self.at);
         let mut turn = Turn::new(self.provider, operation, "", began, request);
         turn.asked = self.spoken.is_some();
         turn.lossy = self.lossy;
+        turn.answer.reply = self.script.as_ref().and_then(|script| script.reply());
         turn.event(self.at, self.bytes, read);
         turn.answer.ended = true;
-        turn.spoken = self.script.as_ref().map(|script| {
-            let mut spoken = script.alone();
-            spoken.reply(write);
-            Box::new(spoken)
-        });
         self.conclude(turn);
     }
 

@@ -8,7 +8,7 @@ use tidegauge_core::{Content, Part};
 
 use crate::answer::MAX_NAME;
 use crate::field::{Json, clip};
-use crate::transcript::{Ended, MAX_BODY, Prompt, Reply, Wanted, mute};
+use crate::transcript::{MAX_BODY, Prompt, Reply, Wanted};
 
 /// How much may be held of what turns were asked with that are not over; further ones have no such words.
 const MAX_ASKED: usize = 1 << 20;
@@ -39,12 +39,9 @@ struct Asking {
     truncated: bool,
 }
 
-/// What is said in one turn.
-#[derive(Debug, Default)]
-pub(crate) struct Spoken {
-    asked: Option<Asking>,
-    reply: Option<Reply>,
-}
+/// What one turn is asked with.
+#[derive(Debug)]
+pub(crate) struct Spoken(Asking);
 
 impl Script {
     pub(crate) fn new(wanted: Wanted) -> Self {
@@ -96,7 +93,7 @@ impl Script {
     }
 
     /// The words of a turn that begins: what was said before it, unless `held` is too much already.
-    pub(crate) fn turn(&mut self, held: usize) -> Spoken {
+    pub(crate) fn turn(&mut self, held: usize) -> Option<Spoken> {
         let mut asked = std::mem::replace(&mut self.waiting, Asking::new(self.wanted));
         let (standing, bytes) = &self.standing;
         if held.saturating_add(asked.bytes).saturating_add(*bytes) > MAX_ASKED {
@@ -105,20 +102,21 @@ impl Script {
             asked.standing.clone_from(standing);
             asked.bytes += bytes;
         }
-        Spoken { asked: self.wanted.request.then_some(asked), ..self.alone() }
+        self.wanted.request.then_some(Spoken(asked))
     }
 
     /// What was asked waits again: it is answered with what comes.
     pub(crate) fn restore(&mut self, spoken: Spoken) {
-        if let Some(mut asked) = spoken.asked.filter(|_| self.waiting.bytes == 0) {
+        let Spoken(mut asked) = spoken;
+        if self.waiting.bytes == 0 {
             asked.bytes = asked.bytes.saturating_sub(self.standing.1);
             self.waiting = asked;
         }
     }
 
-    /// The words of a turn that answers nothing that was written.
-    pub(crate) fn alone(&self) -> Spoken {
-        Spoken { asked: None, reply: self.wanted.response.then(Reply::new) }
+    /// Where the transcript of a turn's answer is written, if it is wanted.
+    pub(crate) fn reply(&self) -> Option<Box<Reply>> {
+        self.wanted.response.then(|| Box::new(Reply::new()))
     }
 }
 
@@ -174,46 +172,26 @@ impl Asking {
 impl Spoken {
     /// The client says something that belongs here.
     pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
-        if let Some(asked) = &mut self.asked {
-            asked.write(write);
-        }
+        self.0.write(write);
     }
 
     /// Whether speech of that name was said here.
     pub(crate) fn answers(&self, item: &str) -> bool {
-        let items = self.asked.as_ref().map(|asked| asked.items.as_slice());
-        items.unwrap_or_default().iter().any(|known| known == clip(item, MAX_NAME))
+        self.0.items.iter().any(|known| known == clip(item, MAX_NAME))
     }
 
     /// Something was heard that belongs here.
     pub(crate) fn hear(&mut self, text: Json<'_>) {
-        if let Some(asked) = &mut self.asked {
-            asked.hear(text);
-        }
-    }
-
-    /// A piece of the answer.
-    pub(crate) fn reply(&mut self, write: impl FnOnce(&mut Reply)) {
-        if let Some(reply) = &mut self.reply {
-            write(reply);
-        }
+        self.0.hear(text);
     }
 
     /// How much is held.
     pub(crate) fn len(&self) -> usize {
-        let asked = self.asked.as_ref().map_or(0, |asked| asked.bytes);
-        asked + self.reply.as_ref().map_or(0, Reply::len)
+        self.0.bytes
     }
 
-    /// The words, if there are any.
-    pub(crate) fn settle(self, ended: Ended, lossy: bool) -> Option<Box<Content>> {
-        let mut content = self.asked.map(Asking::settle).unwrap_or_default();
-        if let Some(reply) = self.reply {
-            let said = reply.settle(ended, lossy);
-            content.output = said.output;
-            content.truncated |= said.truncated;
-        }
-        mute(&mut content);
-        (!content.is_empty()).then(|| Box::new(content))
+    /// What the turn was asked with.
+    pub(crate) fn settle(self) -> Content {
+        self.0.settle()
     }
 }

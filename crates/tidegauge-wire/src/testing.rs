@@ -56,7 +56,7 @@ pub fn lines(content_type: &str, pieces: &[&[u8]]) -> (Passed, Cost) {
     if let Ok(value) = HeaderValue::from_str(content_type) {
         headers.insert(header::CONTENT_TYPE, value);
     }
-    framed(Framing::new(&headers, Streams::Lines), pieces)
+    framed(Framing::new(&headers, Streams::Lines, &Limits::ANSWER), pieces)
 }
 
 fn framed(mut framing: Framing, pieces: &[&[u8]]) -> (Passed, Cost) {

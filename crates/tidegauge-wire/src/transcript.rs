@@ -11,6 +11,7 @@ use tidegauge_core::{Content, Message, Modality, Part, ToolDefinition, Value};
 
 use crate::answer::MAX_NAME;
 use crate::field::{Doc, Items, Json, clip};
+use crate::finish;
 
 /// The most of one body that is written down, in bytes of its JSON form.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -277,6 +278,14 @@ impl Prompt {
     }
 }
 
+/// What was said on both sides, if anything was.
+pub(crate) fn join(asked: Option<Content>, answered: Option<Content>) -> Option<Box<Content>> {
+    let (mut words, answered) = (asked.unwrap_or_default(), answered.unwrap_or_default());
+    words.output = answered.output;
+    words.truncated |= answered.truncated;
+    (!words.is_empty()).then(|| Box::new(words))
+}
+
 /// Takes the sound out of it, and leaves that there was some.
 pub(crate) fn mute(content: &mut Content) {
     let messages = content.input.iter_mut().chain(&mut content.output);
@@ -290,7 +299,7 @@ pub(crate) fn mute(content: &mut Content) {
 
 /// What is answered, as far as it has been said.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub(crate) scribe: Scribe,
     drafts: Vec<Draft>,
     /// Bytes that may still be written down.
@@ -419,21 +428,18 @@ impl Reply {
         name: Json<'_>,
         arguments: Json<'_>,
     ) {
-        let (id, name) = (self.scribe.name(id), self.scribe.name(name).unwrap_or_default());
-        let arguments = self.scribe.object(arguments);
-        self.part(choice, Part::ToolCall { id, name, arguments });
+        self.part(choice, |scribe| {
+            let (id, name) = (scribe.name(id), scribe.name(name).unwrap_or_default());
+            Some(Part::ToolCall { id, name, arguments: scribe.object(arguments) })
+        });
     }
 
-    /// A part that comes whole.
-    pub(crate) fn part(&mut self, choice: u64, part: Part) {
+    /// A part that comes whole, if `make` makes one.
+    pub(crate) fn part(&mut self, choice: u64, make: impl FnOnce(&mut Scribe) -> Option<Part>) {
+        let Some(part) = make(&mut self.scribe) else { return };
         if let Some(block) = self.block(choice, Kind::Whole, None, |_| false) {
             block.part = Some(part);
         }
-    }
-
-    /// Several of them.
-    pub(crate) fn parts(&mut self, choice: u64, parts: impl IntoIterator<Item = Part>) {
-        parts.into_iter().for_each(|part| self.part(choice, part));
     }
 
     /// Whether something was said in that block.
@@ -458,15 +464,8 @@ impl Reply {
     }
 
     /// Why a choice ended, in the provider's word: the last that is told.
-    pub(crate) fn finish(&mut self, choice: u64, reason: Json<'_>) {
-        if let Some(reason) = reason.text() {
-            self.finish_as(choice, &reason);
-        }
-    }
-
-    /// The same for a reason that is not written as such.
-    pub(crate) fn finish_as(&mut self, choice: u64, reason: &str) {
-        let reason = clip(finish_word(reason), MAX_NAME).to_owned();
+    pub(crate) fn finish(&mut self, choice: u64, reason: &str) {
+        let reason = clip(finish::word(reason), MAX_NAME).to_owned();
         if let Some(draft) = self.draft(choice) {
             draft.finish = Some(reason);
         }
@@ -607,55 +606,4 @@ impl Reply {
         };
         self.drafts.get_mut(at)
     }
-}
-
-/// The convention's word for why an answer ended; another word as it is.
-fn finish_word(told: &str) -> &str {
-    const WORDS: &[(&str, &[&str])] = &[
-        (
-            "stop",
-            &[
-                "end_turn",
-                "stop_sequence",
-                "STOP",
-                "STOP_SEQUENCE",
-                "COMPLETE",
-                "FINISH",
-                "completed",
-                "eos",
-            ],
-        ),
-        (
-            "length",
-            &[
-                "max_tokens",
-                "MAX_TOKENS",
-                "model_context_window_exceeded",
-                "max_output_tokens",
-                "model_length",
-                "LENGTH",
-            ],
-        ),
-        ("tool_call", &["tool_calls", "function_call", "tool_use", "TOOL_CALL"]),
-        (
-            "content_filter",
-            &[
-                "refusal",
-                "SAFETY",
-                "PROHIBITED_CONTENT",
-                "BLOCKLIST",
-                "RECITATION",
-                "SPII",
-                "MODEL_ARMOR",
-                "IMAGE_SAFETY",
-                "guardrail_intervened",
-                "content_filtered",
-                "CONTENT_FILTERED",
-                "CONTENT_FILTER",
-                "ERROR_TOXIC",
-            ],
-        ),
-        ("error", &["failed", "ERROR", "error"]),
-    ];
-    WORDS.iter().find(|(_, words)| words.contains(&told)).map_or(told, |(word, _)| word)
 }

@@ -14,7 +14,7 @@ use crate::answer::{Answer, Settled};
 use crate::outcome;
 use crate::provider::Provider;
 use crate::spoken::Spoken;
-use crate::transcript::Ended;
+use crate::transcript::{self, Ended};
 
 /// One response over a socket.
 pub struct Turn {
@@ -119,12 +119,14 @@ impl Turn {
 
     /// How many bytes are held for the words.
     pub fn words(&self) -> usize {
-        self.spoken.as_ref().map_or(0, |spoken| spoken.len())
+        let asked = self.spoken.as_ref().map_or(0, |spoken| spoken.len());
+        asked + self.answer.reply.as_ref().map_or(0, |reply| reply.len())
     }
 
     /// Lets go of the words; the observation stays what it is.
     pub fn forget_words(&mut self) {
         self.spoken = None;
+        self.answer.reply = None;
     }
 
     /// What was said in it. `exchange` is the turn's own: its times count from when it began.
@@ -135,21 +137,23 @@ impl Turn {
     /// The same, and the words if they were kept. They are as they were said: what must not be known has
     /// to be taken out of them before they may go into the observation.
     pub fn conclude(mut self, exchange: &Exchange) -> (Observation, Option<Box<Content>>) {
-        let (spoken, lossy) = (self.spoken.take(), self.lossy);
+        let (spoken, reply) = (self.spoken.take(), self.answer.reply.take());
+        let lossy = self.lossy;
         let seen = self.observe(exchange);
         let ended = match exchange.end {
             End::Complete if seen.outcome.error.is_none() => Ended::Well,
             End::Complete | End::Failed => Ended::Broken,
             End::Cancelled => Ended::Cancelled,
         };
-        let words = spoken.and_then(|spoken| spoken.settle(ended, lossy));
-        (seen, words)
+        let asked = spoken.map(|spoken| spoken.settle());
+        let words = transcript::join(asked, reply.map(|reply| reply.settle(ended, lossy)));
+        (seen, words.map(muted))
     }
 
     fn observe(self, exchange: &Exchange) -> Observation {
         let Self { provider, request, answer, asked, quiet, lossy, times, began, .. } = self;
-        let (ended, facts) = (answer.ended, (answer.truncated, answer.pending || quiet));
-        let Settled { mut response, usage, .. } = answer.settle();
+        let (ended, pending) = (answer.ended, answer.pending || quiet);
+        let Settled { mut response, usage, ends, .. } = answer.settle();
         response.terminated = Some(ended);
         let mut seen = Observation {
             stream: true,
@@ -169,8 +173,8 @@ impl Turn {
             understood: !lossy,
             readable: true,
             malformed: false,
-            truncated: facts.0,
-            pending: facts.1,
+            ends: &ends,
+            pending,
         };
         seen.outcome = outcome::judge_turn(exchange, &seen, facts, provider);
         seen
@@ -181,6 +185,12 @@ impl Turn {
         self.answer.response.status = status;
         self.answer.ended = true;
     }
+}
+
+/// The words without sound.
+fn muted(mut words: Box<Content>) -> Box<Content> {
+    transcript::mute(&mut words);
+    words
 }
 
 /// Times as they count from the turn's begin. Where it is not known when it was asked for, neither is

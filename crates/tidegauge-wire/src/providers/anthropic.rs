@@ -20,7 +20,7 @@ use crate::failure;
 use crate::field::{Doc, Json, clip};
 use crate::provider::{Asked, Event, Reader};
 use crate::splice::quoted;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// api.anthropic.com.
 pub(crate) static ANTHROPIC: Plain = Plain {
@@ -136,23 +136,6 @@ impl Reader for Messages {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_prompt(body, into);
     }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        let body = event.data;
-        if !event.stream {
-            return words::write_message(body, into);
-        }
-        let kind = body.get("type").text().unwrap_or_default();
-        match &*kind {
-            "message_start" => words::write_message(body.get("message"), into),
-            "content_block_start" => {
-                words::write_block(body.get("content_block"), body.get("index").size(), into);
-            }
-            "content_block_delta" => words::write_delta(body, into),
-            "message_delta" => into.finish(0, body.get("delta").get("stop_reason")),
-            _ => {}
-        }
-    }
 }
 
 /// Who calls: an id of the caller's, or the account, device and session that a coding agent writes
@@ -196,6 +179,7 @@ fn failed_tools(message: Json<'_>) -> u64 {
 }
 
 fn read_message(message: Json<'_>, into: &mut Answer) {
+    into.role(0, message.get("role"));
     into.id(message.get("id"));
     into.model(message.get("model"));
     for (place, block) in message.get("content").items().enumerate() {
@@ -214,42 +198,43 @@ fn read_message(message: Json<'_>, into: &mut Answer) {
 /// stream, where that comes in pieces.
 fn read_block(block: Json<'_>, index: Option<u64>, input: Json<'_>, into: &mut Answer) {
     let kind = block.get("type").text().unwrap_or_default();
+    let (id, name) = (block.get("id"), block.get("name"));
+    let given = block.get("input").members().next().is_some();
     match kind.as_ref() {
-        "text" => into.text(block.get("text")),
-        "thinking" => into.reasoning(block.get("thinking")),
+        "text" => into.text(0, index, block.get("text")),
+        "thinking" => into.reasoning(0, index, block.get("thinking")),
         "tool_use" => {
-            into.call(0, index, block.get("id"), input);
-            into.tool(block.get("name"));
-            into.token |= block.get("input").members().next().is_some();
+            let input = if given { block.get("input") } else { input };
+            into.call(0, index, id, name, input);
+            into.token |= given;
         }
-        "" | "redacted_thinking" | "fallback" => {}
-        // What a tool of the provider's own came to.
-        result if result.ends_with("_tool_result") => {
+        "server_tool_use" | "mcp_tool_use" => {
+            into.server_call(0, index, id, name, block.get("input"));
+        }
+        "" => {}
+        kind => {
+            // What a tool of the provider's own came to.
             let code = block.get("content").get("error_code");
-            if code.has_text() || block.get("is_error").bool() == Some(true) {
+            let failed = code.has_text() || block.get("is_error").bool() == Some(true);
+            if kind.ends_with("_tool_result") && failed {
                 into.bad_call();
             }
-            into.response.output = true;
+            into.response.output |= !matches!(kind, "redacted_thinking" | "fallback");
+            into.part(0, |scribe| words::read_block(block, scribe));
         }
-        _ => into.response.output = true,
     }
 }
 
 fn read_delta(event: Json<'_>, into: &mut Answer) {
-    let delta = event.get("delta");
-    into.text(delta.get("text"));
-    into.reasoning(delta.get("thinking"));
-    let piece = delta.get("partial_json");
-    if piece.has_text() {
-        into.token = true;
-        into.more_arguments(0, event.get("index").size(), piece);
-    }
+    let (delta, index) = (event.get("delta"), event.get("index").size());
+    into.text(0, index, delta.get("text"));
+    into.reasoning(0, index, delta.get("thinking"));
+    into.more_arguments(0, index, delta.get("partial_json"));
 }
 
 fn read_stop(holder: Json<'_>, into: &mut Answer) {
     let reason = holder.get("stop_reason");
     into.finish(0, reason);
-    into.response.refusal |= reason.is("refusal");
     into.pending |= reason.is("pause_turn");
 }
 
@@ -360,7 +345,8 @@ impl Reader for Complete {
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        into.text(event.data.get("completion"));
+        into.text(0, None, event.data.get("completion"));
+        into.close_as(0, event.data.get("stop_reason"));
         if event.data.get("type").is("error") {
             into.fail(failure::read(event.data));
         }
@@ -369,10 +355,5 @@ impl Reader for Complete {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         let said = into.scribe.said(body.get("prompt"));
         into.says("user", said.into_iter().collect());
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        into.text(0, None, event.data.get("completion"));
-        into.finish(0, event.data.get("stop_reason"));
     }
 }

@@ -14,7 +14,7 @@ use super::routes;
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, SocketReader, Streams};
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// The first version of the API that can be asked for usage in a stream.
 const USAGE_SINCE: &str = "2024-09-01";
@@ -137,10 +137,6 @@ impl<R: Reader> Reader for Filtered<R> {
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         self.0.write_prompt(body, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        self.0.write_reply(event, into);
     }
 }
 

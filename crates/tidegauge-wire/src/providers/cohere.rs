@@ -18,7 +18,7 @@ use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -158,7 +158,10 @@ impl Reader for Chat {
                 read_message(body.get("message"), into);
                 read_end(body, into);
             }
-            ("", "") => read_answer(body, into),
+            ("", "") => {
+                into.text(0, None, body.get("text"));
+                read_answer(body, into);
+            }
             ("", kind) => read_second(kind, body, into),
             (kind, _) => read_first(kind, body, into),
         }
@@ -166,17 +169,6 @@ impl Reader for Chat {
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_prompt(body, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        let body = event.data;
-        let word = |name: &str| body.get(name).text().unwrap_or_default();
-        match (&*word("event_type"), &*word("type")) {
-            ("", "") if body.get("message").is_object() => words::write_message(body, into),
-            ("", "") => words::write_answer(body, into),
-            ("", kind) => words::write_second(kind, body, into),
-            (kind, _) => words::write_first(kind, body, into),
-        }
     }
 }
 
@@ -199,21 +191,19 @@ fn read_sampling(body: Json<'_>, into: &mut Request) {
 fn read_second(kind: &str, body: Json<'_>, into: &mut Answer) {
     let delta = body.get("delta");
     let message = delta.get("message");
+    let index = body.get("index").size();
+    let call = message.get("tool_calls");
+    let (name, arguments) =
+        (call.get("function").get("name"), call.get("function").get("arguments"));
     match kind {
-        "message-start" => into.id(body.get("id")),
-        "content-start" | "content-delta" => read_content(message.get("content"), into),
-        "tool-plan-delta" => into.reasoning(message.get("tool_plan")),
-        "tool-call-start" => {
-            let call = message.get("tool_calls");
-            let arguments = call.get("function").get("arguments");
-            into.call(0, body.get("index").size(), call.get("id"), arguments);
-            into.tool(call.get("function").get("name"));
+        "message-start" => {
+            into.id(body.get("id"));
+            into.role(0, message.get("role"));
         }
-        "tool-call-delta" => {
-            let piece = message.get("tool_calls").get("function").get("arguments");
-            into.token |= piece.has_text();
-            into.more_arguments(0, body.get("index").size(), piece);
-        }
+        "content-start" | "content-delta" => read_content(message.get("content"), index, into),
+        "tool-plan-delta" => into.reasoning(0, None, message.get("tool_plan")),
+        "tool-call-start" => into.call(0, index, call.get("id"), name, arguments),
+        "tool-call-delta" => into.more_arguments(0, index, arguments),
         "message-end" => {
             read_end(delta, into);
             read_error(delta, into);
@@ -227,47 +217,47 @@ fn read_second(kind: &str, body: Json<'_>, into: &mut Answer) {
 fn read_first(kind: &str, body: Json<'_>, into: &mut Answer) {
     match kind {
         "stream-start" => into.id(body.get("generation_id")),
-        "text-generation" => into.text(body.get("text")),
+        "text-generation" => into.text(0, None, body.get("text")),
         "tool-calls-chunk" => into.token |= body.get("tool_call_delta").is_object(),
         "stream-end" => {
-            into.repeats = true;
-            read_answer(body.get("response"), into);
-            into.repeats = false;
+            let answer = body.get("response");
+            into.repeat(None, |into| into.text(0, None, answer.get("text")));
+            read_answer(answer, into);
             into.ended = true;
         }
         _ => {}
     }
 }
 
-/// A whole answer of the first generation.
+/// A whole answer of the first generation, but for its text.
 fn read_answer(answer: Json<'_>, into: &mut Answer) {
     into.id(answer.get("generation_id"));
-    into.text(answer.get("text"));
     for call in answer.get("tool_calls").items() {
-        into.whole_call(call.get("parameters"));
+        into.whole_call(0, Json::ABSENT, call.get("name"), call.get("parameters"));
     }
-    let reason = answer.get("finish_reason");
-    into.finish(0, reason);
-    into.response.content_filter |= reason.is("ERROR_TOXIC");
+    into.finish(0, answer.get("finish_reason"));
     read_usage(answer.get("meta"), into);
 }
 
 fn read_message(message: Json<'_>, into: &mut Answer) {
-    read_content(message.get("content"), into);
-    message.get("content").items().for_each(|part| read_content(part, into));
-    into.reasoning(message.get("tool_plan"));
+    into.role(0, message.get("role"));
+    into.reasoning(0, None, message.get("tool_plan"));
+    read_content(message.get("content"), None, into);
+    for (place, part) in message.get("content").items().enumerate() {
+        read_content(part, Some(place as u64), into);
+    }
     for (place, call) in message.get("tool_calls").items().enumerate() {
-        let arguments = call.get("function").get("arguments");
-        into.call(0, Some(place as u64), call.get("id"), arguments);
-        into.tool(call.get("function").get("name"));
+        let function = call.get("function");
+        let (name, arguments) = (function.get("name"), function.get("arguments"));
+        into.call(0, Some(place as u64), call.get("id"), name, arguments);
     }
 }
 
 /// Content is text as it is, or a part that names its kind.
-fn read_content(content: Json<'_>, into: &mut Answer) {
-    into.text(content);
-    into.text(content.get("text"));
-    into.reasoning(content.get("thinking"));
+fn read_content(content: Json<'_>, index: Option<u64>, into: &mut Answer) {
+    into.text(0, index, content);
+    into.text(0, index, content.get("text"));
+    into.reasoning(0, index, content.get("thinking"));
 }
 
 fn read_end(holder: Json<'_>, into: &mut Answer) {
@@ -343,15 +333,21 @@ impl Reader for Generate {
         read_sampling(body, into);
     }
 
+    /// The end of a stream carries the whole answer again.
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        into.text(event.data.get("text"));
+        into.text(0, None, event.data.get("text"));
         into.ended |= event.data.get("event_type").is("stream-end");
         let inner = event.data.get("response");
-        into.repeats = inner.is_object();
         let answer = if inner.is_object() { inner } else { event.data };
         into.id(answer.get("id"));
-        for generation in answer.get("generations").items() {
-            into.text(generation.get("text"));
+        for (place, generation) in answer.get("generations").items().enumerate() {
+            let choice = place as u64;
+            if inner.is_object() {
+                into.repeat(None, |into| into.text(choice, None, generation.get("text")));
+            } else {
+                into.text(choice, None, generation.get("text"));
+            }
+            into.close_as(choice, generation.get("finish_reason"));
         }
         read_usage(answer.get("meta"), into);
     }
@@ -359,19 +355,6 @@ impl Reader for Generate {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         let said = into.scribe.said(body.get("prompt"));
         into.says("user", said.into_iter().collect());
-    }
-
-    /// The end of a stream carries the whole answer again.
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        into.text(0, None, event.data.get("text"));
-        let inner = event.data.get("response");
-        let answer = if inner.is_object() { inner } else { event.data };
-        for (place, generation) in answer.get("generations").items().enumerate() {
-            if !inner.is_object() || into.is_empty() {
-                into.text(place as u64, None, generation.get("text"));
-            }
-            into.finish(place as u64, generation.get("finish_reason"));
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::splice::quoted;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -148,13 +148,15 @@ impl Reader for Generate {
         let body = event.data;
         let message = body.get("message");
         into.model(body.get("model"));
-        into.text(message.get("content"));
-        into.text(body.get("response"));
-        into.reasoning(message.get("thinking"));
-        into.reasoning(body.get("thinking"));
+        into.role(0, message.get("role"));
+        into.reasoning(0, None, message.get("thinking"));
+        into.reasoning(0, None, body.get("thinking"));
+        into.text(0, None, message.get("content"));
+        into.text(0, None, body.get("response"));
         for call in message.get("tool_calls").items() {
-            into.whole_call(call.get("function").get("arguments"));
-            into.tool(call.get("function").get("name"));
+            let function = call.get("function");
+            let (name, arguments) = (function.get("name"), function.get("arguments"));
+            into.whole_call(0, call.get("id"), name, arguments);
         }
         if body.get("done").bool() == Some(true) {
             into.ended = true;
@@ -168,10 +170,6 @@ impl Reader for Generate {
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_prompt(body, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        words::write_reply(event.data, into);
     }
 }
 

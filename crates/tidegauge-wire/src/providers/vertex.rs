@@ -14,7 +14,7 @@ use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Provider, Reader, SocketReader};
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// aiplatform.googleapis.com and its regional hosts.
 #[derive(Debug)]
@@ -124,9 +124,5 @@ impl Reader for Messages {
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         anthropic::Messages.write_prompt(body, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        anthropic::Messages.write_reply(event, into);
     }
 }

@@ -72,9 +72,9 @@ impl Reader for Say {
         let body = event.data;
         into.id(body.get("ref"));
         into.model(body.get("engine"));
-        into.text(body.get("words"));
+        into.text(0, None, body.get("words"));
         for call in body.get("errands").items() {
-            into.call(0, None, call.get("slip"), call.get("with"));
+            into.call(0, None, call.get("slip"), call.get("tool"), call.get("with"));
         }
         into.finish(0, body.get("why"));
         into.ended |= event.name == Some("end");

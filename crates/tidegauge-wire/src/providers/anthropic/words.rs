@@ -3,7 +3,7 @@
 use tidegauge_core::{Message, Modality, Part, Value};
 
 use crate::field::Json;
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// System, messages and tools.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
@@ -28,46 +28,6 @@ pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
     }
 }
 
-/// A whole answer.
-pub(super) fn write_message(message: Json<'_>, into: &mut Reply) {
-    into.role(0, message.get("role"));
-    for (place, block) in into.scribe.items(message.get("content")).enumerate() {
-        write_block(block, Some(place as u64), into);
-    }
-    into.finish(0, message.get("stop_reason"));
-}
-
-/// A block of an answer: whole in a message, its empty beginning in a stream.
-pub(super) fn write_block(block: Json<'_>, index: Option<u64>, into: &mut Reply) {
-    let kind = block.get("type").text().unwrap_or_default();
-    match &*kind {
-        "text" => into.text(0, index, block.get("text")),
-        "thinking" => into.reasoning(0, index, block.get("thinking")),
-        // What the tool is asked comes in pieces, as for a tool of the caller's.
-        "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-            into.call(0, index, block.get("id"), block.get("name"));
-            if block.get("input").members().next().is_some() {
-                into.arguments(0, index, block.get("input"));
-            }
-            if &*kind != "tool_use" {
-                into.by_server(0, index);
-            }
-        }
-        _ => {
-            let part = read_block(block, &mut into.scribe);
-            into.parts(0, part);
-        }
-    }
-}
-
-/// A piece of a block.
-pub(super) fn write_delta(event: Json<'_>, into: &mut Reply) {
-    let (delta, index) = (event.get("delta"), event.get("index").size());
-    into.text(0, index, delta.get("text"));
-    into.reasoning(0, index, delta.get("thinking"));
-    into.arguments(0, index, delta.get("partial_json"));
-}
-
 /// Content is a text, or blocks.
 fn read_content(content: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
     if let Some(content) = scribe.said(content) {
@@ -81,7 +41,7 @@ fn read_content(content: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
     parts
 }
 
-fn read_block(block: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+pub(super) fn read_block(block: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
     let kind = scribe.name(block.get("type"))?;
     let id = scribe.name(block.get("id"));
     Some(match kind.as_str() {

@@ -9,7 +9,7 @@ use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::tools;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// How many stop sequences and tags are kept.
 const MAX_KEPT: usize = 16;
@@ -39,13 +39,6 @@ impl Reader for Converse {
 
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_converse(body, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        match event.name.filter(|_| event.stream) {
-            Some(name) => words::write_named(name, event.data, into),
-            None => words::write_whole(event.data, into),
-        }
     }
 }
 
@@ -77,34 +70,40 @@ fn failed_tools(message: Json<'_>) -> u64 {
 
 /// An answer without stream.
 pub(super) fn read_whole(body: Json<'_>, into: &mut Answer) {
-    let content = body.get("output").get("message").get("content");
-    for (place, block) in content.items().enumerate() {
+    let message = body.get("output").get("message");
+    into.role(0, message.get("role"));
+    for (place, block) in message.get("content").items().enumerate() {
         read_block(block, place as u64, into);
     }
-    read_stop(body.get("stopReason"), into);
+    into.finish(0, body.get("stopReason"));
     usage::read(body.get("usage"), &mut into.usage);
     into.service_tier(body.get("serviceTier").get("type"));
     took(body.get("metrics").get("latencyMs").size(), &mut into.response);
 }
 
 fn read_block(block: Json<'_>, place: u64, into: &mut Answer) {
-    into.text(block.get("text"));
-    into.reasoning(block.get("reasoningContent").get("reasoningText").get("text"));
-    let tool = block.get("toolUse");
+    let place = Some(place);
+    let (thought, tool) = (block.get("reasoningContent"), block.get("toolUse"));
     if tool.is_object() {
-        into.call(0, Some(place), tool.get("toolUseId"), tool.get("input"));
-        into.tool(tool.get("name"));
+        into.call(0, place, tool.get("toolUseId"), tool.get("name"), tool.get("input"));
+    } else if block.get("text").exists() {
+        into.text(0, place, block.get("text"));
+    } else if thought.get("reasoningText").is_object() {
+        into.reasoning(0, place, thought.get("reasoningText").get("text"));
+    } else {
+        let made = ["image", "video", "audio", "citationsContent"];
+        into.response.output |= made.iter().any(|name| block.get(name).is_object());
+        into.part(0, |scribe| words::read_block(block, scribe));
     }
-    let made = ["image", "video", "audio", "citationsContent"];
-    into.response.output |= made.iter().any(|name| block.get(name).is_object());
 }
 
 /// One event of a stream, by its name.
 pub(super) fn read_named(name: &str, data: Json<'_>, into: &mut Answer) {
     match name {
+        "messageStart" => into.role(0, data.get("role")),
         "contentBlockStart" => read_start(data, into),
         "contentBlockDelta" => read_delta(data, into),
-        "messageStop" => read_stop(data.get("stopReason"), into),
+        "messageStop" => into.finish(0, data.get("stopReason")),
         "metadata" => {
             usage::read(data.get("usage"), &mut into.usage);
             into.service_tier(data.get("serviceTier").get("type"));
@@ -118,33 +117,19 @@ pub(super) fn read_named(name: &str, data: Json<'_>, into: &mut Answer) {
 fn read_start(data: Json<'_>, into: &mut Answer) {
     let tool = data.get("start").get("toolUse");
     if tool.is_object() {
-        into.call(0, data.get("contentBlockIndex").size(), tool.get("toolUseId"), Json::ABSENT);
-        into.tool(tool.get("name"));
+        let index = data.get("contentBlockIndex").size();
+        into.call(0, index, tool.get("toolUseId"), tool.get("name"), Json::ABSENT);
     }
 }
 
 fn read_delta(data: Json<'_>, into: &mut Answer) {
-    let delta = data.get("delta");
-    into.text(delta.get("text"));
-    into.reasoning(delta.get("reasoningContent").get("text"));
-    let piece = delta.get("toolUse").get("input");
-    if piece.has_text() {
-        into.token = true;
-        into.more_arguments(0, data.get("contentBlockIndex").size(), piece);
-    }
+    let (delta, index) = (data.get("delta"), data.get("contentBlockIndex").size());
+    into.text(0, index, delta.get("text"));
+    into.reasoning(0, index, delta.get("reasoningContent").get("text"));
+    into.more_arguments(0, index, delta.get("toolUse").get("input"));
     if delta.get("image").is_object() {
         into.token = true;
         into.response.output = true;
-    }
-}
-
-fn read_stop(reason: Json<'_>, into: &mut Answer) {
-    into.finish(0, reason);
-    let is = |words: &[&str]| words.iter().any(|word| reason.is(word));
-    into.response.content_filter |= is(&["guardrail_intervened", "content_filtered"]);
-    into.response.refusal |= is(&["refusal"]);
-    if is(&["malformed_tool_use", "malformed_model_output"]) {
-        into.bad_call();
     }
 }
 

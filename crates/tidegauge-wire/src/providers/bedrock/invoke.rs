@@ -10,7 +10,7 @@ use crate::base64;
 use crate::field::{Doc, Json};
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::{anthropic, openai};
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// How many stop sequences are kept.
 const MAX_STOPS: usize = 16;
@@ -56,18 +56,6 @@ impl Reader for Invoke {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_prompt(body, into);
     }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        if !event.stream {
-            return words::write_reply(event, into);
-        }
-        let chunk = event.data.get("bytes").str().filter(|_| event.name == Some("chunk"));
-        let Some(chunk) = chunk.and_then(|chunk| base64::decode(chunk.as_bytes())) else { return };
-        let mut doc = Doc::default();
-        if doc.parse(&chunk) {
-            words::write_reply(Event { name: None, data: doc.root(&chunk), stream: true }, into);
-        }
-    }
 }
 
 /// The names vendors give the same few numbers.
@@ -108,7 +96,7 @@ fn read_body(event: Event<'_>, into: &mut Answer) {
     let has = |name: &str| body.get(name).exists();
     match () {
         () if has("completion") => {
-            into.text(body.get("completion"));
+            into.text(0, None, body.get("completion"));
             into.finish(0, body.get("stop_reason"));
         }
         () if is_anthropic(body) => anthropic::Messages.read_event(event, into),
@@ -130,7 +118,7 @@ fn read_body(event: Event<'_>, into: &mut Answer) {
 }
 
 /// Messages and their events name their type.
-pub(super) fn is_anthropic(body: Json<'_>) -> bool {
+fn is_anthropic(body: Json<'_>) -> bool {
     let kind = body.get("type").text().unwrap_or_default();
     ["message", "content_block", "ping", "error"].iter().any(|word| kind.starts_with(word))
 }
@@ -140,33 +128,28 @@ fn read_choices(event: Event<'_>, into: &mut Answer) {
     openai::chat::Chat.read_event(event, into);
     for (place, choice) in event.data.get("choices").items().enumerate() {
         let index = choice.get("index").size().unwrap_or(place as u64);
-        into.text(choice.get("text"));
         into.finish(index, choice.get("stop_reason"));
     }
 }
 
 fn read_titan(body: Json<'_>, into: &mut Answer) {
     for (place, result) in body.get("results").items().enumerate() {
-        into.text(result.get("outputText"));
+        into.text(place as u64, None, result.get("outputText"));
         into.finish(place as u64, result.get("completionReason"));
         // Documents in order, not text: nothing is said, but something came.
         into.response.output |= result.get("relevance_score").exists();
     }
-    into.text(body.get("outputText"));
+    into.text(0, None, body.get("outputText"));
     into.finish(0, body.get("completionReason"));
     let generated =
         body.get("results").items().filter_map(|result| result.get("tokenCount").size());
     let generated = generated.reduce(u64::saturating_add);
     let generated = generated.or_else(|| body.get("totalOutputTextTokenCount").size());
     count(body.get("inputTextTokenCount").size(), generated, into);
-    let reasons = ["CONTENT_FILTERED", "CONTENT_FILTER"];
-    let stopped =
-        |holder: Json<'_>| reasons.iter().any(|word| holder.get("completionReason").is(word));
-    into.response.content_filter |= stopped(body) || body.get("results").items().any(stopped);
 }
 
 fn read_llama(body: Json<'_>, into: &mut Answer) {
-    into.text(body.get("generation"));
+    into.text(0, None, body.get("generation"));
     into.finish(0, body.get("stop_reason"));
     let asked = body.get("prompt_token_count").size();
     count(asked, body.get("generation_token_count").size(), into);
@@ -174,7 +157,7 @@ fn read_llama(body: Json<'_>, into: &mut Answer) {
 
 fn read_outputs(body: Json<'_>, into: &mut Answer) {
     for (place, output) in body.get("outputs").items().enumerate() {
-        into.text(output.get("text"));
+        into.text(place as u64, None, output.get("text"));
         into.finish(place as u64, output.get("stop_reason"));
     }
 }
@@ -182,26 +165,30 @@ fn read_outputs(body: Json<'_>, into: &mut Answer) {
 /// Chat and the older generation; the end of a stream carries the whole answer again.
 fn read_cohere(body: Json<'_>, into: &mut Answer) {
     let whole = body.get("response");
-    let last = if whole.is_object() { whole } else { body };
-    into.repeats = whole.is_object();
-    into.text(body.get("text"));
-    into.finish(0, last.get("finish_reason"));
-    for (place, generation) in last.get("generations").items().enumerate() {
-        into.text(generation.get("text"));
+    if whole.is_object() {
+        into.repeat(None, |into| read_generations(whole, into));
+    } else {
+        into.text(0, None, body.get("text"));
+        read_generations(body, into);
+    }
+}
+
+fn read_generations(answer: Json<'_>, into: &mut Answer) {
+    for (place, generation) in answer.get("generations").items().enumerate() {
+        into.text(place as u64, None, generation.get("text"));
         into.finish(place as u64, generation.get("finish_reason"));
     }
-    into.repeats = false;
-    for call in last.get("tool_calls").items() {
-        into.whole_call(call.get("parameters"));
-        into.tool(call.get("name"));
+    for call in answer.get("tool_calls").items() {
+        into.whole_call(0, Json::ABSENT, call.get("name"), call.get("parameters"));
     }
-    let told = last.get("meta").get("tokens");
+    into.finish(0, answer.get("finish_reason"));
+    let told = answer.get("meta").get("tokens");
     count(told.get("input_tokens").size(), told.get("output_tokens").size(), into);
 }
 
 fn read_ai21(body: Json<'_>, into: &mut Answer) {
     for (place, completion) in body.get("completions").items().enumerate() {
-        into.text(completion.get("data").get("text"));
+        into.text(place as u64, None, completion.get("data").get("text"));
         into.finish(place as u64, completion.get("finishReason").get("reason"));
     }
 }

@@ -3,9 +3,9 @@
 use tidegauge_core::{Message, Modality, Part, Value};
 
 use crate::field::Json;
-use crate::provider::{Event, Reader};
+use crate::provider::Reader;
 use crate::providers::{anthropic, openai};
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// System, messages and tools of Converse.
 pub(super) fn write_converse(body: Json<'_>, into: &mut Prompt) {
@@ -28,37 +28,6 @@ pub(super) fn write_converse(body: Json<'_>, into: &mut Prompt) {
     }
 }
 
-/// A whole answer of Converse.
-pub(super) fn write_whole(body: Json<'_>, into: &mut Reply) {
-    let message = body.get("output").get("message");
-    into.role(0, message.get("role"));
-    let parts = read_blocks(message.get("content"), &mut into.scribe);
-    into.parts(0, parts);
-    into.finish(0, body.get("stopReason"));
-}
-
-/// One event of a stream of Converse, by its name.
-pub(super) fn write_named(name: &str, data: Json<'_>, into: &mut Reply) {
-    let index = data.get("contentBlockIndex").size();
-    let delta = data.get("delta");
-    match name {
-        "messageStart" => into.role(0, data.get("role")),
-        "contentBlockStart" => {
-            let tool = data.get("start").get("toolUse");
-            if tool.is_object() {
-                into.call(0, index, tool.get("toolUseId"), tool.get("name"));
-            }
-        }
-        "contentBlockDelta" => {
-            into.text(0, index, delta.get("text"));
-            into.reasoning(0, index, delta.get("reasoningContent").get("text"));
-            into.arguments(0, index, delta.get("toolUse").get("input"));
-        }
-        "messageStop" => into.finish(0, data.get("stopReason")),
-        _ => {}
-    }
-}
-
 fn read_blocks(blocks: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
     let mut parts = Vec::new();
     for block in scribe.items(blocks) {
@@ -69,7 +38,7 @@ fn read_blocks(blocks: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
 }
 
 /// A block is named by its only member.
-fn read_block(block: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+pub(super) fn read_block(block: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
     let (name, inner) = block.members().next()?;
     let name = scribe.name(name)?;
     match name.as_str() {
@@ -139,74 +108,4 @@ pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
         let said = into.scribe.said(body.get(name));
         into.says("user", said.into_iter().collect());
     }
-}
-
-/// What a vendor's own body answers, whole or one chunk of it.
-pub(super) fn write_reply(event: Event<'_>, into: &mut Reply) {
-    let body = event.data;
-    let has = |name: &str| body.get(name).exists();
-    match () {
-        () if has("completion") => {
-            into.text(0, None, body.get("completion"));
-            into.finish(0, body.get("stop_reason"));
-        }
-        () if super::invoke::is_anthropic(body) => anthropic::Messages.write_reply(event, into),
-        () if body.get("output").is_object() => write_whole(body, into),
-        () if has("choices") => {
-            openai::words::write_choices(body, event.stream, into);
-            for (place, choice) in body.get("choices").items().enumerate() {
-                into.finish(place as u64, choice.get("stop_reason"));
-            }
-        }
-        () if has("results") || has("outputText") => write_results(body, into),
-        () if has("generation") => {
-            into.text(0, None, body.get("generation"));
-            into.finish(0, body.get("stop_reason"));
-        }
-        () if has("outputs") => {
-            for (place, output) in body.get("outputs").items().enumerate() {
-                into.text(place as u64, None, output.get("text"));
-                into.finish(place as u64, output.get("stop_reason"));
-            }
-        }
-        () if has("generations") || has("event_type") || has("text") => {
-            write_generations(body, into);
-        }
-        () if has("completions") => {
-            for (place, completion) in body.get("completions").items().enumerate() {
-                into.text(place as u64, None, completion.get("data").get("text"));
-                into.finish(place as u64, completion.get("finishReason").get("reason"));
-            }
-        }
-        () if event.stream => body.members().for_each(|(name, data)| {
-            write_named(&name.text().unwrap_or_default(), data, into);
-        }),
-        () => {}
-    }
-}
-
-fn write_results(body: Json<'_>, into: &mut Reply) {
-    into.text(0, None, body.get("outputText"));
-    into.finish(0, body.get("completionReason"));
-    for (place, result) in body.get("results").items().enumerate() {
-        into.text(place as u64, None, result.get("outputText"));
-        into.finish(place as u64, result.get("completionReason"));
-    }
-}
-
-/// The end of a stream carries the whole answer again.
-fn write_generations(body: Json<'_>, into: &mut Reply) {
-    let whole = body.get("response");
-    let last = if whole.is_object() { whole } else { body };
-    into.text(0, None, body.get("text"));
-    for call in last.get("tool_calls").items() {
-        into.whole_call(0, Json::ABSENT, call.get("name"), call.get("parameters"));
-    }
-    for (place, generation) in last.get("generations").items().enumerate() {
-        if !whole.is_object() || into.is_empty() {
-            into.text(place as u64, None, generation.get("text"));
-        }
-        into.finish(place as u64, generation.get("finish_reason"));
-    }
-    into.finish(0, last.get("finish_reason"));
 }

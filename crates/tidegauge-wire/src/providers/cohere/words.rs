@@ -4,7 +4,7 @@ use tidegauge_core::{Message, Part, Value};
 
 use crate::field::Json;
 use crate::providers::openai;
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// The second generation has messages; the first the last turn apart from the others.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
@@ -52,66 +52,4 @@ fn read_results(results: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
         scribe.push(&mut parts, Part::ToolCallResponse { id, response });
     }
     parts
-}
-
-/// An event of the second generation.
-pub(super) fn write_second(kind: &str, body: Json<'_>, into: &mut Reply) {
-    let delta = body.get("delta");
-    let message = delta.get("message");
-    let index = body.get("index").size();
-    match kind {
-        "message-start" => into.role(0, message.get("role")),
-        "content-start" | "content-delta" => write_content(message.get("content"), index, into),
-        "tool-plan-delta" => into.reasoning(0, None, message.get("tool_plan")),
-        "tool-call-start" | "tool-call-delta" => {
-            let call = message.get("tool_calls");
-            into.call(0, index, call.get("id"), call.get("function").get("name"));
-            into.arguments(0, index, call.get("function").get("arguments"));
-        }
-        "message-end" => into.finish(0, delta.get("finish_reason")),
-        _ => {}
-    }
-}
-
-/// A whole message of the second generation.
-pub(super) fn write_message(body: Json<'_>, into: &mut Reply) {
-    let message = body.get("message");
-    into.role(0, message.get("role"));
-    into.reasoning(0, None, message.get("tool_plan"));
-    into.text(0, None, message.get("content"));
-    for (place, part) in message.get("content").items().enumerate() {
-        write_content(part, Some(place as u64), into);
-    }
-    for (place, call) in message.get("tool_calls").items().enumerate() {
-        let place = Some(place as u64);
-        into.call(0, place, call.get("id"), call.get("function").get("name"));
-        into.arguments(0, place, call.get("function").get("arguments"));
-    }
-    into.finish(0, body.get("finish_reason"));
-}
-
-fn write_content(content: Json<'_>, index: Option<u64>, into: &mut Reply) {
-    into.text(0, index, content);
-    into.text(0, index, content.get("text"));
-    into.reasoning(0, index, content.get("thinking"));
-}
-
-/// An event of the first generation. Its end carries the whole answer again.
-pub(super) fn write_first(kind: &str, body: Json<'_>, into: &mut Reply) {
-    match kind {
-        "text-generation" => into.text(0, None, body.get("text")),
-        "stream-end" => write_answer(body.get("response"), into),
-        _ => {}
-    }
-}
-
-/// A whole answer of the first generation, or what the end of a stream adds to what was said.
-pub(super) fn write_answer(answer: Json<'_>, into: &mut Reply) {
-    if into.is_empty() {
-        into.text(0, None, answer.get("text"));
-    }
-    for call in answer.get("tool_calls").items() {
-        into.whole_call(0, Json::ABSENT, call.get("name"), call.get("parameters"));
-    }
-    into.finish(0, answer.get("finish_reason"));
 }

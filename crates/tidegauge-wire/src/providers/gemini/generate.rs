@@ -11,7 +11,7 @@ use crate::answer::{Answer, MAX_NAME};
 use crate::field::{Doc, Json};
 use crate::provider::{Asked, Event, Reader, Streams};
 use crate::providers::tools as declared;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// How many stop sequences and labels are kept.
 const MAX_KEPT: usize = 16;
@@ -75,25 +75,6 @@ const PLATFORM_REASONS: &[&str] = &[
     "NO_IMAGE",
 ];
 
-/// Reasons that say a filter stopped the answer.
-const FILTERED: &[&str] = &[
-    "SAFETY",
-    "RECITATION",
-    "LANGUAGE",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "MODEL_ARMOR",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "IMAGE_OTHER",
-];
-
-/// Reasons that say a tool call is wrong.
-const BAD_CALL: &[&str] =
-    &["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"];
-
 impl Reader for Generate {
     fn streams(&self) -> Streams {
         if self.stream { Streams::Elements } else { Streams::Events }
@@ -144,6 +125,7 @@ impl Reader for Generate {
         if blocked(body.get("promptFeedback").get("blockReason")) {
             into.response.content_filter = true;
             into.ended = true;
+            into.close(0, "content_filter");
         }
         into.service_tier(body.get("usageMetadata").get("serviceTier"));
         if let Some(tier) = usage::traffic(body.get("usageMetadata").get("trafficType")) {
@@ -155,41 +137,20 @@ impl Reader for Generate {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_prompt(body, into);
     }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        let body = event.data;
-        body.items().for_each(|data| self.write_reply(Event { data, ..event }, into));
-        for (place, candidate) in body.get("candidates").items().enumerate() {
-            let index = candidate.get("index").size().unwrap_or(place as u64);
-            words::write_candidate(candidate, index, into);
-            if let Some(reason) = written(candidate.get("finishReason")) {
-                into.finish_as(index, self.word(&reason));
-            }
-        }
-        if blocked(body.get("promptFeedback").get("blockReason")) {
-            into.finish_as(0, "content_filter");
-        }
-    }
 }
 
 impl Generate {
     fn read_candidate(&self, candidate: Json<'_>, index: u64, into: &mut Answer) {
         for part in candidate.get("content").get("parts").items() {
-            read_part(part, into);
+            read_part(part, index, into);
         }
         into.response.content_filter |= candidate.get("safetyRatings").items().any(filtered);
         read_grounding(candidate.get("groundingMetadata"), &mut into.usage);
         let reason = candidate.get("finishReason");
         let Some(written) = written(reason) else { return };
-        into.finish_as(index, &written);
+        into.finish_as(index, &written, self.word(&written));
         // A stream has no other mark at its end.
         into.ended = true;
-        let word = self.word(&written);
-        into.response.content_filter |= FILTERED.contains(&word);
-        into.truncated |= word == "MAX_TOKENS";
-        if BAD_CALL.contains(&word) {
-            into.bad_call();
-        }
     }
 
     /// The word for a reason that may be a number.
@@ -276,24 +237,36 @@ fn failed_tools(content: Json<'_>) -> u64 {
     content.get("parts").items().filter(failed).count() as u64
 }
 
-pub(super) fn read_part(part: Json<'_>, into: &mut Answer) {
+pub(super) fn read_part(part: Json<'_>, index: u64, into: &mut Answer) {
     let text = part.get("text");
     if part.get("thought").bool() == Some(true) {
-        return into.reasoning(text);
+        return into.reasoning(index, None, text);
     }
-    into.text(text);
-    let call = part.get("functionCall");
-    if call.get("name").has_text() {
-        into.whole_call(call.get("args"));
-        into.tool(call.get("name"));
-    }
+    into.text(index, None, text);
+    let call = either(part, "functionCall", "function_call");
     // Later pieces of a call that is streamed have no name.
     into.token |= call.is_object();
-    let made = ["inlineData", "fileData", "executableCode", "codeExecutionResult"];
-    if made.iter().any(|name| part.get(name).is_object()) {
+    if call.get("name").has_text() {
+        return into.whole_call(index, call.get("id"), call.get("name"), call.get("args"));
+    }
+    if is_made(part) {
         into.token = true;
         into.response.output = true;
     }
+    if !text.exists() && !call.is_object() {
+        into.part(index, |scribe| words::read_part(part, scribe));
+    }
+}
+
+/// A picture or a file that was made, or code that the provider wrote and ran.
+pub(super) fn is_made(part: Json<'_>) -> bool {
+    let made = [
+        either(part, "inlineData", "inline_data"),
+        either(part, "fileData", "file_data"),
+        either(part, "executableCode", "executable_code"),
+        either(part, "codeExecutionResult", "code_execution_result"),
+    ];
+    made.into_iter().any(Json::is_object)
 }
 
 /// What the provider looked up. It lists its queries, which some models bill each once; others bill

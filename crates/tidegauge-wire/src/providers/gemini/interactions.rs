@@ -1,8 +1,7 @@
 //! Interactions: a request with steps for an answer, whole and streamed.
 
-use tidegauge_core::{OutputType, Request, Tool, Usage};
+use tidegauge_core::{Modality, OutputType, Part, Request, Tool, Usage};
 
-use super::usage::Modality;
 use super::{generate, usage};
 use crate::answer::{Answer, MAX_NAME};
 use crate::background::Stage;
@@ -72,6 +71,8 @@ fn read_interaction(object: Json<'_>, steps: bool, into: &mut Answer) {
         into.pending = true;
         into.stage = steps.then_some(Stage::Open).or(into.stage);
     } else if status.is_some() {
+        let word = status.text().unwrap_or_default();
+        into.close(0, if into.ends_with_call(0) { "tool_calls" } else { &word });
         into.pending = status.is("requires_action") && into.calls() == 0;
     }
     if failure::is_told(object) {
@@ -85,29 +86,50 @@ fn read_step(step: Json<'_>, index: Option<u64>, into: &mut Answer) {
     let kind = step.get("type").text().unwrap_or_default();
     match &*kind {
         "model_output" | "text" => {
-            into.text(step.get("text"));
-            step.get("content").items().for_each(|part| read_part(part, into));
+            into.text(0, index, step.get("text"));
+            step.get("content").items().for_each(|part| read_part(part, index, into));
         }
         "thought" => {
-            into.reasoning(step.get("summary"));
-            step.get("summary").items().for_each(|part| into.reasoning(part.get("text")));
+            into.reasoning(0, index, step.get("summary"));
+            for part in step.get("summary").items() {
+                into.reasoning(0, index, part.get("text"));
+            }
         }
         "function_call" => {
             let arguments = step.get("arguments");
             // A stream begins a call with no arguments, and sends them in pieces.
             let begun = arguments.members().next().is_none();
             let arguments = if begun { Json::ABSENT } else { arguments };
-            into.call(0, index, step.get("id"), arguments);
-            into.tool(step.get("name"));
+            into.call(0, index, step.get("id"), step.get("name"), arguments);
         }
         "" => {}
-        _ => into.response.output = true,
+        kind => {
+            into.response.output = true;
+            into.part(0, |scribe| {
+                Some(Part::Other { kind: kind.to_owned(), content: scribe.text(step.get("text")) })
+            });
+        }
     }
 }
 
-fn read_part(part: Json<'_>, into: &mut Answer) {
-    into.text(part.get("text"));
-    into.response.output |= part.get("data").has_text() || part.get("uri").has_text();
+fn read_part(part: Json<'_>, index: Option<u64>, into: &mut Answer) {
+    into.text(0, index, part.get("text"));
+    let modality = match part.get("type").text().as_deref() {
+        Some("image") => Modality::Image,
+        Some("audio") => Modality::Audio,
+        Some("video") => Modality::Video,
+        _ => Modality::Document,
+    };
+    if part.get("data").has_text() || part.get("uri").has_text() {
+        into.response.output = true;
+        into.part(0, |scribe| {
+            let mime_type = scribe.name(part.get("mime_type"));
+            if part.get("data").has_text() {
+                return Some(scribe.data(modality, mime_type, part.get("data")));
+            }
+            scribe.link(modality, mime_type, part.get("uri"))
+        });
+    }
 }
 
 fn read_delta(delta: Json<'_>, index: Option<u64>, into: &mut Answer) {
@@ -115,11 +137,11 @@ fn read_delta(delta: Json<'_>, index: Option<u64>, into: &mut Answer) {
     match &*kind {
         "arguments_delta" => into.more_arguments(0, index, delta.get("arguments")),
         "thought_summary" | "thought_summary_delta" => {
-            into.reasoning(delta.get("text"));
-            into.reasoning(delta.get("content").get("text"));
+            into.reasoning(0, index, delta.get("text"));
+            into.reasoning(0, index, delta.get("content").get("text"));
         }
         "thought_signature" => {}
-        _ => read_part(delta, into),
+        _ => read_part(delta, index, into),
     }
 }
 
@@ -133,7 +155,7 @@ fn read_usage(told: Json<'_>, into: &mut Usage) {
     if input.is_none() && output.is_none() {
         return;
     }
-    let part = |details: &str, modality: &Modality| modality.of(told.get(details));
+    let part = |details: &str, modality: &usage::Modality| modality.of(told.get(details));
     Figures {
         input,
         cache_read: count("total_cached_tokens"),

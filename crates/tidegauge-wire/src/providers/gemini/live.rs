@@ -77,11 +77,10 @@ impl SocketReader for Live {
         }
         let heard = either(content, "inputTranscription", "input_transcription");
         into.hear_in(TURN, heard.get("text"));
-        into.reply(TURN, |reply| words::write_live(content, calls, reply));
         into.event(TURN, |answer| {
             read_content(content, answer);
             for call in either(calls, "functionCalls", "function_calls").items() {
-                answer.whole_call(call.get("args"));
+                answer.whole_call(0, call.get("id"), call.get("name"), call.get("args"));
             }
             usage::read(told, &mut answer.usage);
             answer.ended |= complete;
@@ -106,11 +105,17 @@ fn says(content: Json<'_>) -> bool {
 
 fn read_content(content: Json<'_>, into: &mut Answer) {
     for part in either(content, "modelTurn", "model_turn").get("parts").items() {
-        read_part(part, into);
+        // Of speech only words are written down.
+        if either(part, "inlineData", "inline_data").is_object() {
+            into.token = true;
+            into.response.output = true;
+        } else {
+            read_part(part, 0, into);
+        }
     }
-    into.text(either(content, "outputTranscription", "output_transcription").get("text"));
+    into.text(0, None, either(content, "outputTranscription", "output_transcription").get("text"));
     if content.get("interrupted").bool() == Some(true) {
-        into.finish_as(0, "interrupted");
+        into.finish_as(0, "interrupted", "interrupted");
     }
     into.finish(0, either(content, "turnCompleteReason", "turn_complete_reason"));
 }

@@ -4,7 +4,7 @@ use tidegauge_core::{Message, Modality, Part, Value};
 
 use super::either;
 use crate::field::Json;
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// Instructions, contents and tools.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
@@ -45,21 +45,6 @@ pub(super) fn write_results(results: Json<'_>, into: &mut Prompt) {
     }
 }
 
-/// A piece of what the model says over a socket. Of speech only words are written.
-pub(super) fn write_live(content: Json<'_>, calls: Json<'_>, into: &mut Reply) {
-    let turn = either(content, "modelTurn", "model_turn");
-    for part in into.scribe.items(turn.get("parts")) {
-        if !either(part, "inlineData", "inline_data").is_object() {
-            write_part(part, 0, into);
-        }
-    }
-    let heard = either(content, "outputTranscription", "output_transcription");
-    into.text(0, None, heard.get("text"));
-    for call in into.scribe.items(either(calls, "functionCalls", "function_calls")) {
-        into.whole_call(0, call.get("id"), call.get("name"), call.get("args"));
-    }
-}
-
 fn write_content(content: Json<'_>, into: &mut Prompt) {
     let parts = read_parts(content.get("parts"), &mut into.scribe);
     // Without a role the user speaks.
@@ -84,25 +69,6 @@ fn write_tool(tool: Json<'_>, into: &mut Prompt) {
     }
 }
 
-/// One candidate of an answer, whole or a piece of it.
-pub(super) fn write_candidate(candidate: Json<'_>, index: u64, into: &mut Reply) {
-    for part in into.scribe.items(candidate.get("content").get("parts")) {
-        write_part(part, index, into);
-    }
-}
-
-fn write_part(part: Json<'_>, index: u64, into: &mut Reply) {
-    let text = part.get("text");
-    if !text.has_text() {
-        let part = read_part(part, &mut into.scribe);
-        into.parts(index, part);
-    } else if part.get("thought").bool() == Some(true) {
-        into.reasoning(index, None, text);
-    } else {
-        into.text(index, None, text);
-    }
-}
-
 fn read_parts(parts: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
     let mut read = Vec::new();
     for part in scribe.items(parts) {
@@ -115,7 +81,7 @@ fn read_parts(parts: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
     read
 }
 
-fn read_part(part: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+pub(super) fn read_part(part: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
     if part.get("text").exists() {
         let content = scribe.text(part.get("text"))?;
         let thought = part.get("thought").bool() == Some(true);

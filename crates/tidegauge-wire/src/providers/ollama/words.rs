@@ -4,7 +4,7 @@ use tidegauge_core::{Message, Modality, Part};
 
 use crate::field::Json;
 use crate::providers::openai;
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// Messages of a chat, or the one prompt of a completion.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
@@ -54,19 +54,4 @@ fn read_images(images: Json<'_>, scribe: &mut Scribe) -> Vec<Part> {
         scribe.push(&mut parts, image);
     }
     parts
-}
-
-/// A line of an answer, or the whole of it. Tool calls come whole and are not repeated.
-pub(super) fn write_reply(body: Json<'_>, into: &mut Reply) {
-    let message = body.get("message");
-    into.role(0, message.get("role"));
-    into.reasoning(0, None, message.get("thinking"));
-    into.reasoning(0, None, body.get("thinking"));
-    into.text(0, None, message.get("content"));
-    into.text(0, None, body.get("response"));
-    for call in message.get("tool_calls").items() {
-        let function = call.get("function");
-        into.whole_call(0, call.get("id"), function.get("name"), function.get("arguments"));
-    }
-    into.finish(0, body.get("done_reason"));
 }

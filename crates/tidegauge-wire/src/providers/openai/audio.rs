@@ -39,8 +39,8 @@ impl Reader for Transcription {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         into.model(body.get("model"));
-        into.text(body.get("text"));
-        into.text(body.get("delta"));
+        into.text(0, None, body.get("text"));
+        into.text(0, None, body.get("delta"));
         into.ended |= body.get("type").is("transcript.text.done");
         let told = body.get("usage");
         if told.get("type").is("duration") {

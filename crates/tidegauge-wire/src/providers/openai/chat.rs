@@ -1,6 +1,6 @@
 //! Chat completions, whole and streamed.
 
-use tidegauge_core::{OutputType, ProviderError, Request, Tool};
+use tidegauge_core::{Modality, OutputType, ProviderError, Request, Tool};
 
 use super::{request, usage, words};
 use crate::answer::Answer;
@@ -8,7 +8,7 @@ use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::tools;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// `POST .../chat/completions`
 pub(crate) struct Chat;
@@ -69,10 +69,6 @@ impl Reader for Chat {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_chat(body, into);
     }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        words::write_choices(event.data, event.stream, into);
-    }
 }
 
 /// Reasons to finish that say the host could not go on.
@@ -88,28 +84,37 @@ fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) 
     } else if into.response.error.is_none() && FAILED.iter().any(|word| reason.is(word)) {
         into.fail(Some(ProviderError { kind: reason.kept(64), ..ProviderError::default() }));
     }
-    into.response.content_filter |= reason.is("content_filter") || reason.is("sensitive");
-    read_message(words::message_of(choice, stream), index, stream, into);
+    into.text(index, None, choice.get("text"));
+    read_message(message_of(choice, stream), index, stream, into);
     // Some hosts state the usage of a stream inside its last choice.
     usage::read(choice.get("usage"), into);
 }
 
+/// What a choice says: a piece of a message in a stream, else the message. Some hosts send the other
+/// one empty beside it.
+pub(super) fn message_of(choice: Json<'_>, stream: bool) -> Json<'_> {
+    let names = if stream { ["delta", "message"] } else { ["message", "delta"] };
+    let [first, second] = names.map(|name| choice.get(name));
+    if first.is_object() { first } else { second }
+}
+
 fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer) {
-    read_content(message.get("content"), into);
-    into.refusal(message.get("refusal"));
-    into.reasoning(message.get("reasoning_content"));
-    into.reasoning(message.get("reasoning"));
-    if message.get("audio").is_object() || message.get("images").items().next().is_some() {
-        into.response.output = true;
-        into.token = true;
-    }
+    into.role(choice, message.get("role"));
+    // Some hosts state the same thoughts under both names.
+    let thoughts = ["reasoning_content", "reasoning"].map(|name| message.get(name));
+    let thought = thoughts.into_iter().find(|thought| thought.has_text());
+    into.reasoning(choice, None, thought.unwrap_or(Json::ABSENT));
+    read_content(message.get("content"), choice, into);
+    into.refusal(choice, None, message.get("refusal"));
+    read_made(message, choice, into);
     for (place, call) in message.get("tool_calls").items().enumerate() {
-        let place = place as u64;
-        let index = if stream { call.get("index").size() } else { Some(place) };
-        let function = call.get("function");
-        let arguments = function.get("arguments");
-        into.call(choice, index, call.get("id"), arguments);
-        into.tool(function.get("name"));
+        let index = if stream { call.get("index").size() } else { Some(place as u64) };
+        let (function, custom) = (call.get("function"), call.get("custom"));
+        let told = if custom.is_object() { custom } else { function };
+        into.call(choice, index, call.get("id"), told.get("name"), function.get("arguments"));
+        if custom.is_object() {
+            into.free_text(choice, index, custom.get("input"));
+        }
     }
     let run = message.get("executed_tools").items().filter(is_web_tool).count() as u64;
     if run > 0 {
@@ -117,8 +122,24 @@ fn read_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Answer)
     }
     let legacy = message.get("function_call");
     if legacy.is_object() {
-        into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("arguments"));
-        into.tool(legacy.get("name"));
+        let (name, arguments) = (legacy.get("name"), legacy.get("arguments"));
+        into.call(choice, Some(u64::MAX), Json::ABSENT, name, arguments);
+    }
+}
+
+/// Audio with its transcript, and pictures.
+fn read_made(message: Json<'_>, choice: u64, into: &mut Answer) {
+    let audio = message.get("audio");
+    if audio.is_object() || message.get("images").items().next().is_some() {
+        into.response.output = true;
+        into.token = true;
+    }
+    if audio.get("data").has_text() {
+        into.part(choice, |scribe| Some(scribe.data(Modality::Audio, None, audio.get("data"))));
+    }
+    into.text(choice, None, audio.get("transcript"));
+    for image in message.get("images").items() {
+        into.part(choice, |scribe| words::read_link(Modality::Image, image, "image_url", scribe));
     }
 }
 
@@ -128,17 +149,17 @@ fn is_web_tool(tool: &Json<'_>) -> bool {
 }
 
 /// `content` is a string, parts of several types, or the JSON object that was asked for.
-fn read_content(content: Json<'_>, into: &mut Answer) {
-    into.text(content);
+fn read_content(content: Json<'_>, choice: u64, into: &mut Answer) {
+    into.text(choice, None, content);
     if content.is_object() {
         into.token = true;
         into.response.output = true;
     }
     for part in content.items() {
-        into.text(part.get("text"));
-        into.refusal(part.get("refusal"));
+        into.text(choice, None, part.get("text"));
+        into.refusal(choice, None, part.get("refusal"));
         for thought in part.get("thinking").items() {
-            into.reasoning(thought.get("text"));
+            into.reasoning(choice, None, thought.get("text"));
         }
     }
 }

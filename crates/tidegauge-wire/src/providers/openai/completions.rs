@@ -2,11 +2,11 @@
 
 use tidegauge_core::Request;
 
-use super::{request, usage, words};
+use super::{chat, request, usage};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// `POST .../completions`
 pub(crate) struct Completions;
@@ -25,11 +25,12 @@ impl Reader for Completions {
         into.fingerprint(body.get("system_fingerprint"));
         for (place, choice) in body.get("choices").items().enumerate() {
             let index = choice.get("index").size().unwrap_or(place as u64);
-            into.finish(index, choice.get("finish_reason"));
-            into.response.content_filter |= choice.get("finish_reason").is("content_filter");
-            into.text(choice.get("text"));
+            into.text(index, None, choice.get("text"));
             // One that fills in the middle answers in the shape of a chat.
-            into.text(words::message_of(choice, event.stream).get("content"));
+            let message = chat::message_of(choice, event.stream);
+            into.role(index, message.get("role"));
+            into.text(index, None, message.get("content"));
+            into.finish(index, choice.get("finish_reason"));
         }
         usage::read(body.get("usage"), into);
         usage::read_timings(body.get("timings"), &mut into.response);
@@ -42,9 +43,5 @@ impl Reader for Completions {
             let said = into.scribe.said(text);
             into.says("user", said.into_iter().collect());
         }
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        words::write_choices(event.data, event.stream, into);
     }
 }

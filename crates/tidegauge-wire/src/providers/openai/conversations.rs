@@ -28,8 +28,9 @@ impl Reader for Conversations {
         match &*kind {
             "message.output.delta" => read_content(body.get("content"), into),
             "function.call.delta" => {
-                into.call(0, body.get("output_index").size(), Json::ABSENT, body.get("arguments"));
-                into.tool(body.get("name"));
+                let index = body.get("output_index").size();
+                let (id, arguments) = (body.get("tool_call_id"), body.get("arguments"));
+                into.call(0, index, id, body.get("name"), arguments);
             }
             "conversation.response.done" => into.ended = true,
             "conversation.response.error" => into.fail(failure::read(body)),
@@ -48,8 +49,8 @@ fn read_entry(entry: Json<'_>, into: &mut Answer) {
     match &*kind {
         "message.output" => read_content(entry.get("content"), into),
         "function.call" => {
-            into.whole_call(entry.get("arguments"));
-            into.tool(entry.get("name"));
+            let (id, arguments) = (entry.get("tool_call_id"), entry.get("arguments"));
+            into.whole_call(0, id, entry.get("name"), arguments);
         }
         _ => into.response.output = true,
     }
@@ -57,7 +58,7 @@ fn read_entry(entry: Json<'_>, into: &mut Answer) {
 
 /// A text, or parts, or one of them.
 fn read_content(content: Json<'_>, into: &mut Answer) {
-    into.text(content);
-    into.text(content.get("text"));
-    content.items().for_each(|part| into.text(part.get("text")));
+    into.text(0, None, content);
+    into.text(0, None, content.get("text"));
+    content.items().for_each(|part| into.text(0, None, part.get("text")));
 }

@@ -49,18 +49,12 @@ impl SocketReader for Lasting {
             "response.completed" | "response.incomplete" | "response.failed" => {
                 let cancelled = message.get("response").get("status").is("cancelled");
                 let end = if cancelled { End::Cancelled } else { End::Complete };
-                into.over(
-                    &lane,
-                    end,
-                    |answer| Responses.read_event(event, answer),
-                    |reply| Responses.write_reply(event, reply),
-                );
+                into.over(&lane, end, |answer| Responses.read_event(event, answer));
             }
             "error" => read_error(message, &lane, into),
             other if other.starts_with("response.") => {
                 into.begin(&lane, &lane);
                 into.event(&lane, |answer| Responses.read_event(event, answer));
-                into.reply(&lane, |reply| Responses.write_reply(event, reply));
             }
             _ => {}
         }
@@ -79,7 +73,7 @@ fn read_error(message: Json<'_>, lane: &str, into: &mut Session) {
             answer.response.status = status;
             answer.ended = true;
         };
-        into.over(lane, End::Complete, read, |_| {});
+        into.over(lane, End::Complete, read);
     } else {
         into.refuse(None, lane, status, error);
     }

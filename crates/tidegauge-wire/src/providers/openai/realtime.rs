@@ -6,14 +6,14 @@ use std::time::Duration;
 use tidegauge_core::{End, Operation, OutputType, RateLimit, Request, Reset};
 
 use super::audio::Transcription;
-use super::responses::Responses;
+use super::responses::{self, Responses};
 use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Event, Reader, SocketReader};
 use crate::session::Session;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::Prompt;
 
 /// `wss://.../realtime?model=...`
 pub(crate) struct Realtime;
@@ -59,7 +59,6 @@ impl SocketReader for Realtime {
             _ => {
                 let id = message.get("response_id").text().unwrap_or_default();
                 into.event(&id, |answer| read_event(message, &kind, answer));
-                into.reply(&id, |reply| write_event(message, &kind, reply));
             }
         }
     }
@@ -67,45 +66,26 @@ impl SocketReader for Realtime {
 
 /// A piece of a response.
 fn read_event(message: Json<'_>, kind: &str, into: &mut Answer) {
-    match kind {
-        "response.text.delta"
-        | "response.audio_transcript.delta"
-        | "response.output_audio_transcript.delta" => into.text(message.get("delta")),
-        // Calls are counted by the items that are done.
-        _ => Responses.read_event(Event { name: None, data: message, stream: true }, into),
-    }
-}
-
-/// What a piece of a response says.
-fn write_event(message: Json<'_>, kind: &str, into: &mut Reply) {
     let place = message.get("output_index").size();
     match kind {
         "response.text.delta"
         | "response.audio_transcript.delta"
         | "response.output_audio_transcript.delta" => into.text(0, place, message.get("delta")),
         "response.output_item.done" => {
-            words::write_answered(message.get("item"), place.unwrap_or(0), into);
+            into.repeat(place, |into| read_item(message.get("item"), place, into));
         }
-        _ => Responses.write_reply(Event { name: None, data: message, stream: true }, into),
+        _ => Responses.read_event(Event { name: None, data: message, stream: true }, into),
     }
 }
 
-/// What the last event of a response says: its items, if their pieces did not come.
-fn write_done(response: Json<'_>, into: &mut Reply) {
-    if into.is_empty() {
-        for (place, item) in into.scribe.items(response.get("output")).enumerate() {
-            words::write_answered(item, place as u64, into);
+/// An item of an answer that may be spoken.
+fn read_item(item: Json<'_>, place: Option<u64>, into: &mut Answer) {
+    if item.get("type").is("message") {
+        for part in item.get("content").items() {
+            into.text(0, place, part.get("transcript"));
         }
     }
-    let status = response.get("status");
-    let reason = response.get("status_details").get("reason");
-    if status.is("incomplete") {
-        into.finish(0, reason);
-    } else if status.is("completed") && into.ends_with_call(0) {
-        into.finish_as(0, "tool_calls");
-    } else {
-        into.finish(0, status);
-    }
+    responses::read_item(item, place, into);
 }
 
 /// What a session, or a wish for a response, says in words.
@@ -129,12 +109,22 @@ fn read_done(response: Json<'_>, into: &mut Session) {
         let unseen = answer.calls() == 0;
         answer.id(response.get("id"));
         answer.ended = true;
-        for item in response.get("output").items() {
-            read_item(item, unseen, answer);
-        }
+        answer.repeat(None, |answer| {
+            let items = response.get("output").items().enumerate();
+            let calls = |item: Json<'_>| !item.get("type").is("message");
+            for (place, item) in items.filter(|(_, item)| unseen || !calls(*item)) {
+                read_item(item, Some(place as u64), answer);
+            }
+        });
         let reason = details.get("reason");
-        answer.finish(0, if reason.has_text() { reason } else { status });
-        answer.response.content_filter |= reason.is("content_filter");
+        let written = if reason.has_text() { reason } else { status };
+        let calls = status.is("completed") && answer.ends_with_call(0);
+        answer.finish(0, written);
+        if calls {
+            answer.close(0, "tool_calls");
+        } else if !status.is("incomplete") {
+            answer.close(0, &status.text().unwrap_or_default());
+        }
         if status.is("failed") {
             let told = failure::read(details).or_else(|| failure::read(response));
             answer.fail(Some(told.unwrap_or_default()));
@@ -142,20 +132,7 @@ fn read_done(response: Json<'_>, into: &mut Session) {
         usage::read_realtime(response.get("usage"), &mut answer.usage);
         answer.token = false;
     };
-    into.over(&id, end, read, |reply| write_done(response, reply));
-}
-
-fn read_item(item: Json<'_>, unseen: bool, into: &mut Answer) {
-    match item.get("type").text().unwrap_or_default().as_ref() {
-        "message" => {
-            for part in item.get("content").items() {
-                into.text(part.get("text"));
-                into.text(part.get("transcript"));
-            }
-        }
-        "function_call" if unseen => into.whole_call(item.get("arguments")),
-        _ => {}
-    }
+    into.over(&id, end, read);
 }
 
 /// The session object: what its responses start from.
@@ -208,10 +185,13 @@ fn transcribed(message: Json<'_>, into: &mut Session) {
         // That nothing was said is an answer too.
         answer.response.output = true;
         Transcription.read_event(Event { name: None, data: message, stream: true }, answer);
+        answer.text(0, None, message.get("transcript"));
+        // It was heard, not generated.
+        answer.token = false;
     };
     let heard = message.get("transcript");
     into.hear(&message.get("item_id").text().unwrap_or_default(), heard);
-    into.told(Operation::Transcription, request, read, |reply| reply.text(0, None, heard));
+    into.told(Operation::Transcription, request, read);
 }
 
 /// `[{"name", "limit", "remaining", "reset_seconds"}]`

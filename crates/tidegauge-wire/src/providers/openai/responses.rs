@@ -10,7 +10,7 @@ use crate::field::{Json, clip};
 use crate::percent;
 use crate::provider::{Asked, Event, Reader};
 use crate::providers::tools;
-use crate::transcript::{Prompt, Reply};
+use crate::transcript::{Prompt, Scribe};
 
 /// `POST .../responses`
 pub(crate) struct Responses;
@@ -46,24 +46,27 @@ impl Reader for Responses {
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         let body = event.data;
         if !event.stream {
-            return read_object(body, true, into);
+            read_object(body, true, into);
+            return read_end(body, into);
         }
+        let place = body.get("output_index").size();
+        let delta = body.get("delta");
         let kind = body.get("type").text().unwrap_or_default();
         match kind.as_ref() {
-            "response.output_text.delta" => into.text(body.get("delta")),
-            "response.refusal.delta" => into.refusal(body.get("delta")),
+            "response.output_text.delta" => into.text(0, place, delta),
+            "response.refusal.delta" => into.refusal(0, place, delta),
             "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
-                into.reasoning(body.get("delta"));
+                into.reasoning(0, place, delta);
             }
-            "response.function_call_arguments.delta"
-            | "response.custom_tool_call_input.delta"
-            | "response.mcp_call_arguments.delta"
-            | "response.code_interpreter_call_code.delta" => {
-                into.token |= body.get("delta").has_text();
+            "response.function_call_arguments.delta" => into.more_arguments(0, place, delta),
+            "response.custom_tool_call_input.delta" => into.free_text(0, place, delta),
+            "response.mcp_call_arguments.delta" | "response.code_interpreter_call_code.delta" => {
+                into.token |= delta.has_text();
             }
+            "response.output_item.added" => begin_item(body.get("item"), place, into),
             "response.output_item.done" => {
                 let item = body.get("item");
-                repeated(into, |into| read_item(item, into));
+                into.repeat(place, |into| read_item(item, place, into));
                 into.usage.searches = plus(into.usage.searches, is_search(item));
                 into.usage.file_searches = plus(into.usage.file_searches, is_file_search(item));
             }
@@ -77,7 +80,8 @@ impl Reader for Responses {
                 // The items were read one by one as they were done.
                 let unseen = into.calls() == 0;
                 into.ended = true;
-                repeated(into, |into| read_object(body.get("response"), unseen, into));
+                into.repeat(None, |into| read_object(body.get("response"), unseen, into));
+                read_end(body.get("response"), into);
                 into.token = false;
             }
             "error" => into.fail(failure::read(body)),
@@ -88,59 +92,6 @@ impl Reader for Responses {
     fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
         words::write_items(body, into);
     }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        let body = event.data;
-        if !event.stream {
-            return write_object(body, into);
-        }
-        let place = body.get("output_index").size();
-        let kind = body.get("type").text().unwrap_or_default();
-        match &*kind {
-            "response.output_text.delta" => into.text(0, place, body.get("delta")),
-            "response.refusal.delta" => into.refusal(0, place, body.get("delta")),
-            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
-                into.reasoning(0, place, body.get("delta"));
-            }
-            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                into.arguments(0, place, body.get("delta"));
-            }
-            "response.output_item.added" => {
-                words::begin_item(body.get("item"), place.unwrap_or(0), into);
-            }
-            "response.output_item.done" => {
-                words::write_item(body.get("item"), place.unwrap_or(0), into);
-            }
-            "response.completed" | "response.incomplete" | "response.failed" => {
-                write_object(body.get("response"), into);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The response object. Its items were written down one by one if it ends a stream.
-fn write_object(object: Json<'_>, into: &mut Reply) {
-    if into.is_empty() {
-        for (place, item) in into.scribe.items(object.get("output")).enumerate() {
-            words::write_item(item, place as u64, into);
-        }
-    }
-    let status = object.get("status");
-    if status.is("incomplete") {
-        into.finish(0, object.get("incomplete_details").get("reason"));
-    } else if status.is("completed") && into.ends_with_call(0) {
-        into.finish_as(0, "tool_calls");
-    } else if !status.is("in_progress") && !status.is("queued") {
-        into.finish(0, status);
-    }
-}
-
-/// Reads what was said before in pieces.
-fn repeated(into: &mut Answer, read: impl FnOnce(&mut Answer)) {
-    into.repeats = true;
-    read(into);
-    into.repeats = false;
 }
 
 /// The response object: the body, or inside an event.
@@ -149,8 +100,8 @@ fn read_object(object: Json<'_>, items: bool, into: &mut Answer) {
     into.model(object.get("model"));
     into.service_tier(object.get("service_tier"));
     if items {
-        for item in object.get("output").items() {
-            read_item(item, into);
+        for (place, item) in object.get("output").items().enumerate() {
+            read_item(item, Some(place as u64), into);
         }
     }
     read_status(object, into);
@@ -221,13 +172,21 @@ const PICTURES: &str = "gpt-image-1";
 fn read_status(object: Json<'_>, into: &mut Answer) {
     let status = object.get("status");
     into.pending = status.is("queued") || status.is("in_progress");
-    let reason = object.get("incomplete_details").get("reason");
     if status.is("incomplete") {
-        into.finish(0, reason);
-        into.response.content_filter |= reason.is("content_filter");
+        into.finish(0, object.get("incomplete_details").get("reason"));
     }
     if status.is("cancelled") {
-        into.finish_as(0, "cancelled");
+        into.finish(0, status);
+    }
+}
+
+/// The end of a response, for the transcript: a status is no reason to finish.
+fn read_end(object: Json<'_>, into: &mut Answer) {
+    let status = object.get("status").text().unwrap_or_default();
+    match &*status {
+        "completed" if into.ends_with_call(0) => into.close(0, "tool_calls"),
+        "completed" | "failed" => into.close(0, &status),
+        _ => {}
     }
 }
 
@@ -243,25 +202,49 @@ fn read_stage(object: Json<'_>, whole: bool, into: &mut Answer) {
     }
 }
 
-fn read_item(item: Json<'_>, into: &mut Answer) {
+/// An item of an answer, at its place among the others.
+pub(super) fn read_item(item: Json<'_>, place: Option<u64>, into: &mut Answer) {
     let kind = item.get("type").text().unwrap_or_default();
+    let said = |scribe: &mut Scribe| words::read_said(item, scribe);
     match kind.as_ref() {
         "message" => {
             for part in item.get("content").items() {
-                into.text(part.get("text"));
-                into.refusal(part.get("refusal"));
+                into.text(0, place, part.get("text"));
+                into.refusal(0, place, part.get("refusal"));
             }
         }
-        "function_call" => {
-            into.whole_call(item.get("arguments"));
-            into.tool(item.get("name"));
+        "function_call" if place.is_none() => {
+            let (name, arguments) = (item.get("name"), item.get("arguments"));
+            into.whole_call(0, item.get("call_id"), name, arguments);
         }
-        // Their input is free text, or an object of the provider's own.
-        "custom_tool_call" => into.whole_call(Json::ABSENT),
-        call if words::is_run_by_client(call, item) => into.whole_call(Json::ABSENT),
-        "mcp_call" if item.get("error").is_some() => into.bad_call(),
-        "reasoning" | "" => {}
-        _ => into.response.output = true,
+        "function_call" => {
+            let (name, arguments) = (item.get("name"), item.get("arguments"));
+            into.call(0, place, item.get("call_id"), name, arguments);
+        }
+        // Its input is free text.
+        "custom_tool_call" if place.is_none() => into.built_in_call(0, said),
+        "custom_tool_call" => {
+            into.call(0, place, item.get("call_id"), item.get("name"), Json::ABSENT);
+            into.free_text(0, place, item.get("input"));
+        }
+        call if words::is_run_by_client(call, item) => into.built_in_call(0, said),
+        "reasoning" => into.part(0, said),
+        "" => {}
+        kind => {
+            into.response.output = true;
+            if kind == "mcp_call" && item.get("error").is_some() {
+                into.bad_call();
+            }
+            into.part(0, said);
+        }
+    }
+}
+
+/// An item begins: of a call its name is told here and nowhere else.
+fn begin_item(item: Json<'_>, place: Option<u64>, into: &mut Answer) {
+    let kind = item.get("type");
+    if place.is_some() && (kind.is("function_call") || kind.is("custom_tool_call")) {
+        into.call(0, place, item.get("call_id"), item.get("name"), Json::ABSENT);
     }
 }
 
@@ -283,10 +266,6 @@ impl Reader for Stored {
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         Responses.read_event(event, into);
-    }
-
-    fn write_reply(&self, event: Event<'_>, into: &mut Reply) {
-        Responses.write_reply(event, into);
     }
 }
 

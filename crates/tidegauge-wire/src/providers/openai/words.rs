@@ -1,9 +1,9 @@
-//! What is said in the formats of this family: messages of chat completions, items of responses.
+//! What is said in requests of this family, and parts that answers share with them.
 
 use tidegauge_core::{Message, Modality, Part, Value};
 
 use crate::field::Json;
-use crate::transcript::{Prompt, Reply, Scribe};
+use crate::transcript::{Prompt, Scribe};
 
 /// The messages of a chat, and the tools beside them.
 pub(in crate::providers) fn write_chat(body: Json<'_>, into: &mut Prompt) {
@@ -131,7 +131,12 @@ fn read_part(part: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
 }
 
 /// A URL stands there itself, or in an object; a file may stand instead.
-fn read_link(modality: Modality, part: Json<'_>, name: &str, scribe: &mut Scribe) -> Option<Part> {
+pub(super) fn read_link(
+    modality: Modality,
+    part: Json<'_>,
+    name: &str,
+    scribe: &mut Scribe,
+) -> Option<Part> {
     let told = part.get(name);
     let url = if told.is_object() { told.get("url") } else { told };
     if let Some(file_id) = scribe.name(part.get("file_id")) {
@@ -169,62 +174,6 @@ fn read_function(id: Json<'_>, function: Json<'_>, scribe: &mut Scribe) -> Part 
 
 fn refused(content: String) -> Part {
     Part::Other { kind: "refusal".to_owned(), content: Some(content) }
-}
-
-/// Choices of a chat, or of a completion, whole or a piece of them.
-pub(in crate::providers) fn write_choices(body: Json<'_>, stream: bool, into: &mut Reply) {
-    for (place, choice) in body.get("choices").items().enumerate() {
-        let index = choice.get("index").size().unwrap_or(place as u64);
-        into.text(index, None, choice.get("text"));
-        write_message(message_of(choice, stream), index, stream, into);
-        into.finish(index, choice.get("finish_reason"));
-    }
-}
-
-/// What a choice says: a piece of a message in a stream, else the message. Some hosts send the other
-/// one empty beside it.
-pub(super) fn message_of(choice: Json<'_>, stream: bool) -> Json<'_> {
-    let names = if stream { ["delta", "message"] } else { ["message", "delta"] };
-    let [first, second] = names.map(|name| choice.get(name));
-    if first.is_object() { first } else { second }
-}
-
-fn write_message(message: Json<'_>, choice: u64, stream: bool, into: &mut Reply) {
-    into.role(choice, message.get("role"));
-    let thought = message.get("reasoning_content");
-    let thought = if thought.has_text() { thought } else { message.get("reasoning") };
-    into.reasoning(choice, None, thought);
-    into.text(choice, None, message.get("content"));
-    for part in message.get("content").items() {
-        into.text(choice, None, part.get("text"));
-        into.refusal(choice, None, part.get("refusal"));
-        for piece in part.get("thinking").items() {
-            into.reasoning(choice, None, piece.get("text"));
-        }
-    }
-    into.refusal(choice, None, message.get("refusal"));
-    if message.get("audio").get("data").has_text() {
-        let audio = into.scribe.data(Modality::Audio, None, message.get("audio").get("data"));
-        into.part(choice, audio);
-    }
-    into.text(choice, None, message.get("audio").get("transcript"));
-    for image in message.get("images").items() {
-        let image = read_link(Modality::Image, image, "image_url", &mut into.scribe);
-        into.parts(choice, image);
-    }
-    for (place, call) in message.get("tool_calls").items().enumerate() {
-        let index = if stream { call.get("index").size() } else { Some(place as u64) };
-        let (function, custom) = (call.get("function"), call.get("custom"));
-        let told = if custom.is_object() { custom } else { function };
-        into.call(choice, index, call.get("id"), told.get("name"));
-        into.arguments(choice, index, custom.get("input"));
-        into.arguments(choice, index, function.get("arguments"));
-    }
-    let legacy = message.get("function_call");
-    if legacy.is_object() {
-        into.call(choice, Some(u64::MAX), Json::ABSENT, legacy.get("name"));
-        into.arguments(choice, Some(u64::MAX), legacy.get("arguments"));
-    }
 }
 
 /// The items and instructions of a request to the Responses API.
@@ -267,7 +216,7 @@ fn read_item(item: Json<'_>, scribe: &mut Scribe) -> Option<Message> {
 }
 
 /// What a model said beside messages: calls, thoughts, and what tools of the provider did.
-fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
+pub(super) fn read_said(item: Json<'_>, scribe: &mut Scribe) -> Option<Part> {
     let kind = scribe.name(item.get("type"))?;
     let id = scribe.name(item.get("call_id")).or_else(|| scribe.name(item.get("id")));
     Some(match kind.as_str() {
@@ -341,47 +290,4 @@ pub(super) fn write_spoken(item: Json<'_>, into: &mut Prompt) {
 /// That there was sound.
 fn sound() -> Part {
     Part::Blob { modality: Modality::Audio, mime_type: None, content: String::new() }
-}
-
-/// The same of an answer that may be spoken.
-pub(super) fn write_answered(item: Json<'_>, place: u64, into: &mut Reply) {
-    if item.get("type").is("message") && !into.has(0, place) {
-        for part in item.get("content").items() {
-            into.text(0, Some(place), part.get("transcript"));
-        }
-    }
-    write_item(item, place, into);
-}
-
-/// An item of an answer, at its place among the others; nothing of it if its pieces came before.
-pub(super) fn write_item(item: Json<'_>, place: u64, into: &mut Reply) {
-    let kind = item.get("type").text().unwrap_or_default();
-    if into.has(0, place) {
-        return;
-    }
-    match &*kind {
-        "message" => {
-            for part in item.get("content").items() {
-                into.text(0, Some(place), part.get("text"));
-                into.refusal(0, Some(place), part.get("refusal"));
-            }
-        }
-        "function_call" | "custom_tool_call" => {
-            begin_item(item, place, into);
-            into.arguments(0, Some(place), item.get("arguments"));
-            into.arguments(0, Some(place), item.get("input"));
-        }
-        _ => {
-            let part = read_said(item, &mut into.scribe);
-            into.parts(0, part);
-        }
-    }
-}
-
-/// An item begins: of a call its name is told here and nowhere else.
-pub(super) fn begin_item(item: Json<'_>, place: u64, into: &mut Reply) {
-    let kind = item.get("type");
-    if kind.is("function_call") || kind.is("custom_tool_call") {
-        into.call(0, Some(place), item.get("call_id"), item.get("name"));
-    }
 }
