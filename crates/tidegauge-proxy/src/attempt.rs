@@ -20,10 +20,11 @@ use crate::call::Call;
 use crate::failure::{self, Unanswered};
 use crate::headers::{self, Outward};
 use crate::link::Peer;
+use crate::multiplex::{Multiplex, StreamPermit, Taken};
 use crate::open::Open;
 use crate::trace;
 use crate::upload::{Payload, Upload};
-use crate::upstream::Client;
+use crate::upstream::{Client, Http, Way};
 
 /// How often a request is sent again because a kept connection was closed. Each of them may be one
 /// of many that an upstream closed at the same moment.
@@ -32,6 +33,13 @@ const RESENDS: usize = 4;
 const RETURN: Duration = Duration::from_secs(1);
 /// How long a request may be without a connection before it counts as lost.
 const LOST: Duration = Duration::from_millis(500);
+
+/// The head of an answer, and its body to come.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    /// To be kept until the body is over.
+    pub(crate) stream: Option<StreamPermit<Http>>,
+}
 
 /// What all tries of one request have in common.
 pub(crate) struct Sending<'a> {
@@ -48,7 +56,7 @@ impl Sending<'_> {
         &self,
         mut payload: Payload,
         length: Option<u64>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Answer, Failure> {
         let span = trace::fresh_span();
         let started = self.open.now();
         self.open.note(|exchange| {
@@ -59,9 +67,9 @@ impl Sending<'_> {
             let (upload, returned) = Upload::new(payload, Arc::clone(self.open));
             let request = self.request(upload, span, length)?;
             match self.issue(request).await {
-                Ok(response) => {
-                    self.answered(&response);
-                    return Ok(response);
+                Ok(answer) => {
+                    self.answered(&answer.response);
+                    return Ok(answer);
                 }
                 Err(Unanswered::Failed(failure)) => return Err(self.failed(failure)),
                 Err(Unanswered::NotTaken) => {
@@ -127,10 +135,38 @@ impl Sending<'_> {
     }
 
     /// Until the response head. Dropped in between, the request is cancelled.
-    async fn issue(&self, mut request: Request<Upload>) -> Result<Response<Incoming>, Unanswered> {
+    async fn issue(&self, request: Request<Upload>) -> Result<Answer, Unanswered> {
+        match &self.client.http {
+            _ if self.upgrade => self.issue_by(&self.client.sockets, request, None).await,
+            Way::Alone(client) => self.issue_by(client, request, None).await,
+            Way::Together(all) => {
+                let Taken { client, permit } = match all.take() {
+                    Some(taken) => taken,
+                    None => self.stream(all).await,
+                };
+                self.issue_by(&client, request, Some(permit)).await
+            }
+        }
+    }
+
+    /// Waits for a stream, which is our time and not the upstream's.
+    async fn stream(&self, all: &Arc<Multiplex<Http>>) -> Taken<Http> {
+        self.open.base().health.stream_waited();
+        let wanted = self.open.now();
+        let taken = all.wait().await;
+        let waited = self.open.now().saturating_sub(wanted);
+        self.open.note(|exchange| exchange.overhead.connect += waited);
+        taken
+    }
+
+    async fn issue_by(
+        &self,
+        client: &Http,
+        mut request: Request<Upload>,
+        stream: Option<StreamPermit<Http>>,
+    ) -> Result<Answer, Unanswered> {
         let issued = self.open.now();
         let captured = capture_connection(&mut request);
-        let client = if self.upgrade { &self.client.sockets } else { &self.client.http };
         let mut response = client.request(request);
         let mut polled = false;
         let mut connected = false;
@@ -146,7 +182,8 @@ impl Sending<'_> {
             }
             polled = true;
             if let Poll::Ready(answer) = answer {
-                return Poll::Ready(answer.map_err(|error| failure::classify(&error)));
+                let answer = answer.map_err(|error| failure::classify(&error));
+                return Poll::Ready(answer);
             }
             if late.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Unanswered::Failed(Failure::HeadTimeout)));
@@ -157,6 +194,7 @@ impl Sending<'_> {
             }
         })
         .await
+        .map(|response| Answer { response, stream })
     }
 
     /// Resolves when the upstream has had the whole request for too long.

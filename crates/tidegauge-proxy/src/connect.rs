@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use crate::descriptors;
 use crate::link::Link;
+use crate::multiplex::StreamLimit;
 use crate::stream::Stream;
 
 /// How long an address that once was good is used while its name does not resolve.
@@ -39,6 +40,8 @@ pub(crate) struct Connector {
     tcp: HttpConnector<Resolver>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     within: Duration,
+    /// Who wants to know what HTTP/2 connections say.
+    limit: Option<Arc<StreamLimit>>,
 }
 
 impl Connector {
@@ -48,7 +51,12 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_connect_timeout(Some(within));
-        Self { tcp, tls, within }
+        Self { tcp, tls, within, limit: None }
+    }
+
+    /// The same, for one connection at a time that tells how many streams it takes.
+    pub(crate) fn telling(&self, limit: Arc<StreamLimit>) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
     }
 }
 
@@ -62,7 +70,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let Self { mut tcp, tls, within } = self.clone();
+        let Self { mut tcp, tls, within, limit } = self.clone();
         Box::pin(async move {
             let connecting = async {
                 let tcp = tcp.call(to).await.map_err(|error| without_tcp(&error))?.into_inner();
@@ -76,7 +84,7 @@ impl Service<Uri> for Connector {
             };
             let connected = tokio::time::timeout(within, connecting).await;
             let stream = connected.unwrap_or(Err(Failure::ConnectTimeout));
-            stream.map(|stream| TokioIo::new(Link::new(stream))).map_err(NotConnected)
+            stream.map(|stream| TokioIo::new(Link::new(stream, limit))).map_err(NotConnected)
         })
     }
 }

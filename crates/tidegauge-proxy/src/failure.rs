@@ -54,7 +54,9 @@ pub(crate) fn classify(error: &legacy::Error) -> Unanswered {
 
 /// HTTP/2 says by number what was not taken (RFC 9113 8.7).
 fn numbered(error: &h2::Error) -> Unanswered {
-    if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+    // Of a connection that the upstream gives up, those above the last it took end so.
+    let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away();
+    if error.is_remote() && refused {
         Unanswered::NotTaken
     } else if error.is_io() {
         Unanswered::Failed(Failure::ClosedEarly)

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tidegauge_core::{Admit, Failure, Filter, Refused};
 
-use crate::attempt::Sending;
+use crate::attempt::{Answer, Sending};
 use crate::body::Reply;
 use crate::call::Call;
 use crate::headers::{self, Inward};
@@ -122,7 +122,8 @@ pub(crate) async fn forward(
     match splice::refused(call.upstream.dialect, answer).await {
         ControlFlow::Continue((answer, front)) => {
             open.note(|exchange| exchange.injected = true);
-            let plain = headers::is_plain(answer.headers()) && answer.status().is_success();
+            let response = &answer.response;
+            let plain = headers::is_plain(response.headers()) && response.status().is_success();
             let filter = plain.then(|| call.upstream.dialect.filter());
             Ok(pass(call, open, answer, upgrade, front, filter)?)
         }
@@ -152,7 +153,7 @@ fn admitted(
 fn pass(
     call: &Call<'_>,
     open: &Open,
-    mut response: Response<Incoming>,
+    Answer { mut response, stream }: Answer,
     upgrade: Option<OnUpgrade>,
     front: Front,
     filter: Option<Box<dyn Filter>>,
@@ -179,6 +180,7 @@ fn pass(
         trailers: h2 && headers::wants_trailers(&call.parts.headers),
         status,
         filter,
+        _stream: stream,
     };
     let inward = Inward { filtered: tapped.filter.is_some(), upgrade: tunnel.is_some() };
     Ok(Forwarded { response, tapped, inward, tunnel })

@@ -5,9 +5,11 @@
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
+pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
@@ -197,9 +199,6 @@ impl Inflow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SETTINGS: u8 = 4;
-    const ACK: u8 = 1;
 
     fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
         let length = u32::try_from(content.len()).unwrap().to_be_bytes();

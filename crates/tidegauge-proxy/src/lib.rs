@@ -27,6 +27,7 @@ mod hold;
 mod hops;
 mod idle;
 mod link;
+mod multiplex;
 mod open;
 mod redact;
 mod rescue;

@@ -21,6 +21,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::multiplex::{Learning, StreamLimit};
 use crate::signal::Signal;
 use crate::stream::Stream;
 
@@ -56,6 +57,8 @@ enum Turn {
 pub(crate) struct Link {
     stream: Stream,
     turn: Turn,
+    /// Tells how many streams there may be, where somebody wants to know.
+    learning: Option<Box<Learning>>,
     gone: Arc<Signal>,
 }
 
@@ -66,9 +69,11 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(crate) fn new(stream: Stream) -> Self {
-        let turn = if stream.agreed_h2() { Turn::Numbered } else { Turn::Fresh };
-        Self { stream, turn, gone: Arc::default() }
+    pub(crate) fn new(stream: Stream, limit: Option<Arc<StreamLimit>>) -> Self {
+        let h2 = stream.agreed_h2();
+        let turn = if h2 { Turn::Numbered } else { Turn::Fresh };
+        let learning = limit.map(|limit| Box::new(Learning::begin(limit, h2)));
+        Self { stream, turn, learning, gone: Arc::default() }
     }
 
     /// Before a write that may begin a request.
@@ -151,10 +156,13 @@ impl AsyncRead for Link {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
+        let came = buf.filled().get(before..).unwrap_or_default();
         if this.turn == Turn::Numbered {
+            if let Some(learning) = &mut this.learning {
+                learning.came(came);
+            }
             return Poll::Ready(result);
         }
-        let came = buf.filled().get(before..).unwrap_or_default();
         Poll::Ready(match result {
             Ok(()) if !came.is_empty() => {
                 this.came(came);

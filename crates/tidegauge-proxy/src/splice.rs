@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tidegauge_core::{Dialect, Failure, Splice, UsagePolicy};
 
+use crate::attempt::Answer;
 use crate::call::Call;
 use crate::headers;
 use crate::hold::joined;
@@ -40,12 +39,12 @@ pub(crate) fn spliced(dialect: &dyn Dialect, body: &Bytes) -> Option<VecDeque<By
 /// the answer and what was read of it.
 pub(crate) async fn refused(
     dialect: &dyn Dialect,
-    mut response: Response<Incoming>,
-) -> ControlFlow<(), (Response<Incoming>, Front)> {
+    Answer { mut response, stream }: Answer,
+) -> ControlFlow<(), (Answer, Front)> {
     let status = response.status();
     let mut front = Front::new();
     if !status.is_client_error() || !headers::is_plain(response.headers()) {
-        return ControlFlow::Continue((response, front));
+        return ControlFlow::Continue((Answer { response, stream }, front));
     }
     let mut bytes = 0;
     let mut whole = false;
@@ -71,5 +70,5 @@ pub(crate) async fn refused(
     if whole && dialect.refuses_splice(status, &body) {
         return ControlFlow::Break(());
     }
-    ControlFlow::Continue((response, front))
+    ControlFlow::Continue((Answer { response, stream }, front))
 }

@@ -15,7 +15,9 @@ use hyper::body::Incoming;
 use tidegauge_core::{End, Failure, Filter, Task};
 use tokio::time::{Instant, Sleep};
 
+use crate::multiplex::StreamPermit;
 use crate::open::Guard;
+use crate::upstream::Http;
 
 /// How long a cut waits: the HTTP server forgets what it has not written when a body breaks off, and
 /// what came before the cut is the client's.
@@ -39,6 +41,8 @@ pub(crate) struct Tapped {
     /// The client takes trailers.
     pub(crate) trailers: bool,
     pub(crate) status: StatusCode,
+    /// Given back with the end of the body.
+    pub(crate) _stream: Option<StreamPermit<Http>>,
 }
 
 pub(crate) struct Tap {

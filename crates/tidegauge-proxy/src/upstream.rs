@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::Pool;
 use crate::connect::Connector;
+use crate::multiplex::Multiplex;
 use crate::tasks::Tasks;
 use crate::upload::Upload;
 
@@ -35,12 +36,20 @@ const PING: Duration = Duration::from_secs(60);
 pub(crate) struct Client {
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
-    /// For requests, over HTTP/1.1 or HTTP/2 as agreed.
-    pub(crate) http: Http,
+    /// For requests.
+    pub(crate) http: Way,
     /// For requests that leave HTTP: HTTP/1.1 only, and nothing is kept.
     pub(crate) sockets: Http,
     /// It said that it does not know what we ask for: usage is not asked for again.
     pub(crate) refuses_splice: AtomicBool,
+}
+
+/// How requests get to an upstream.
+pub(crate) enum Way {
+    /// Over HTTP/1.1, a connection for each at a time.
+    Alone(Box<Http>),
+    /// Over HTTP/2 where it is agreed to, several at a time on one connection.
+    Together(Arc<Multiplex<Http>>),
 }
 
 /// What makes two upstreams the same to a client.
@@ -51,6 +60,7 @@ struct Settings {
     connect: Duration,
     ca: Option<Arc<[u8]>>,
     identity: Option<Arc<[u8]>>,
+    http2: bool,
 }
 
 impl Settings {
@@ -61,6 +71,7 @@ impl Settings {
             connect: upstream.timeouts.connect,
             ca: upstream.ca.clone(),
             identity: upstream.client_identity.clone(),
+            http2: upstream.http2,
         }
     }
 }
@@ -148,11 +159,17 @@ impl Upstreams {
                 Ok(Some((TlsConnector::from(Arc::new(config)), name)))
             }
         };
-        let http = Connector::new(tls(&["h2", "http/1.1"])?, settings.connect);
-        let sockets = Connector::new(tls(&["http/1.1"])?, settings.connect);
+        let plain = Connector::new(tls(&["http/1.1"])?, settings.connect);
         let mut builder = self.builder();
-        let http = builder.build(http);
-        let sockets = builder.pool_max_idle_per_host(0).build(sockets);
+        let http = if settings.http2 {
+            let both = Connector::new(tls(&["h2", "http/1.1"])?, settings.connect);
+            let builder = builder.clone();
+            let make = move |limit| builder.build(both.telling(limit));
+            Way::Together(Arc::new(Multiplex::new(make)))
+        } else {
+            Way::Alone(Box::new(builder.build(plain.clone())))
+        };
+        let sockets = builder.pool_max_idle_per_host(0).build(plain);
         Ok(Arc::new(Client {
             scheme: if origin.secure { Scheme::HTTPS } else { Scheme::HTTP },
             authority,

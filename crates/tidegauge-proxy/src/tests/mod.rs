@@ -7,6 +7,7 @@ mod client;
 mod drain;
 pub(crate) mod fixture;
 mod frames;
+mod multiplexed;
 mod probes;
 mod splice;
 

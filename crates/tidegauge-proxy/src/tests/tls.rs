@@ -24,13 +24,13 @@ use super::fixture::{LONG, Rig, config, read_request, read_to_end, scripted, sta
 use crate::Identity;
 
 /// A private authority.
-struct Authority {
+pub(super) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -38,7 +38,7 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    fn issue(&self, name: &str, expired: bool) -> Identity {
+    pub(super) fn issue(&self, name: &str, expired: bool) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         if expired {
             params.not_before = date_time_ymd(2001, 1, 1);
@@ -60,7 +60,11 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn acceptor(identity: &Identity, protocols: &[&str], clients: Option<&Authority>) -> TlsAcceptor {
+pub(super) fn acceptor(
+    identity: &Identity,
+    protocols: &[&str],
+    clients: Option<&Authority>,
+) -> TlsAcceptor {
     let chain = CertificateDer::pem_slice_iter(&identity.chain).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(&identity.key).unwrap();
     let builder = rustls::ServerConfig::builder_with_provider(provider())
@@ -121,6 +125,16 @@ async fn rig(
     adapt: impl FnOnce(&mut Upstream),
 ) -> Rig {
     let (addr, tasks) = scripted(move |tcp, _| serve(tcp, acceptor.clone())).await;
+    before(addr, tasks, config, adapt).await
+}
+
+/// A proxy in front of what listens there, with TLS.
+pub(super) async fn before(
+    addr: std::net::SocketAddr,
+    tasks: JoinSet<()>,
+    config: crate::Config,
+    adapt: impl FnOnce(&mut Upstream),
+) -> Rig {
     let mut upstream = super::fixture::upstream(addr);
     upstream.origin.secure = true;
     upstream.origin.host = "localhost".into();
@@ -128,7 +142,7 @@ async fn rig(
     Rig::of(config, super::fixture::policy(vec![upstream]), tasks).await
 }
 
-fn trusting(authority: &Authority) -> impl FnOnce(&mut Upstream) + use<> {
+pub(super) fn trusting(authority: &Authority) -> impl FnOnce(&mut Upstream) + use<> {
     let pem = authority.pem.clone().into_bytes();
     move |upstream| upstream.ca = Some(pem.into())
 }
@@ -151,6 +165,7 @@ async fn certificates_have_to_hold() {
         for protocols in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
             let trust = trusting(&authority);
             let rig = rig(acceptor(&identity, protocols, None), config(), |upstream| {
+                upstream.http2 = true;
                 if trusted {
                     trust(upstream);
                 }
@@ -205,6 +220,7 @@ async fn a_client_identity_is_shown() {
         let trust = trusting(&authority);
         let rig = rig(acceptor.clone(), config(), |upstream| {
             trust(upstream);
+            upstream.http2 = true;
             if shown {
                 upstream.client_identity = Some([identity.chain, identity.key].concat().into());
             }
@@ -221,7 +237,12 @@ async fn clients_may_speak_h2() {
     let identity = authority.issue("localhost", false);
     for (tls, protocols) in [(false, &["h2"][..]), (true, &["h2"]), (true, &["http/1.1"])] {
         let config = crate::Config { tls: tls.then(|| identity.clone()), ..config() };
-        let rig = rig(acceptor(&identity, protocols, None), config, trusting(&authority)).await;
+        let trusting = trusting(&authority);
+        let adapt = |upstream: &mut Upstream| {
+            trusting(upstream);
+            upstream.http2 = true;
+        };
+        let rig = rig(acceptor(&identity, protocols, None), config, adapt).await;
         let mut tasks = JoinSet::new();
         let (mut sender, connection) = {
             let tcp = TcpStream::connect(rig.addr).await.unwrap();
