@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegauge_core::{Billed, Usage};
 
-use crate::price::Asked;
+use crate::asked::Asked;
 
 /// One part of a bill.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub(crate) fn parts(usage: &Usage) -> Vec<Part> {
         let mut own = Usage {
             source: usage.source,
             searches: usage.searches.filter(|_| first),
+            grounded_prompts: usage.grounded_prompts.filter(|_| first),
+            file_searches: usage.file_searches.filter(|_| first),
+            hosted_tools: usage.hosted_tools.filter(|_| first),
+            search_size: usage.search_size.clone().filter(|_| first),
             audio_seconds: usage.audio_seconds.filter(|_| first),
             region: usage.region.clone(),
             ..Usage::default()

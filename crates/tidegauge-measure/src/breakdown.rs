@@ -4,14 +4,16 @@
 //! For a command line, not for the record path: it asks the list thousands of questions. Must not
 //! know: how it is shown.
 
-use tidegauge_core::{Bucket, Charge, Cost, CostStatus};
+use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Unpriced};
 
+use crate::asked::Asked;
 use crate::billed;
 use crate::catalogue::Quote;
 use crate::decimal::{PLACES, dollars};
 use crate::explain::tiers;
 use crate::overlay::parent;
-use crate::price::{Asked, Bill, Found, Prices, Unlisted, names, searches};
+use crate::price::{Bill, Found, Prices};
+use crate::rules::Factor;
 
 /// The price of one call and where it comes from.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,8 +30,8 @@ pub struct Breakdown {
     pub tried: Vec<String>,
     /// What an entry of that name has no price for, where there is one and that is the reason.
     pub lacks: Vec<Charge>,
-    /// Why no list prices tokens of the tier that served the call, where that is the reason.
-    pub unlisted: Option<Unlisted>,
+    /// Why prices say nothing, whether the provider states a bill or not.
+    pub unpriced: Option<Unpriced>,
 }
 
 /// Why a price is what it is.
@@ -57,22 +59,24 @@ impl Prices {
         let parts = if parts.is_empty() { vec![*asked] } else { parts };
         // Where there is a figure by prices, its lines are explained.
         let priced = cost.status == CostStatus::Priced || cost.list.is_some();
-        let bills: Option<Vec<Bill>> = parts.iter().map(|part| self.bill(part).ok()).collect();
-        let bills = bills.filter(|_| priced);
-        let looked_up = bills.is_none() && asked.price_id != Some("") && asked.unlisted().is_none();
+        let bills: Result<Vec<Bill>, Unpriced> = parts.iter().map(|part| self.bill(part)).collect();
+        let why = bills.as_ref().err().copied();
+        let bills = bills.ok().filter(|_| priced);
+        let looked_up = bills.is_none() && asked.price_id != Some("");
         // The part that has no price.
         let bare = parts.iter().find(|part| self.bill(part).is_err()).unwrap_or(asked);
+        let lacks = why == Some(Unpriced::Kind) && looked_up;
         Breakdown {
-            prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
+            prompt: asked.prompt(),
             why: bills.as_ref().map_or_else(Vec::new, |bills| self.all_reasons(bills, &parts)),
             tried: if looked_up {
-                names(bare).map(|(_, name)| name.to_owned()).collect()
+                bare.names().map(|(_, name)| name.to_owned()).collect()
             } else {
                 Vec::new()
             },
-            lacks: if looked_up { self.lacks(bare) } else { Vec::new() },
-            unlisted: asked.unlisted().filter(|_| bills.is_none()),
-            found: bills.and_then(|bills| Some(bills.into_iter().next()?.found)),
+            lacks: if lacks { self.lacks(bare) } else { Vec::new() },
+            unpriced: why,
+            found: bills.and_then(|bills| Some(Found::clone(&bills.first()?.found))),
             cost,
         }
     }
@@ -96,11 +100,12 @@ impl Prices {
 
     fn reasons(&self, bill: &Bill, asked: &Asked<'_>) -> Vec<Why> {
         let charges = bill.charges.iter().map(|(charge, _, _)| *charge);
-        match &bill.asked_as {
-            Some((provider, model)) => {
-                let quote = self.quote_for(provider.as_deref(), model, asked);
-                charges.map(|charge| listed(&quote, charge)).collect()
+        match &bill.terms {
+            Some(terms) => {
+                let quote = self.quote_of(&terms.basis, asked.prompt());
+                charges.map(|charge| listed(&quote, charge, terms.basis.factor)).collect()
             }
+            None if !bill.found.own => charges.map(|_| Why::default()).collect(),
             None => {
                 let own = self.own(asked).map(|(own, ..)| own);
                 let lists = |bucket| own.is_none_or(|own| own.lists(bucket));
@@ -111,32 +116,31 @@ impl Prices {
 
     /// What the first entry that a name leads to has no price for.
     fn lacks(&self, asked: &Asked<'_>) -> Vec<Charge> {
-        let quote = names(asked)
-            .map(|(_, name)| self.quote_for(asked.price_id, name, asked))
-            .find(|quote| quote.entry().is_some());
+        let ids = [asked.price_id, Some(asked.provider)];
+        let quote = asked.names().find_map(|(_, name)| {
+            let mut lists = self.lists().flat_map(|list| ids.map(|id| (list, id)));
+            lists.find_map(|(list, id)| Some(self.entry_of(list, id, name, asked.at)?.1))
+        });
         let used = |bucket: &Bucket| asked.usage.get(*bucket).is_some_and(|count| count > 0);
         let tokens = Bucket::ALL.into_iter().filter(used).map(Charge::Tokens);
         let audio = asked.usage.audio_seconds.map(|_| Charge::AudioTime);
-        // Beside tokens, a search without a price is left out.
-        let alone = searches(asked.usage).filter(|_| !Bucket::ALL.iter().any(used));
-        let searches = alone.map(|_| Charge::Searches);
+        let prompt = asked.prompt();
         quote.map_or_else(Vec::new, |quote| {
-            tokens
-                .chain(audio)
-                .chain(searches)
-                .filter(|charge| quote.price(*charge).is_none())
-                .collect()
+            let quote = Quote { prompt, ..quote };
+            tokens.chain(audio).filter(|charge| quote.price(*charge).is_none()).collect()
         })
     }
 }
 
-fn listed(quote: &Quote<'_>, charge: Charge) -> Why {
+fn listed(quote: &Quote<'_>, charge: Charge, times: Factor) -> Why {
     let Charge::Tokens(_) = charge else { return Why::default() };
-    let standard = Quote { context: Vec::new(), region: None, ..quote.clone() };
+    let standard = Quote { context: Vec::new(), ..quote.clone() };
     let (price, usual) = (quote.price(charge), standard.price(charge));
+    let price = price.map(|price| times.times(price));
     let other = |price: Option<u128>, than| price.filter(|one| Some(*one) != than).map(dollars);
     let step = tiers(quote, charge).into_iter().rfind(|tier| tier.above < quote.prompt);
     let short = Quote { prompt: 1, ..quote.clone() }.price(charge);
+    let short = short.map(|price| times.times(price));
     Why {
         short_usd: step.as_ref().and_then(|_| other(short, price)),
         above: step.map(|tier| tier.above),

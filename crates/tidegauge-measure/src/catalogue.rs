@@ -1,32 +1,32 @@
 //! Asks a price list for the price of one kind of token at a time.
 //!
-//! A [`Table`] answers in exact integers. The public catalogue answers only with totals in floating point. A question about a single kind has that
+//! A [`Table`] and the second list answer in exact integers. The public catalogue answers only with totals in floating point. A question about a single kind has that
 //! kind's price as its answer, with the catalogue's own logic (model names, dates, prompt-length
 //! tiers, batch and service tiers) in it; what is read off is turned back into the decimal that the
 //! list writes, and the arithmetic is done here in integers. Must not know: our records.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use genai_prices::{Calculator, ErrorKind, PriceCalculation, PriceRequest, Usage, UsageKey};
 use tidegauge_core::{Bucket, Charge};
 
 use crate::decimal::of_f64;
+use crate::rules::Provider;
+use crate::second;
 use crate::table::{Row, Table, Way};
 
 /// Output tokens and other units that are asked about at once: a price for a million is then the
 /// answer itself.
 const MILLION: f64 = 1e6;
 
-/// Regions where every token costs more than the list says: times the first, over the second. From
-/// the price page of the only provider that tells a region (2026-11), for models that can be asked to
-/// run in one.
-const REGIONS: &[(&str, u128, u128)] = &[("us", 11, 10)];
-
 /// A list that can be asked.
 #[derive(Clone, Copy)]
 pub(crate) enum List<'a> {
     Public(&'a Calculator),
     Table(&'a Table),
+    /// The one that is built in beside the public catalogue.
+    Second,
 }
 
 /// A model of a list.
@@ -56,6 +56,21 @@ impl<'a> List<'a> {
                 name: None,
                 context_window: row.context_window,
             })),
+            Self::Second => Box::new(second::lines().map(|line| Model {
+                provider: line.provider,
+                model: line.model,
+                name: None,
+                context_window: line.context_window,
+            })),
+        }
+    }
+
+    /// A number of its own among the lists that are in use together.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Public(_) => 0,
+            Self::Table(_) => 1,
+            Self::Second => 2,
         }
     }
 }
@@ -69,8 +84,6 @@ pub(crate) struct Quote<'a> {
     pub(crate) model: &'a str,
     /// Such as `("service_tier", "flex")`. What a model has no price for is at its standard price.
     pub(crate) context: Vec<(&'static str, &'a str)>,
-    /// Where the model ran.
-    pub(crate) region: Option<&'a str>,
     pub(crate) at: SystemTime,
     /// All prompt tokens: they choose the tier.
     pub(crate) prompt: u64,
@@ -86,8 +99,8 @@ pub(crate) struct Entry {
 impl Quote<'_> {
     /// The matching entry, if there is one.
     pub(crate) fn entry(&self) -> Option<Entry> {
-        if let List::Table(table) = self.list {
-            let row = table.find(self.provider, self.model)?;
+        if let List::Table(_) | List::Second = self.list {
+            let row = self.row()?;
             return Some(Entry { provider: row.provider.clone(), model: row.model.clone() });
         }
         let answer = self.ask(&Usage::new()).ok()?;
@@ -96,22 +109,16 @@ impl Quote<'_> {
 
     /// Picodollars for [`Charge::per`] of them; `None` when the entry has no such price. A kind of
     /// token without a price of its own costs what its parent kind does (cached input as input,
-    /// reasoning as output).
+    /// reasoning as output, pictures that are read as text), but for audio and pictures that are made,
+    /// which are not sold as text unless their provider says so.
     pub(crate) fn price(&self, charge: Charge) -> Option<u128> {
-        let price = self.listed(charge)?;
-        let here = |(name, ..): &&(&str, u128, u128)| Some(*name) == self.region;
-        match (charge, REGIONS.iter().find(here)) {
-            (Charge::Tokens(_), Some((_, times, over))) => {
-                Some(price.saturating_mul(*times) / over)
-            }
-            _ => Some(price),
+        if let Charge::Tokens(bucket) = charge
+            && !self.is_sold(bucket)
+        {
+            return None;
         }
-    }
-
-    /// The same as the list has it, wherever the model ran.
-    fn listed(&self, charge: Charge) -> Option<u128> {
-        if let List::Table(table) = self.list {
-            return self.row(table)?.price(self.way(), charge, self.prompt);
+        if let List::Table(_) | List::Second = self.list {
+            return self.row()?.price(self.way(), charge, self.prompt);
         }
         match charge {
             Charge::Tokens(bucket) => self.token_price(bucket),
@@ -124,9 +131,34 @@ impl Quote<'_> {
         }
     }
 
+    /// Whether a kind of token has a price here, be it that of another kind.
+    fn is_sold(&self, bucket: Bucket) -> bool {
+        let apart = match bucket {
+            Bucket::InputAudio | Bucket::OutputAudio | Bucket::OutputImage => self.is_apart(bucket),
+            Bucket::CacheReadAudio => {
+                self.is_apart(Bucket::CacheRead) || self.is_apart(Bucket::CacheReadAudio)
+            }
+            _ => return true,
+        };
+        let provider = Provider { id: self.provider, name: self.provider.unwrap_or_default() };
+        apart || provider.sells_as_text(self.model, bucket.name())
+    }
+
+    /// Whether the entry has prices of its own for the way in which the call is served.
+    pub(crate) fn prices_way(&self, price: impl Fn(&Self, Charge) -> Option<u128>) -> bool {
+        if let List::Table(_) | List::Second = self.list {
+            return self.row().is_some_and(|row| row.has_way(self.way()));
+        }
+        let standard = Self { context: Vec::new(), ..self.clone() };
+        [Bucket::Input, Bucket::Output].map(Charge::Tokens).into_iter().any(|charge| {
+            let own = price(self, charge);
+            own.is_some() && own != price(&standard, charge)
+        })
+    }
+
     /// Picodollars that so many seconds of audio cost; some hosts bill a minimum.
     pub(crate) fn audio_seconds(&self, seconds: f64) -> Option<u128> {
-        if let List::Table(_) = self.list {
+        if let List::Table(_) | List::Second = self.list {
             let hour = self.price(Charge::AudioTime)?;
             let micros = u128::from(whole(seconds * 1e6));
             return Some(hour.saturating_mul(micros) / u128::from(Charge::AudioTime.per()));
@@ -137,15 +169,23 @@ impl Quote<'_> {
         ]))
     }
 
-    fn row<'t>(&self, table: &'t Table) -> Option<&'t Row> {
-        table.find(self.provider, self.model)
+    fn row(&self) -> Option<Cow<'_, Row>> {
+        match self.list {
+            List::Public(_) => None,
+            List::Table(table) => table.find(self.provider, self.model).map(Cow::Borrowed),
+            List::Second => Some(Cow::Owned(second::find(self.provider?, self.model)?.row())),
+        }
     }
 
     /// How the call is served, for a table.
     fn way(&self) -> Way {
-        let told = |value| self.context.iter().any(|(_, told)| *told == value);
-        let ways = [("batch", Way::Batch), ("flex", Way::Flex), ("priority", Way::Priority)];
-        ways.into_iter().find(|(value, _)| told(*value)).map_or(Way::Standard, |(_, way)| way)
+        match self.context.first() {
+            None => Way::Standard,
+            Some((_, "batch")) => Way::Batch,
+            Some((_, "flex")) => Way::Flex,
+            Some((_, "priority")) => Way::Priority,
+            Some(_) => Way::Other,
+        }
     }
 
     fn token_price(&self, bucket: Bucket) -> Option<u128> {
@@ -181,8 +221,8 @@ impl Quote<'_> {
     /// Whether input read from the cache, written to it, ... has a price of its own, by the same
     /// token: a part of it is named and itself left out.
     pub(crate) fn is_apart(&self, bucket: Bucket) -> bool {
-        if let List::Table(table) = self.list {
-            return self.row(table).is_some_and(|row| row.lists(Charge::Tokens(bucket)));
+        if let List::Table(_) | List::Second = self.list {
+            return self.row().is_some_and(|row| row.lists(Charge::Tokens(bucket)));
         }
         let named = match bucket {
             Bucket::Input => return self.is_priced(false),

@@ -9,12 +9,20 @@ use std::time::SystemTime;
 use tidegauge_core::{Bucket, Charge};
 
 use crate::Prices;
-use crate::catalogue::{Model, Quote};
+use crate::catalogue::{List, Model, Quote};
 use crate::decimal::dollars;
+use crate::names::variants;
 use crate::overlay::Own;
+use crate::rules::{Order, Provider};
+use crate::second;
 
 /// Where a listing looks for prompt-length tiers: up to this many prompt tokens.
 const LONGEST_PROMPT: u64 = 1 << 23;
+
+/// How the public catalogue begins the id of an entry for a model in a region, and how the names do that
+/// lead to it.
+const REGIONAL: &str = "regional.";
+const GEOGRAPHIC: &str = "us.";
 
 /// The ways to be served that catalogues price apart, besides the standard one.
 const CONTEXTS: [(&str, &str, &str); 4] = [
@@ -37,6 +45,10 @@ pub struct Listed {
     pub context_window: Option<u64>,
     /// The operator's own price.
     pub own: bool,
+    /// Version and date of the list that it is in.
+    pub list: String,
+    /// The address where its prices are published, if the list tells one.
+    pub source: Option<&'static str>,
     /// The standard prices first, then those of other ways to be served, where they differ. Empty
     /// where the list has none, or the entry's id leads to another one.
     pub rates: Vec<ListedRates>,
@@ -83,12 +95,13 @@ impl Prices {
             .filter(|own| own.model.to_ascii_lowercase().contains(&wanted));
         let mut listed: Vec<Listed> = own.map(own_listed).take(limit).collect();
         let mut seen = BTreeSet::new();
-        for (provider, model) in self.exact(query, at).into_iter().chain(self.containing(&wanted)) {
+        for place in self.exact(query, at).into_iter().chain(self.containing(&wanted)) {
             if listed.len() >= limit {
                 break;
             }
-            if seen.insert((provider.clone(), model.clone())) {
-                listed.extend(self.listed(&provider, &model, at));
+            let key = (place.list.number(), place.provider.clone(), place.model.clone());
+            if seen.insert(key) {
+                listed.extend(self.listed(&place, at));
             }
         }
         listed
@@ -97,7 +110,8 @@ impl Prices {
     /// Names near to one that matches nothing, nearest first.
     pub fn similar(&self, query: &str, limit: usize) -> Vec<String> {
         let wanted = query.to_ascii_lowercase();
-        let models: BTreeSet<&str> = self.list_asked().models().map(|model| model.model).collect();
+        let models: BTreeSet<&str> =
+            self.lists().flat_map(|list| list.models().map(|model| model.model)).collect();
         let mut near: Vec<(f64, &str)> = models
             .into_iter()
             .map(|model| (strsim::jaro_winkler(&wanted, &model.to_ascii_lowercase()), model))
@@ -107,55 +121,120 @@ impl Prices {
         near.into_iter().take(limit).map(|(_, model)| model.to_owned()).collect()
     }
 
-    fn exact(&self, query: &str, at: SystemTime) -> Option<(String, String)> {
-        let entry = |provider, model| {
-            let model = self.leads_to(provider, model, at);
-            let entry = self.quote(provider, model, at).entry()?;
-            Some((entry.provider, entry.model))
+    /// The entries that would price a call to exactly that name, wherever it is sold; the one that does
+    /// where the provider is not known first.
+    fn exact(&self, query: &str, at: SystemTime) -> Vec<Place<'_>> {
+        let mut ids: Vec<Option<&str>> = vec![None];
+        for model in self.lists().flat_map(List::models) {
+            if !ids.contains(&Some(model.provider)) {
+                ids.push(Some(model.provider));
+            }
+        }
+        let here = |id: Option<&str>| self.found(id, query, at);
+        let at_provider = || {
+            let (id, model) = query.split_once('/')?;
+            self.found(Some(id), model, at)
         };
-        entry(None, query).or_else(|| {
-            let (provider, model) = query.split_once('/')?;
-            entry(Some(provider), model)
+        let mut ids = ids.into_iter();
+        let anywhere = ids.next().and_then(here);
+        anywhere.into_iter().chain(at_provider()).chain(ids.filter_map(here)).collect()
+    }
+
+    /// The entry that prices a name at a provider, found as pricing finds it.
+    fn found(&self, id: Option<&str>, name: &str, at: SystemTime) -> Option<Place<'_>> {
+        let sold_by = Provider { id, name: id.unwrap_or_default() };
+        let mut names = vec![name.to_owned()];
+        names.extend(variants(name, None, sold_by).into_iter().map(|variant| variant.name));
+        names.iter().find_map(|name| {
+            let mut lists: Vec<List<'_>> = self.lists().collect();
+            match sold_by.order(name) {
+                Order::First => {}
+                Order::Second => lists.reverse(),
+                Order::SecondOnly => lists.retain(|list| matches!(list, List::Second)),
+            }
+            lists.into_iter().find_map(|list| {
+                let other = sold_by.stands_for(name).filter(|_| matches!(list, List::Second));
+                let asked_as = other.into_iter().chain([name.clone()]);
+                asked_as.into_iter().find_map(|asked_as| {
+                    let (entry, _) = self.entry_of(list, id, &asked_as, at)?;
+                    let (provider, model) = (entry.provider, entry.model);
+                    Some(Place {
+                        list,
+                        provider,
+                        model,
+                        asked_as: Some((id.map(str::to_owned), asked_as)),
+                    })
+                })
+            })
         })
     }
 
-    fn containing(&self, wanted: &str) -> impl Iterator<Item = (String, String)> {
+    fn containing(&self, wanted: &str) -> impl Iterator<Item = Place<'_>> {
         let contains = move |text: &str| text.to_ascii_lowercase().contains(wanted);
-        self.list_asked()
-            .models()
-            .filter(move |one| {
+        let models = self.lists().flat_map(|list| list.models().map(move |one| (list, one)));
+        models
+            .filter(move |(_, one)| {
                 contains(&format!("{}/{}", one.provider, one.model))
                     || contains(one.name.unwrap_or_default())
             })
-            .map(|one| (one.provider.to_owned(), one.model.to_owned()))
+            .map(|(list, one)| {
+                let (provider, model) = (one.provider.to_owned(), one.model.to_owned());
+                Place { list, provider, model, asked_as: None }
+            })
     }
 
-    fn listed(&self, provider: &str, model: &str, at: SystemTime) -> Option<Listed> {
-        let is = |one: &Model<'_>| one.provider == provider && one.model == model;
-        let info = self.list_asked().models().find(is)?;
-        let quote = self.quote(Some(provider), model, at);
+    fn listed(&self, place: &Place<'_>, at: SystemTime) -> Option<Listed> {
+        let Place { list, provider, model, asked_as } = place;
+        let is = |one: &Model<'_>| one.provider == provider && one.model == *model;
+        let info = list.models().find(is)?;
+        // A few entries have an id that leads to another one: they are asked about by a name of theirs.
+        let regional = model.strip_prefix(REGIONAL).map(|rest| format!("{GEOGRAPHIC}{rest}"));
+        let own_names = [Some(model.clone()), regional].into_iter().flatten();
+        let names = asked_as
+            .clone()
+            .into_iter()
+            .chain(own_names.map(|name| (Some(provider.clone()), name)));
+        let rates = names
+            .map(|(id, name)| self.rates_of(*list, id.as_deref(), &name, model, at))
+            .find(|rates| !rates.is_empty());
+        let second = matches!(list, List::Second);
+        let line = second::find(provider, model).filter(|_| second);
         Some(Listed {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
+            provider: provider.clone(),
+            model: model.clone(),
             name: info.name.map(str::to_owned),
             context_window: info.context_window,
             own: false,
-            rates: ways_to_be_served(&quote),
+            list: if second { second::label() } else { self.catalogue() }.to_owned(),
+            source: line.and_then(|line| line.source()),
+            rates: rates.unwrap_or_default(),
         })
     }
 
-    fn quote<'a>(&'a self, provider: Option<&'a str>, model: &'a str, at: SystemTime) -> Quote<'a> {
-        let (list, context) = (self.list_asked(), Vec::new());
-        Quote { list, provider, model, context, region: None, at, prompt: 0 }
+    /// Empty where the name leads to another entry.
+    fn rates_of(
+        &self,
+        list: List<'_>,
+        id: Option<&str>,
+        name: &str,
+        model: &str,
+        at: SystemTime,
+    ) -> Vec<ListedRates> {
+        let found = self.entry_of(list, id, name, at);
+        let found = found.filter(|(entry, _)| entry.model == model);
+        found.map_or_else(Vec::new, |(_, quote)| ways_to_be_served(&quote))
     }
 }
 
-/// Empty for the few entries that are found by other names than their id, and cannot be asked about
-/// by it.
+/// An entry of a list, and a name that leads to it at a provider.
+struct Place<'a> {
+    list: List<'a>,
+    provider: String,
+    model: String,
+    asked_as: Option<(Option<String>, String)>,
+}
+
 fn ways_to_be_served(quote: &Quote<'_>) -> Vec<ListedRates> {
-    if quote.entry().is_none_or(|entry| entry.model != quote.model) {
-        return Vec::new();
-    }
     let standard = rates(quote);
     let others = CONTEXTS.into_iter().filter_map(|(served, key, value)| {
         let rates = rates(&Quote { context: vec![(key, value)], ..quote.clone() });
@@ -167,7 +246,7 @@ fn ways_to_be_served(quote: &Quote<'_>) -> Vec<ListedRates> {
 
 fn rates(quote: &Quote<'_>) -> Vec<ListedRate> {
     let tokens = Bucket::ALL.into_iter().filter(|bucket| quote.is_apart(*bucket));
-    let fees = [Charge::Searches, Charge::Requests, Charge::AudioTime];
+    let fees = [Charge::Searches, Charge::GroundedPrompts, Charge::Requests, Charge::AudioTime];
     tokens.map(Charge::Tokens).chain(fees).filter_map(|charge| rate(quote, charge)).collect()
 }
 
@@ -216,6 +295,8 @@ fn own_listed(own: &Own) -> Listed {
         name: None,
         context_window: None,
         own: true,
+        list: "own prices".to_owned(),
+        source: None,
         rates: vec![ListedRates { served: "standard", rates }],
     }
 }

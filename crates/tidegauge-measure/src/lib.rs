@@ -5,9 +5,11 @@
 //! no IO. Must not know: bytes, formats, provider names, telemetry.
 
 mod arguments;
+mod asked;
 mod billed;
 mod breakdown;
 mod catalogue;
+mod deals;
 mod decimal;
 #[cfg(test)]
 mod example;
@@ -17,21 +19,28 @@ mod litellm;
 mod load;
 mod measure;
 mod memo;
+mod mistake;
 mod moved;
+mod names;
 mod overlay;
+mod pattern;
 mod price;
 pub mod redact;
+mod rules;
+mod second;
 mod table;
 mod tokens;
 mod window;
 
 pub use arguments::Schemas;
+pub use asked::{Asked, By};
 pub use breakdown::{Breakdown, Why};
 pub use explain::{Listed, ListedRate, ListedRates, Tier};
 pub use histogram::Percentiles;
-pub use load::{CatalogueError, CatalogueMistake, Form};
+pub use load::Form;
 pub use measure::measure;
+pub use mistake::{CatalogueError, CatalogueMistake};
 pub use overlay::{GpuPrice, OwnPrice, OwnPriceError};
-pub use price::{Asked, By, Found, Prices, Unlisted};
+pub use price::{Found, Prices};
 pub use tokens::{can_estimate_at_once, estimate};
 pub use window::{Bounds, Key, Row, Span, Windows};

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tidegauge_core::{Bucket, Charge};
 
 use crate::decimal::{Excess, PLACES, scaled};
-use crate::load::CatalogueMistake;
+use crate::mistake::CatalogueMistake;
 use crate::table::{Row, Table, Way};
 
 /// The entry that explains the form.

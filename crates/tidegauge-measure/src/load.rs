@@ -4,16 +4,15 @@
 //! A list that begins as an array is in the public catalogue's form, one that begins as an object in
 //! LiteLLM's. Must not know: where the text is from.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use genai_prices::Calculator;
 use serde_json::Value;
-use thiserror::Error;
 
 use crate::Prices;
 use crate::litellm;
+use crate::mistake::{CatalogueError, CatalogueMistake};
 use crate::price::Source;
 
 /// The forms that are read.
@@ -43,36 +42,6 @@ impl Form {
         }
     }
 }
-
-/// One thing that is wrong with a price list.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CatalogueMistake {
-    /// The key it is at, such as `a-model.input_cost_per_token`; empty for the list as a whole.
-    pub key: String,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl CatalogueMistake {
-    pub(crate) fn new(key: &str, what: String) -> Self {
-        Self { key: key.to_owned(), what }
-    }
-}
-
-impl fmt::Display for CatalogueMistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.what)
-    }
-}
-
-/// A price list that cannot be used: not of a known form, or with a price that is not a finite number
-/// of zero or more. Never empty; a hundred mistakes at most.
-#[derive(Debug, Error)]
-#[error("not a usable price list: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct CatalogueError(pub Vec<CatalogueMistake>);
 
 /// Most mistakes that are told.
 const MOST_MISTAKES: usize = 100;
@@ -104,7 +73,7 @@ impl Prices {
 
     /// How many models the list has.
     pub fn models(&self) -> usize {
-        self.list_asked().models().count()
+        self.first_list().models().count()
     }
 }
 

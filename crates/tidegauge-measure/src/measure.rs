@@ -5,11 +5,20 @@
 use std::time::Duration;
 
 use tidegauge_core::{
-    Batch, BatchCalls, BatchCost, Cost, CostStatus, Exchange, Measurement, Observation, Source,
-    Unpriced, Usage,
+    Batch, BatchCalls, BatchCost, Cost, CostStatus, Exchange, Measurement, Observation, Operation,
+    Source, Unpriced, Usage,
 };
 
-use crate::price::{Asked, Prices};
+use crate::asked::Asked;
+use crate::price::Prices;
+
+/// What is paid for even if no usage is told.
+const MEDIA: [Operation; 4] = [
+    Operation::ImageGeneration,
+    Operation::VideoGeneration,
+    Operation::Speech,
+    Operation::Transcription,
+];
 
 /// The numbers of one exchange.
 ///
@@ -71,7 +80,7 @@ fn cost(
         return Cost::default();
     }
     let tier = seen.response.service_tier.as_deref().or(seen.request.service_tier.as_deref());
-    prices.cost(&Asked {
+    let cost = prices.cost(&Asked {
         upstream: &exchange.upstream.name,
         provider: exchange.upstream.dialect.provider(),
         price_id,
@@ -81,10 +90,25 @@ fn cost(
         prompt: None,
         calls: 1,
         service_tier: tier,
+        tier_stated: seen.response.service_tier.is_some(),
         batch: tier == Some("batch"),
         at: exchange.started,
         duration,
-    })
+    });
+    // Pictures and sounds cost something, whether the provider tells what was used or not.
+    let made = exchange.method.as_str() == "POST"
+        && seen.response.status.is_some_and(|code| code.is_success());
+    let sold = made && price_id != Some("");
+    if cost.status == CostStatus::Unknown && sold && MEDIA.contains(&exchange.operation) {
+        let catalogue = Some(prices.catalogue().clone());
+        return Cost {
+            status: CostStatus::Unpriced,
+            unpriced: Some(Unpriced::Usage),
+            catalogue,
+            ..Cost::default()
+        };
+    }
+    cost
 }
 
 /// What the calls to each model of a batch job cost, in the order in which the models came.
@@ -115,6 +139,7 @@ fn batch_costs(
                 prompt: Some(calls.prompt),
                 calls: calls.count,
                 service_tier: None,
+                tier_stated: true,
                 batch: true,
                 at: exchange.started,
                 // Nobody knows how long they took.

@@ -28,8 +28,12 @@ pub(crate) struct Memo(Mutex<HashMap<Box<[u8]>, Answers>>);
 #[derive(Debug)]
 struct Answers {
     entry: Option<Entry>,
-    prices: Vec<Price>,
+    prices: Known,
 }
+
+/// What the answers to one question were, for some charges and lengths of prompt.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Vec<Price>);
 
 /// A price of one charge, and the prompt lengths it is known for.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl Remembered<'_> {
             if memo.len() >= QUESTIONS {
                 memo.clear();
             }
-            let answers = Answers { entry: entry.clone(), prices: Vec::new() };
+            let answers = Answers { entry: entry.clone(), prices: Known::default() };
             memo.insert(self.question.as_slice().into(), answers);
         }
         entry
@@ -81,31 +85,34 @@ impl Remembered<'_> {
     pub(crate) fn price(&self, charge: Charge) -> Option<u128> {
         let prompt = self.quote.prompt;
         if let Some(known) = self.memo.lock().get(&*self.question)
-            && let Some(price) = known.price(charge, prompt)
+            && let Some(price) = known.prices.price(charge, prompt)
         {
             return price;
         }
         let price = self.quote.price(charge);
+        // A price is kept beside its entry.
+        self.entry();
         if let Some(known) = self.memo.lock().get_mut(&*self.question) {
-            known.learn(charge, prompt, price);
+            known.prices.learn(charge, prompt, price);
         }
         price
     }
 }
 
-impl Answers {
-    fn price(&self, charge: Charge, prompt: u64) -> Option<Option<u128>> {
+impl Known {
+    /// The answer, if it is known.
+    pub(crate) fn price(&self, charge: Charge, prompt: u64) -> Option<Option<u128>> {
         let holds = |price: &&Price| {
             price.charge == charge && (price.shortest..=price.longest).contains(&prompt)
         };
-        self.prices.iter().find(holds).map(|price| price.price)
+        self.0.iter().find(holds).map(|price| price.price)
     }
 
     /// Widens what is known of the same price, unless another one lies between.
-    fn learn(&mut self, charge: Charge, prompt: u64, price: Option<u128>) {
+    pub(crate) fn learn(&mut self, charge: Charge, prompt: u64, price: Option<u128>) {
         let same = |known: &Price| known.charge == charge && known.price == price;
-        if let Some(place) = self.prices.iter().position(same)
-            && let Some(known) = self.prices.get(place)
+        if let Some(place) = self.0.iter().position(same)
+            && let Some(known) = self.0.get(place)
         {
             let (shortest, longest) = (known.shortest.min(prompt), known.longest.max(prompt));
             let between = |other: &Price| {
@@ -114,14 +121,14 @@ impl Answers {
                     && other.shortest <= longest
                     && other.longest >= shortest
             };
-            if self.prices.iter().any(between) {
+            if self.0.iter().any(between) {
                 return;
             }
-            if let Some(known) = self.prices.get_mut(place) {
+            if let Some(known) = self.0.get_mut(place) {
                 (known.shortest, known.longest) = (shortest, longest);
             }
-        } else if self.prices.len() < ANSWERS {
-            self.prices.push(Price { charge, shortest: prompt, longest: prompt, price });
+        } else if self.0.len() < ANSWERS {
+            self.0.push(Price { charge, shortest: prompt, longest: prompt, price });
         }
     }
 }
@@ -132,9 +139,9 @@ fn question(quote: &Quote<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(96);
     bytes.extend_from_slice(&minute.to_le_bytes());
     let told = quote.provider.map_or(0, |_| 1);
-    let names = [quote.provider.unwrap_or_default(), quote.model, quote.region.unwrap_or_default()];
+    let names = [quote.provider.unwrap_or_default(), quote.model];
     let context = quote.context.iter().flat_map(|(key, value)| [*key, *value]);
-    bytes.push(told);
+    bytes.extend_from_slice(&[told, quote.list.number()]);
     for text in names.into_iter().chain(context) {
         bytes.extend_from_slice(&text.len().to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());

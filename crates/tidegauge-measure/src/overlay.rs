@@ -9,6 +9,7 @@ use thiserror::Error;
 use tidegauge_core::{Bucket, Charge};
 
 use crate::decimal::{Excess, PLACES, scaled};
+use crate::pattern::matches;
 
 /// What time on our own GPUs costs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -198,44 +199,9 @@ pub(crate) fn parent(bucket: Bucket) -> Option<Bucket> {
     }
 }
 
-/// Whether `name` fits `pattern`, in which `*` stands for any run of characters. ASCII case does
-/// not matter, as in the catalogue.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut left) = name.strip_prefix(head) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let tail = parts.pop().unwrap_or_default();
-    for part in parts {
-        match left.split_once(part) {
-            Some((_, after)) => left = after,
-            None => return false,
-        }
-    }
-    left.ends_with(tail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let cases = [
-            ("gpt-4o", "GPT-4o", true),
-            ("gpt-4o", "gpt-4o-mini", false),
-            ("gpt-4o*", "gpt-4o-mini", true),
-            ("*", "", true),
-            ("*-instruct", "llama-3-instruct", true),
-            ("llama*70b*", "llama-3-70b-instruct", true),
-            ("llama*70b*", "llama-3-8b", false),
-            ("a*b*a", "aba", true),
-            ("a*a", "a", false),
-        ];
-        for (pattern, name, fits) in cases {
-            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn every_mistake_is_named() {

@@ -5,18 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use genai_prices::Calculator;
 use tidegauge_core::{Bucket, Charge, Cost, CostStatus, Money, Unpriced, Usage};
 
+use crate::asked::{Asked, By, Tier};
 use crate::billed;
-use crate::catalogue::{List, Quote};
+use crate::catalogue::{Entry, List, Quote};
+use crate::deals::{self, Deals};
 use crate::decimal::{Excess, add_up, scaled};
-use crate::memo::Memo;
+use crate::memo::{Known, Memo};
 use crate::moved::moved;
+use crate::names::variants;
 use crate::overlay::{self, Own, OwnPrice, OwnPriceError};
+use crate::rules::{Factor, Order, Provider};
+use crate::second;
 use crate::table::Table;
 
 /// Version and date of the catalogue that is built in.
@@ -28,78 +33,28 @@ const BUNDLED_AT: u64 = 1_793_318_400;
 /// What stands for the catalogue when the price is the operator's.
 const OWN: &str = "own prices";
 
-/// How the catalogue names a model that costs nothing.
+/// How a model that costs nothing is named.
 const FREE: &str = ":free";
-
-/// Tiers whose tokens no list prices.
-const UNLISTED: &[(&str, Unlisted)] = &[
-    ("provisioned_throughput", Unlisted::Prepaid),
-    ("reserved", Unlisted::Prepaid),
-    ("fast", Unlisted::Faster),
-];
-
-/// Why no list prices the tokens of a tier.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unlisted {
-    /// They are paid for by time, beforehand.
-    Prepaid,
-    /// They cost a multiple of the listed price, another one for each model.
-    Faster,
-}
-
-/// What is to be priced. Names are as the wire has them.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The upstream's configured name.
-    pub upstream: &'a str,
-    /// The provider's name in telemetry.
-    pub provider: &'a str,
-    /// The provider's id in the public catalogue; `None` lets the model's name decide, an empty one
-    /// leaves the public catalogue out (self-hosted models carry the names of sold ones).
-    pub price_id: Option<&'a str>,
-    /// The model asked for.
-    pub request_model: Option<&'a str>,
-    /// The model that answered.
-    pub response_model: Option<&'a str>,
-    /// What was used.
-    pub usage: &'a Usage,
-    /// All prompt tokens of a call, where `usage` adds several calls up; `None`: `usage` says.
-    pub prompt: Option<u64>,
-    /// How many calls `usage` adds up: fees for a call are for each of them.
-    pub calls: u64,
-    /// The service tier that served the call, or was asked for where the answer does not say.
-    pub service_tier: Option<&'a str>,
-    /// The call was part of a batch.
-    pub batch: bool,
-    /// When the call was made: prices have dates and times of day.
-    pub at: SystemTime,
-    /// How long it took, for GPUs that are paid by the hour.
-    pub duration: Duration,
-}
-
-impl Asked<'_> {
-    /// Why no list prices what the tier that served the call used, if none does.
-    pub(crate) fn unlisted(&self) -> Option<Unlisted> {
-        let tier = self.service_tier?;
-        UNLISTED.iter().find(|(name, _)| *name == tier).map(|(_, why)| *why)
-    }
-}
 
 /// A price list. Cheap to clone; all parts are shared.
 ///
 /// Look-up: the operator's prices by the answering model, then by the one asked for; then the
-/// catalogue by the answering model, the one asked for, and what the alias map says for either. The
-/// entry that matched is in [`Cost::model`].
+/// catalogue and the second list by the answering model, the one asked for, what the alias map says for
+/// either, and the names proper without what stands around them. The entry that matched is in
+/// [`Cost::model`].
 #[derive(Clone)]
 pub struct Prices {
     source: Source,
     catalogue: Arc<str>,
     dated: SystemTime,
     own_label: Arc<str>,
+    second_label: Arc<str>,
     own: Arc<[Own]>,
     aliases: Arc<BTreeMap<String, String>>,
     /// Of the list alone, so it goes with it.
     memo: Arc<Memo>,
+    /// Of the list and the aliases.
+    deals: Arc<Deals>,
 }
 
 #[derive(Clone)]
@@ -107,17 +62,6 @@ pub(crate) enum Source {
     Bundled(&'static Calculator),
     Loaded(Arc<Calculator>),
     Table(Arc<Table>),
-}
-
-/// How an entry was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum By {
-    /// By the model that answered.
-    Answered,
-    /// By the model asked for.
-    Requested,
-    /// By what the alias map says for a name.
-    Alias,
 }
 
 /// The entry of a price list that prices a call.
@@ -137,11 +81,61 @@ pub struct Found {
 
 /// Charges with their prices, and the entry they come from.
 pub(crate) struct Bill {
-    pub(crate) found: Found,
+    pub(crate) found: Arc<Found>,
     pub(crate) catalogue: Arc<str>,
-    pub(crate) charges: Vec<(Charge, u64, u128)>,
-    /// Provider and model as the list was asked for them; `None` for an own price.
-    pub(crate) asked_as: Option<(Option<String>, String)>,
+    pub(crate) charges: Charges,
+    /// What holds for the call; `None` for an own price and a free model.
+    pub(crate) terms: Option<Arc<Terms>>,
+}
+
+type Charges = Vec<(Charge, u64, u128)>;
+
+/// What holds for calls to one model that are served in one way.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    found: Arc<Found>,
+    catalogue: Arc<str>,
+    pub(crate) basis: Basis,
+    /// All that the list has no price for costs nothing.
+    free: bool,
+    /// For a thousand calls, by the size of their searches.
+    sized: Option<u128>,
+    /// For a million prompt tokens that a router reads.
+    routed: Option<u128>,
+    /// Each call searches.
+    searches: bool,
+    /// The price of a search is that of a grounded prompt.
+    grounded: bool,
+    /// Fees that the list lacks.
+    search_fee: Option<u128>,
+    file_fee: Option<u128>,
+    /// Prices as the list has them.
+    known: Mutex<Known>,
+}
+
+/// What a list was asked, and what its prices for tokens were multiplied by.
+#[derive(Clone, Debug)]
+pub(crate) struct Basis {
+    pub(crate) second: bool,
+    pub(crate) provider: Option<String>,
+    pub(crate) model: String,
+    context: Vec<(&'static str, String)>,
+    at: SystemTime,
+    pub(crate) factor: Factor,
+}
+
+/// A name to look for in lists.
+#[derive(Clone, Copy)]
+struct Wanted<'n> {
+    /// As the list may have it.
+    name: &'n str,
+    /// Provider id in the first list.
+    id: Option<&'n str>,
+    /// Where the model ran, where the name does not say it.
+    region: Option<&'n str>,
+    how: (By, &'n str),
+    /// Published factors stand in for prices of tiers.
+    factors: bool,
 }
 
 impl Prices {
@@ -160,7 +154,7 @@ impl Prices {
 
     /// Names that stand for a catalogue model (`model` or `provider/model`), such as deployments.
     pub fn with_aliases(self, aliases: BTreeMap<String, String>) -> Self {
-        Self { aliases: Arc::new(aliases), ..self }
+        Self { aliases: Arc::new(aliases), deals: Arc::default(), ..self }
     }
 
     /// Version and date of the catalogue.
@@ -229,7 +223,7 @@ impl Prices {
             list: theirs.map(|_| priced),
             reported,
             unpriced: None,
-            model: Some(found.model),
+            model: Some(found.model.clone()),
             catalogue: Some(catalogue),
             lines,
         }
@@ -261,12 +255,27 @@ impl Prices {
         }
     }
 
-    pub(crate) fn list_asked(&self) -> List<'_> {
+    pub(crate) fn first_list(&self) -> List<'_> {
         match &self.source {
             Source::Bundled(calculator) => List::Public(calculator),
             Source::Loaded(calculator) => List::Public(calculator),
             Source::Table(table) => List::Table(table),
         }
+    }
+
+    /// The lists in use. The second one stands behind the public catalogue; a list of its own form is
+    /// one of that kind already.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = List<'_>> {
+        let second = match &self.source {
+            Source::Bundled(_) | Source::Loaded(_) => Some(List::Second),
+            Source::Table(_) => None,
+        };
+        std::iter::once(self.first_list()).chain(second)
+    }
+
+    /// The region that an upstream's host is in, of a provider that bills by it.
+    pub fn region_of(price_id: Option<&str>, provider: &str, host: &str) -> Option<String> {
+        Provider { id: price_id, name: provider }.region_of(host)
     }
 
     pub(crate) fn own_entries(&self) -> &[Own] {
@@ -280,21 +289,27 @@ impl Prices {
             catalogue: label.into(),
             dated,
             own_label: OWN.into(),
+            second_label: second::label().into(),
             own: Arc::new([]),
             aliases: Arc::default(),
             memo: Arc::default(),
+            deals: Arc::default(),
         }
     }
 
     /// The operator's price for a call, and what led to it.
     pub(crate) fn own<'a>(&self, asked: &Asked<'a>) -> Option<(&Own, By, &'a str)> {
+        if self.own.is_empty() {
+            return None;
+        }
         let upstreams = [asked.upstream, asked.provider];
-        names(asked)
+        asked
+            .names()
             .find_map(|(by, model)| Some((overlay::find(&self.own, upstreams, model)?, by, model)))
     }
 
     fn own_bill(&self, own: &Own, by: By, name: &str, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
-        let mut charges = token_charges(asked.usage, |charge| own.price(charge))?;
+        let mut charges = token_charges(asked.usage, |_| false, |charge| own.price(charge))?;
         let fee = own.price(Charge::Requests).filter(|_| asked.calls > 0);
         charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
         charges.extend(own.price(Charge::GpuTime).map(|price| {
@@ -310,72 +325,294 @@ impl Prices {
             by,
             name: name.to_owned(),
         };
-        Ok(Bill { found, catalogue: self.own_label.clone(), charges, asked_as: None })
+        let catalogue = self.own_label.clone();
+        Ok(Bill { found: found.into(), catalogue, charges, terms: None })
     }
 
     fn listed_bill(&self, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
         if asked.price_id == Some("") {
             return Err(Unpriced::Model);
         }
-        if asked.unlisted().is_some() {
+        if asked.tier() == Tier::Prepaid {
             return Err(Unpriced::Tier);
         }
-        let direct =
-            names(asked).map(|(by, name)| self.bill_as(asked.price_id, name, asked, (by, name)));
-        let alias = names(asked).map(|(_, name)| self.alias_bill(name, asked));
-        first(direct.chain(alias))
+        let question = deals::question(asked);
+        match self.deals.get(&question) {
+            Some(Ok(Some(terms))) => {
+                if let Ok(charges) = self.charges(&terms, asked) {
+                    let (found, catalogue) = (terms.found.clone(), terms.catalogue.clone());
+                    return Ok(Bill { found, catalogue, charges, terms: Some(terms) });
+                }
+            }
+            Some(Err(why)) => return Err(why),
+            Some(Ok(None)) | None => {}
+        }
+        let bill = match self.looked_up(asked, false) {
+            Err(Unpriced::Tier) => self.looked_up(asked, true),
+            other => other,
+        };
+        let deal = bill.as_ref().map(|bill| bill.terms.clone()).map_err(|why| *why);
+        self.deals.insert(question, deal);
+        bill
     }
 
-    fn alias_bill(&self, name: &str, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
-        let target = self.aliases.get(name).ok_or(Unpriced::Model)?;
-        let how = (By::Alias, name);
-        let of_provider = target.split_once('/');
-        let elsewhere =
-            of_provider.map(|(provider, model)| self.bill_as(Some(provider), model, asked, how));
-        first(std::iter::once(self.bill_as(asked.price_id, target, asked, how)).chain(elsewhere))
+    /// By each name as it is, then by aliases, then by the names proper.
+    fn looked_up(&self, asked: &Asked<'_>, factors: bool) -> Result<Bill, Unpriced> {
+        let mut why = Unpriced::Model;
+        let region = asked.usage.region.as_deref();
+        let wanted =
+            |how: (By, _), name, region| Wanted { name, id: asked.price_id, region, how, factors };
+        for (by, name) in asked.names() {
+            match self.on_lists(&wanted((by, name), name, region), asked) {
+                Ok(bill) => return Ok(bill),
+                Err(other) => why = worse(why, other),
+            }
+        }
+        for (_, name) in asked.names() {
+            let Some(target) = self.aliases.get(name) else { continue };
+            let plain = wanted((By::Alias, name), target, region);
+            let elsewhere = target.split_once('/');
+            let elsewhere =
+                elsewhere.map(|(id, model)| Wanted { id: Some(id), name: model, ..plain });
+            for wanted in std::iter::once(plain).chain(elsewhere) {
+                match self.on_lists(&wanted, asked) {
+                    Ok(bill) => return Ok(bill),
+                    Err(other) => why = worse(why, other),
+                }
+            }
+        }
+        for (by, name) in asked.names() {
+            for variant in variants(name, region, asked.sold_by()) {
+                let wanted = Wanted {
+                    name: &variant.name,
+                    id: asked.price_id,
+                    region: variant.region,
+                    how: (by, name),
+                    factors,
+                };
+                match self.on_lists(&wanted, asked) {
+                    Ok(bill) => return Ok(bill),
+                    Err(other) => why = worse(why, other),
+                }
+            }
+        }
+        match asked.names().find(|(_, name)| name.ends_with(FREE)) {
+            Some(how) => self.free_bill(how, asked),
+            None => Err(why),
+        }
     }
 
-    fn bill_as(
+    /// On the list that is right for a model, else on the other one.
+    fn on_lists(&self, wanted: &Wanted<'_>, asked: &Asked<'_>) -> Result<Bill, Unpriced> {
+        let sold_by = Provider { id: wanted.id, name: asked.provider };
+        let first = || self.bill_on(self.first_list(), wanted.id, wanted, asked);
+        let behind = self.lists().nth(1).is_some();
+        let second = || self.on_second(sold_by, wanted, asked);
+        let order = if behind { sold_by.order(wanted.name) } else { Order::First };
+        match order {
+            Order::First => first().or_else(|why| {
+                if behind { second().map_err(|other| worse(why, other)) } else { Err(why) }
+            }),
+            Order::Second => second().or_else(|why| first().map_err(|other| worse(why, other))),
+            Order::SecondOnly => second(),
+        }
+    }
+
+    fn on_second(
         &self,
-        provider: Option<&str>,
-        model: &str,
+        sold_by: Provider<'_>,
+        wanted: &Wanted<'_>,
         asked: &Asked<'_>,
-        (by, name): (By, &str),
     ) -> Result<Bill, Unpriced> {
-        let model = self.leads_to(provider, model, asked.at);
-        let quote = self.quote_for(provider, model, asked);
-        let known = self.memo.of(&quote);
-        let entry = known.entry().ok_or(Unpriced::Model)?;
+        let other = sold_by.stands_for(wanted.name);
+        let mut why = Unpriced::Model;
+        for name in other.as_deref().into_iter().chain([wanted.name]) {
+            for id in sold_by.names() {
+                match self.bill_on(List::Second, Some(id), &Wanted { name, ..*wanted }, asked) {
+                    Ok(bill) => return Ok(bill),
+                    Err(reason) => why = worse(why, reason),
+                }
+            }
+        }
+        Err(why)
+    }
+
+    /// By one name on one list.
+    fn bill_on(
+        &self,
+        list: List<'_>,
+        provider: Option<&str>,
+        wanted: &Wanted<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Bill, Unpriced> {
+        let terms = Arc::new(self.terms(list, provider, wanted, asked)?);
+        let charges = self.charges(&terms, asked)?;
+        let (found, catalogue) = (terms.found.clone(), terms.catalogue.clone());
+        Ok(Bill { found, catalogue, charges, terms: Some(terms) })
+    }
+
+    fn terms(
+        &self,
+        list: List<'_>,
+        provider: Option<&str>,
+        wanted: &Wanted<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Terms, Unpriced> {
+        let sold_by = Provider { id: wanted.id, name: asked.provider };
+        let second = matches!(list, List::Second);
+        let at = sold_by.priced_at(wanted.name, asked.at);
+        let name =
+            if second { wanted.name } else { self.leads_to(provider, wanted.name, asked.at) };
+        let (prompt, context) = (asked.prompt(), Vec::new());
+        let mut quote = Quote { list, provider, model: name, context, at, prompt };
+        let Some(entry) = self.memo.of(&quote).entry() else { return Err(Unpriced::Model) };
+        let factor = self.factor_of(sold_by, wanted, &mut quote, asked)?;
+        let context = quote.context.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        let basis = Basis {
+            second,
+            provider: provider.map(str::to_owned),
+            model: name.to_owned(),
+            context: context.collect(),
+            at,
+            factor,
+        };
+        let (by, told) = wanted.how;
         // Free models are listed without prices, and so are those whose price nobody wrote down.
-        let free = entry.model.ends_with(FREE).then_some(0);
-        let price = |charge| known.price(charge).or(free);
-        let mut charges = token_charges(asked.usage, price)?;
-        match audio_charge(asked.usage, &quote) {
-            Some(charge) => charges.push(charge),
-            // Audio without a price, and no tokens that could be what is billed.
-            None if asked.usage.audio_seconds.is_some() && charges.is_empty() => {
-                return Err(Unpriced::Kind);
-            }
-            None => {}
-        }
-        if let Some(searches) = searches(asked.usage) {
-            match known.price(Charge::Searches) {
-                Some(price) => charges.push((Charge::Searches, searches, price)),
-                None if charges.is_empty() => return Err(Unpriced::Fee),
-                None => {}
-            }
-        }
-        let fee = known.price(Charge::Requests).filter(|_| asked.calls > 0);
-        charges.extend(fee.map(|price| (Charge::Requests, asked.calls, price)));
+        let free = entry.model.ends_with(FREE);
         let found = Found {
             provider: Some(entry.provider),
             model: entry.model,
             own: false,
             by,
+            name: told.to_owned(),
+        };
+        Ok(Terms {
+            found: found.into(),
+            catalogue: if second { &self.second_label } else { &self.catalogue }.clone(),
+            basis,
+            free,
+            sized: sold_by.sized_fee(name, asked.usage.search_size.as_deref()),
+            routed: asked.request_model.and_then(|model| sold_by.router(model)),
+            searches: sold_by.always_searches(name),
+            grounded: sold_by.bills_grounded_prompts(name),
+            search_fee: sold_by.fee(name, Charge::Searches.name()),
+            file_fee: sold_by.fee(name, Charge::FileSearches.name()),
+            known: Mutex::default(),
+        })
+    }
+
+    /// What a call is charged on some terms, if all of it has a price.
+    fn charges(&self, terms: &Terms, asked: &Asked<'_>) -> Result<Charges, Unpriced> {
+        let quote = self.quote_of(&terms.basis, asked.prompt());
+        let listed = |charge| {
+            // A panic under this lock leaves answers that are whole.
+            let mut known = terms.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.price(charge, quote.prompt).unwrap_or_else(|| {
+                let price = self.memo.of(&quote).price(charge);
+                known.learn(charge, quote.prompt, price);
+                price
+            })
+        };
+        let price = |charge: Charge| match (listed(charge), charge) {
+            (Some(price), Charge::Tokens(_)) => Some(terms.basis.factor.times(price)),
+            (price, _) => price.or(terms.free.then_some(0)),
+        };
+        let audio = audio_charge(asked.usage, &quote);
+        // What is billed by time is not billed a second time as tokens.
+        let by_time = |bucket| {
+            audio.is_some() && matches!(bucket, Bucket::InputAudio | Bucket::CacheReadAudio)
+        };
+        let mut charges = token_charges(asked.usage, by_time, price)?;
+        // Audio without a price, and no tokens that could be what is billed.
+        if audio.is_none() && asked.usage.audio_seconds.is_some() && charges.is_empty() {
+            return Err(Unpriced::Kind);
+        }
+        charges.extend(audio);
+        tool_charges(terms, price, asked, &mut charges)?;
+        let fee = terms.sized.or_else(|| listed(Charge::Requests));
+        charges.extend(
+            fee.filter(|_| asked.calls > 0).map(|price| (Charge::Requests, asked.calls, price)),
+        );
+        let read = asked.usage.input_tokens().filter(|tokens| *tokens > 0 && asked.calls > 0);
+        charges
+            .extend(terms.routed.zip(read).map(|(price, tokens)| (Charge::Routing, tokens, price)));
+        Ok(charges)
+    }
+
+    /// What a tier and a region make of standard prices, where the entry has none for the tier: the
+    /// question is then for the standard ones.
+    fn factor_of<'q>(
+        &self,
+        sold_by: Provider<'_>,
+        wanted: &Wanted<'_>,
+        quote: &mut Quote<'q>,
+        asked: &Asked<'q>,
+    ) -> Result<Factor, Unpriced> {
+        let published = |what: &str| {
+            let mut lines = sold_by.names().filter_map(|id| second::find(id, wanted.name));
+            lines.find_map(|line| line.factor(what)).or_else(|| sold_by.factor(wanted.name, what))
+        };
+        let mut factor = Factor::ONE;
+        if let Tier::Named(tier, stated) = asked.tier() {
+            quote.context = vec![match tier {
+                "batch" => ("processing", tier),
+                _ => ("service_tier", tier),
+            }];
+            let ask = |quote: &Quote<'_>, charge| self.memo.of(quote).price(charge);
+            if !quote.prices_way(ask) {
+                factor = match published(tier).filter(|_| wanted.factors) {
+                    Some(factor) => factor,
+                    None if wanted.factors && !stated => Factor::ONE,
+                    None => return Err(Unpriced::Tier),
+                };
+                quote.context = Vec::new();
+            }
+        }
+        if let Some(region) = wanted.region {
+            let there = published(&format!("@{region}")).ok_or(Unpriced::Region)?;
+            factor = factor.and(there);
+        }
+        Ok(factor)
+    }
+
+    /// A model whose name says that it costs nothing, and that no list has.
+    fn free_bill(&self, (by, name): (By, &str), asked: &Asked<'_>) -> Result<Bill, Unpriced> {
+        let found = Found {
+            provider: asked.price_id.map(str::to_owned),
+            model: name.to_owned(),
+            own: false,
+            by,
             name: name.to_owned(),
         };
-        let asked_as = Some((provider.map(str::to_owned), model.to_owned()));
-        Ok(Bill { found, catalogue: self.catalogue.clone(), charges, asked_as })
+        let charges = token_charges(asked.usage, |_| false, |_| Some(0))?;
+        let catalogue = self.catalogue.clone();
+        Ok(Bill { found: found.into(), catalogue, charges, terms: None })
+    }
+
+    /// The question that led to a bill, for a prompt of that length.
+    pub(crate) fn quote_of<'a>(&'a self, basis: &'a Basis, prompt: u64) -> Quote<'a> {
+        Quote {
+            list: if basis.second { List::Second } else { self.first_list() },
+            provider: basis.provider.as_deref(),
+            model: &basis.model,
+            context: basis.context.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+            at: basis.at,
+            prompt,
+        }
+    }
+
+    /// The entry that a name leads to at a provider, and the question for its standard prices.
+    pub(crate) fn entry_of<'a>(
+        &'a self,
+        list: List<'a>,
+        provider: Option<&'a str>,
+        name: &'a str,
+        at: SystemTime,
+    ) -> Option<(Entry, Quote<'a>)> {
+        let second = matches!(list, List::Second);
+        let model = if second { name } else { self.leads_to(provider, name, at) };
+        let quote = Quote { list, provider, model, context: Vec::new(), at, prompt: 0 };
+        Some((quote.entry()?, quote))
     }
 
     /// What a name stands for in the list: itself, but for a few of the built-in one.
@@ -390,24 +627,6 @@ impl Prices {
             Source::Loaded(_) | Source::Table(_) => name,
         }
     }
-
-    /// The question that a call puts to the list.
-    pub(crate) fn quote_for<'a>(
-        &'a self,
-        provider: Option<&'a str>,
-        model: &'a str,
-        asked: &Asked<'a>,
-    ) -> Quote<'a> {
-        Quote {
-            list: self.list_asked(),
-            provider,
-            model,
-            context: context(asked),
-            region: asked.usage.region.as_deref(),
-            at: asked.at,
-            prompt: asked.prompt.or_else(|| asked.usage.input_tokens()).unwrap_or(0),
-        }
-    }
 }
 
 /// Searches, if there were any.
@@ -415,18 +634,14 @@ pub(crate) fn searches(usage: &Usage) -> Option<u64> {
     usage.searches.filter(|searches| *searches > 0)
 }
 
-/// The first bill; without one the most telling reason: that a model is in no list says least.
-fn first(bills: impl Iterator<Item = Result<Bill, Unpriced>>) -> Result<Bill, Unpriced> {
-    let mut why = Unpriced::Model;
-    for bill in bills {
-        match bill {
-            Ok(bill) => return Ok(bill),
-            Err(Unpriced::Model) => {}
-            Err(other) if why == Unpriced::Model => why = other,
-            Err(_) => {}
-        }
+/// The more telling of two reasons: that a model is in no list says least, that its tier has no price
+/// may still be mended by a factor.
+fn worse(one: Unpriced, other: Unpriced) -> Unpriced {
+    match (one, other) {
+        (Unpriced::Model, other) => other,
+        (_, Unpriced::Tier) => Unpriced::Tier,
+        (one, _) => one,
     }
-    Err(why)
 }
 
 /// Bills as one; `None` for none. Charges of the same kind and price are one line.
@@ -454,28 +669,52 @@ impl fmt::Debug for Prices {
     }
 }
 
-/// The model's names, the most telling first, each once.
-pub(crate) fn names<'a>(asked: &Asked<'a>) -> impl Iterator<Item = (By, &'a str)> + use<'a> {
-    let request = asked.request_model.filter(|name| Some(*name) != asked.response_model);
-    let answered = asked.response_model.into_iter().map(|name| (By::Answered, name));
-    answered.chain(request.into_iter().map(|name| (By::Requested, name)))
+/// What tools of the provider's cost extra.
+fn tool_charges(
+    terms: &Terms,
+    price: impl Fn(Charge) -> Option<u128>,
+    asked: &Asked<'_>,
+    charges: &mut Charges,
+) -> Result<(), Unpriced> {
+    let usage = asked.usage;
+    let some = |count: Option<u64>| count.filter(|count| *count > 0);
+    if some(usage.hosted_tools).is_some() {
+        return Err(Unpriced::Fee);
+    }
+    let prompts = some(usage.grounded_prompts);
+    let each = some(Some(asked.calls).filter(|_| terms.searches));
+    if let Some(searches) = searches(usage).or(each) {
+        let by_prompt = price(Charge::GroundedPrompts)
+            .or_else(|| price(Charge::Searches).filter(|_| terms.grounded));
+        let charge = match by_prompt {
+            // A prompt is grounded once, however many searches that takes.
+            Some(price) => {
+                let prompts = prompts.unwrap_or_else(|| searches.min(asked.calls.max(1)));
+                Some((Charge::GroundedPrompts, prompts, price))
+            }
+            None => price(Charge::Searches)
+                .or(terms.search_fee)
+                .map(|price| (Charge::Searches, searches, price)),
+        };
+        charges.push(charge.ok_or(Unpriced::Fee)?);
+    } else if prompts.is_some() {
+        return Err(Unpriced::Fee);
+    }
+    if let Some(files) = some(usage.file_searches) {
+        charges.push((Charge::FileSearches, files, terms.file_fee.ok_or(Unpriced::Fee)?));
+    }
+    Ok(())
 }
 
-/// What chooses between the prices of one model. `auto` asks the provider to choose, so it says
-/// nothing.
-fn context<'a>(asked: &Asked<'a>) -> Vec<(&'static str, &'a str)> {
-    let tier = asked.service_tier.filter(|tier| *tier != "auto");
-    let batch = asked.batch.then_some(("processing", "batch"));
-    batch.into_iter().chain(tier.map(|tier| ("service_tier", tier))).collect()
-}
-
-/// One charge for each kind of token that was used, if each has a price.
+/// One charge for each kind of token that was used and is not skipped, if each has a price.
 fn token_charges(
     usage: &Usage,
+    skip: impl Fn(Bucket) -> bool,
     price: impl Fn(Charge) -> Option<u128>,
-) -> Result<Vec<(Charge, u64, u128)>, Unpriced> {
+) -> Result<Charges, Unpriced> {
     Bucket::ALL
         .into_iter()
+        .filter(|bucket| !skip(*bucket))
         .filter_map(|bucket| Some((Charge::Tokens(bucket), usage.get(bucket)?)))
         .filter(|(_, tokens)| *tokens > 0)
         .map(|(charge, tokens)| Ok((charge, tokens, price(charge).ok_or(Unpriced::Kind)?)))

@@ -18,6 +18,8 @@ pub(crate) enum Way {
     Batch,
     Flex,
     Priority,
+    /// One that no list prices.
+    Other,
 }
 
 /// A price and how it steps with the length of the prompt.
@@ -79,6 +81,13 @@ impl Row {
     /// Whether the charge has a price of its own.
     pub(crate) fn lists(&self, charge: Charge) -> bool {
         self.rates.iter().any(|(_, listed, _)| *listed == charge)
+    }
+
+    /// Whether tokens that are served in a way have prices of their own.
+    pub(crate) fn has_way(&self, way: Way) -> bool {
+        let tokens = |charge: &Charge| matches!(charge, Charge::Tokens(_));
+        way == Way::Standard
+            || self.rates.iter().any(|(one, charge, _)| *one == way && tokens(charge))
     }
 
     /// The rate of a charge, made if there is none.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Begin, Capture, Category, Cost, CostStatus, Dropped, End, Exchange, Health, Observation,
-    Observe, Observers, Record, Sink, Task, Texts, Times, Withheld,
+    Observe, Observers, Record, Sink, Task, Texts, Times, Upstream, Withheld,
 };
 use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
 use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
@@ -518,13 +518,17 @@ fn check_calls(seen: &mut Observation, texts: &Texts, tools: &Tools<'_>) {
 /// Adds what the bodies tell about the caller to what the headers told, and measures.
 fn record(
     mut exchange: Exchange,
-    observation: Observation,
+    mut observation: Observation,
     provider: Option<&'static dyn Provider>,
     prices: &Prices,
     accounted: Accounted,
 ) -> Record {
     exchange.labels.or(observation.request.labels.clone());
     let price_id = provider.and_then(price_id);
+    if observation.usage.is_known() && observation.usage.region.is_none() {
+        let Upstream { dialect, origin, .. } = &*exchange.upstream;
+        observation.usage.region = Prices::region_of(price_id, dialect.provider(), &origin.host);
+    }
     let numbers = |exchange: &Exchange| measure(exchange, &observation, prices, price_id);
     let mut measurement = numbers(&exchange);
     match accounted {

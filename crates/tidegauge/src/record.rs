@@ -124,6 +124,14 @@ struct UsageJson<'a> {
     audio_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     searches: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grounded_prompts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_searches: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosted_tools: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_size: Option<&'a str>,
     /// What is priced in their place, where the provider bills something else.
     #[serde(skip_serializing_if = "<[Billed]>::is_empty", serialize_with = "as_bill")]
     billed: &'a [Billed],
@@ -390,6 +398,10 @@ fn usage(record: &Record) -> UsageJson<'_> {
         region: usage.region.as_deref(),
         audio_seconds: usage.audio_seconds,
         searches: usage.searches,
+        grounded_prompts: usage.grounded_prompts,
+        file_searches: usage.file_searches,
+        hosted_tools: usage.hosted_tools,
+        search_size: usage.search_size.as_deref(),
         estimated: usage.estimate.map(|estimate| EstimateJson {
             by: estimate.by.name(),
             input_tokens: estimate.input,

@@ -18,6 +18,7 @@ fn asked<'a>(model: &'a str, usage: &'a Usage) -> Asked<'a> {
         prompt: None,
         calls: 1,
         service_tier: None,
+        tier_stated: true,
         batch: false,
         at: UNIX_EPOCH + Duration::from_secs(1_795_176_000),
         duration: Duration::ZERO,
@@ -104,14 +105,13 @@ fn the_reason_for_no_price() {
 fn a_region_and_a_tier_that_is_paid_for_beforehand() {
     let prices = Prices::bundled();
     let there = Usage { region: Some("us".into()), ..usage(10, 10) };
-    let why = &prices.break_down(&asked("gpt-4o", &there)).why[0];
+    let why = &prices.break_down(&asked("gpt-5.4", &there)).why[0];
     assert_eq!((why.standard_usd.as_deref(), why.factor.as_deref()), (Some("2.5"), Some("1.1")));
     let usage = usage(10, 10);
     let prepaid = Asked { service_tier: Some("provisioned_throughput"), ..asked("gpt-4o", &usage) };
     let breakdown = prices.break_down(&prepaid);
-    let unlisted = Some(Unlisted::Prepaid);
-    assert_eq!((breakdown.unlisted, breakdown.found, breakdown.tried.len()), (unlisted, None, 0));
-    assert_eq!(prices.break_down(&asked("gpt-4o", &usage)).unlisted, None);
+    assert_eq!((breakdown.unpriced, breakdown.found), (Some(Unpriced::Tier), None));
+    assert_eq!(prices.break_down(&asked("gpt-4o", &usage)).unpriced, None);
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn asked<'a>(id: Option<&'a str>, model: &'a str, usage: &'a Usage, tier: &'a st
         prompt: None,
         calls: 1,
         service_tier: Some(tier).filter(|tier| !tier.is_empty() && *tier != "batch"),
+        tier_stated: true,
         batch: tier == "batch",
         at: SystemTime::UNIX_EPOCH,
         duration: Duration::ZERO,

@@ -98,6 +98,28 @@ fn the_answers_tier_decides_over_the_one_asked_for() {
     assert_eq!(nanos(&seen), Some(Money::from_nanos(10 * 1_000)));
 }
 
+/// Pictures without usage cost something; a failed call, and what runs at home, does not.
+#[test]
+fn pictures_and_sounds_without_usage_are_unpriced() {
+    let mut exchange = exchange("up");
+    let mut seen = Observation::default();
+    seen.response.status = Some(http::StatusCode::OK);
+    for (operation, status, reason) in [
+        (Operation::ImageGeneration, CostStatus::Unpriced, Some(Unpriced::Usage)),
+        (Operation::Speech, CostStatus::Unpriced, Some(Unpriced::Usage)),
+        (Operation::Chat, CostStatus::Unknown, None),
+    ] {
+        exchange.operation = operation;
+        let cost = measured(&exchange, &seen).cost;
+        assert_eq!((cost.status, cost.unpriced), (status, reason));
+    }
+    exchange.operation = Operation::Speech;
+    let home = measure(&exchange, &seen, &Prices::bundled(), Some("")).cost;
+    assert_eq!(home.status, CostStatus::Unknown);
+    seen.response.status = Some(http::StatusCode::BAD_REQUEST);
+    assert_eq!(measured(&exchange, &seen).cost.status, CostStatus::Unknown);
+}
+
 #[test]
 fn what_no_model_did_has_no_cost() {
     let mut seen = stream(1, 2, 3, 10);

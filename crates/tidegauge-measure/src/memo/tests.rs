@@ -14,7 +14,7 @@ fn at(seconds: u64) -> SystemTime {
 
 fn quote<'a>(provider: Option<&'a str>, model: &'a str, prompt: u64) -> Quote<'a> {
     let list = List::Public(Calculator::bundled());
-    Quote { list, provider, model, context: Vec::new(), region: None, at: at(0), prompt }
+    Quote { list, provider, model, context: Vec::new(), at: at(0), prompt }
 }
 
 /// Around every length at which some entry of the list changes its price, in an order that learns

@@ -67,22 +67,32 @@ fn none(query: &str, prices: &Prices, out: &mut dyn Write) -> anyhow::Result<Exi
 fn table(listed: &[Listed]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING);
-    table.set_header(["provider", "model", "served", "charge", "per", "USD", "longer prompts"]);
+    table.set_header([
+        "provider",
+        "model",
+        "served",
+        "charge",
+        "per",
+        "USD",
+        "longer prompts",
+        "list",
+    ]);
     if let Some(column) = table.column_mut(5) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for model in listed {
         let provider =
             if model.own { format!("{} (own)", model.provider) } else { model.provider.clone() };
-        let mut first = [provider, model.model.clone()];
+        let mut first = [provider, model.model.clone(), model.list.clone()];
         if model.rates.iter().all(|rates| rates.rates.is_empty()) {
-            table.add_row(first.iter().map(String::as_str).chain(["", "no price in the list"]));
+            let [provider, name, list] = first;
+            table.add_row([&provider, &name, "", "no price in the list", "", "", "", &list]);
             continue;
         }
         for ListedRates { served, rates } in &model.rates {
             let mut served = *served;
             for rate in rates {
-                let [provider, name] = std::mem::take(&mut first);
+                let [provider, name, list] = std::mem::take(&mut first);
                 table.add_row([
                     &provider,
                     &name,
@@ -91,6 +101,7 @@ fn table(listed: &[Listed]) -> Table {
                     per(rate.charge),
                     &rate.usd,
                     &tiers(rate),
+                    &list,
                 ]);
                 served = "";
             }

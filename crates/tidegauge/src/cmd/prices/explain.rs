@@ -12,8 +12,8 @@ use anyhow::{Context as _, bail};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
-use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Usage};
-use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Unlisted, Why};
+use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Unpriced, Usage};
+use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
 use tidegauge_wire::{PROVIDERS, provider};
 
 use crate::cli::ExplainArgs;
@@ -119,6 +119,7 @@ struct Call<'a> {
     usage: Usage,
     prompt: Option<u64>,
     tier: Option<&'a str>,
+    tier_stated: bool,
     at: SystemTime,
     duration: Duration,
     /// The record names its buckets; one of an older version has only sums.
@@ -149,6 +150,7 @@ impl<'a> Call<'a> {
             usage: read_usage(usage),
             prompt: tokens(usage, "input_tokens"),
             tier: text("/response/service_tier").or(text("/request/service_tier")),
+            tier_stated: text("/response/service_tier").is_some(),
             at: text("/time").and_then(from_rfc3339).unwrap_or(UNIX_EPOCH),
             duration: Duration::try_from_secs_f64(millis.unwrap_or(0.0) / 1000.0)
                 .unwrap_or_default(),
@@ -166,6 +168,7 @@ impl<'a> Call<'a> {
             prompt: self.prompt,
             calls: 1,
             service_tier: self.tier,
+            tier_stated: self.tier_stated,
             batch: self.tier == Some("batch"),
             at: self.at,
             duration: self.duration,
@@ -388,15 +391,24 @@ fn no_price(breakdown: &Breakdown) -> String {
     if breakdown.found.is_some() {
         return "this list has a price for it.".to_owned();
     }
-    match breakdown.unlisted {
-        Some(Unlisted::Prepaid) => {
-            return "its tier is paid for by time, so its tokens have no price.".to_owned();
+    let own = "set `pricing.models`";
+    match breakdown.unpriced {
+        Some(Unpriced::Tier) => {
+            return format!(
+                "its tier is paid for beforehand, or has neither a price in the list nor a published factor: {own}."
+            );
         }
-        Some(Unlisted::Faster) => {
-            return "its tier costs a multiple that the list does not have: set `pricing.models`."
-                .to_owned();
+        Some(Unpriced::Region) => {
+            return format!(
+                "where it ran has neither a price in the list nor a published factor: {own}."
+            );
         }
-        None => {}
+        Some(Unpriced::Fee) => {
+            return format!(
+                "a tool of the provider's was used that costs extra, and how often or what it costs is not known: {own}."
+            );
+        }
+        _ => {}
     }
     if !breakdown.lacks.is_empty() {
         let lacks = breakdown.lacks.iter().map(|charge| charge.name()).collect();

@@ -79,7 +79,8 @@ fn estimated_tokens_are_explained_like_told_ones() {
 #[test]
 fn a_bill_a_region_and_a_tier_paid_for_beforehand_are_said() {
     let (prices, config) = (Prices::bundled(), config(""));
-    let billed = vec![Billed { model: None, tokens: [(Bucket::Output, 3)].into() }];
+    let model = Some("gpt-5.4".to_owned());
+    let billed = vec![Billed { model, tokens: [(Bucket::Output, 3)].into() }];
     let usage = Usage {
         input: Some(90),
         output: Some(9),
@@ -94,8 +95,8 @@ fn a_bill_a_region_and_a_tier_paid_for_beforehand_are_said() {
     }
     assert!(!text.contains("input"), "{text}");
     for (tier, why) in [
-        ("provisioned_throughput", "its tier is paid for by time"),
-        ("fast", "its tier costs a multiple"),
+        ("provisioned_throughput", "its tier is paid for beforehand"),
+        ("performance", "nor a published factor"),
     ] {
         let unlisted = priced(usage.clone(), Some(tier), &prices);
         assert_eq!(unlisted.measurement.cost.status, CostStatus::Unpriced);

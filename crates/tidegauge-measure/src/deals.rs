@@ -1,0 +1,83 @@
+//! On which terms calls like this one were priced before: to go through names, lists and rules again
+//! for every call would cost more than all the rest of a record.
+//!
+//! What was found holds for one minute of the calls' own time, because prices have dates and times of day
+//! that begin with one, and for calls that used the same kinds of things. That there are no terms is an
+//! answer too. Must not know: what terms are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use tidegauge_core::{Bucket, Unpriced};
+
+use crate::asked::Asked;
+use crate::price::Terms;
+
+/// The most questions that are remembered; when there are more, all are forgotten.
+const QUESTIONS: usize = 512;
+
+/// The longest question, in bytes. A longer one is not remembered.
+const LONGEST: usize = 512;
+
+/// The terms, none for what is free, or why there are none.
+pub(crate) type Deal = Result<Option<Arc<Terms>>, Unpriced>;
+
+/// Terms by question.
+#[derive(Debug, Default)]
+pub(crate) struct Deals(Mutex<HashMap<Box<[u8]>, Deal>>);
+
+impl Deals {
+    pub(crate) fn get(&self, question: &[u8]) -> Option<Deal> {
+        // A panic under this lock leaves answers that are whole.
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(question).cloned()
+    }
+
+    pub(crate) fn insert(&self, question: Vec<u8>, deal: Deal) {
+        if question.len() > LONGEST {
+            return;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= QUESTIONS {
+            known.clear();
+        }
+        known.insert(question.into_boxed_slice(), deal);
+    }
+}
+
+/// Everything that terms depend on, as bytes.
+pub(crate) fn question(asked: &Asked<'_>) -> Vec<u8> {
+    let usage = asked.usage;
+    let minute = asked.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+    let mut bytes = Vec::with_capacity(192);
+    bytes.extend_from_slice(&minute.to_le_bytes());
+    let used = |count: Option<u64>| u8::from(count.is_some_and(|count| count > 0));
+    bytes.extend(Bucket::ALL.map(|bucket| used(usage.get(bucket))));
+    bytes.extend([
+        used(usage.searches),
+        used(usage.grounded_prompts),
+        used(usage.file_searches),
+        used(usage.hosted_tools),
+        used(Some(asked.calls)),
+        u8::from(usage.audio_seconds.is_some()),
+        u8::from(asked.tier_stated),
+        u8::from(asked.batch),
+    ]);
+    let told = [
+        asked.price_id,
+        asked.request_model,
+        asked.response_model,
+        asked.service_tier,
+        usage.region.as_deref(),
+        usage.search_size.as_deref(),
+        Some(asked.provider),
+    ];
+    for text in told {
+        bytes.push(u8::from(text.is_some()));
+        let text = text.unwrap_or_default();
+        bytes.extend_from_slice(&text.len().to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes
+}
