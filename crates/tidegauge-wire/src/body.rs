@@ -43,6 +43,19 @@ impl Body {
         }
     }
 
+    /// From now on keeps so much, of what came before too.
+    pub(crate) fn keep(&mut self, limits: &'static Limits) {
+        self.limits = limits;
+        if let Some(skim) = self.skim.take() {
+            self.skim = Some(Box::new(skim.reduce(*limits)));
+        }
+    }
+
+    /// How much of it is kept, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.short.len() + self.skim.as_ref().map_or(0, |skim| skim.len())
+    }
+
     /// How many bytes are held.
     #[cfg(feature = "testing")]
     pub(crate) fn held(&self) -> usize {

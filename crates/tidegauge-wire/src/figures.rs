@@ -134,7 +134,7 @@ impl Figures {
     }
 
     /// The prompt's buckets.
-    fn prompt(self) -> Prompt {
+    fn prompt(self) -> PromptBuckets {
         let cached = self.cache_read.unwrap_or(0);
         let (audio, image) = (self.input_audio.unwrap_or(0), self.input_image.unwrap_or(0));
         let stated_audio = self.cache_read_audio.unwrap_or(0).min(cached).min(audio);
@@ -148,7 +148,7 @@ impl Figures {
         let fresh_image = self.input_image.map(|image| image - cached_image);
         let (input, input_told) =
             rest(self.input, &[self.cache_read, self.cache_write, fresh_audio, fresh_image]);
-        Prompt {
+        PromptBuckets {
             input,
             input_told,
             cache_read: self.cache_read.map(|read| read - cached_audio),
@@ -187,7 +187,7 @@ impl Figures {
 }
 
 /// The buckets of a prompt.
-struct Prompt {
+struct PromptBuckets {
     input: Option<u64>,
     input_told: Option<u64>,
     cache_read: Option<u64>,

@@ -34,6 +34,7 @@ mod spoken;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tools;
 mod transcript;
 mod turn;
 mod work;
@@ -48,5 +49,5 @@ pub use provider::{
 };
 pub use providers::{credential_owner, price_id_of};
 pub use socket::Socket;
-pub use transcript::Wanted;
+pub use transcript::{Prompt, Wanted};
 pub use turn::Turn;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use tidegauge_core::{
-    Batch, Content as Words, End, Exchange, Head, Observation, Operation, Request, Sample, Source,
+    Batch, Content as Words, End, Exchange, Head, Observation, Operation, Sample, Source,
     StreamTimes, Texts, Usage,
 };
 
@@ -24,7 +24,7 @@ use crate::outcome::{self, Facts};
 use crate::prompt;
 use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::said::Said;
-use crate::skim::{Limits, Skim, Skimmed};
+use crate::skim::{Limits, Skimmed};
 use crate::sse;
 use crate::transcript::{self, Ended, Prompt, Reply, Wanted};
 
@@ -41,11 +41,13 @@ pub struct Observer {
     request_content: Content,
     content: Option<Content>,
     framing: Option<Framing>,
+    /// The answer turned out to be a stream.
+    stream: bool,
     /// The answer calls itself JSON.
     json: bool,
     reading: Reading,
-    /// Only there if the words are wanted.
-    words: Option<Box<Keeping>>,
+    /// What is wanted of what is said.
+    wanted: Wanted,
 }
 
 /// What came of one exchange.
@@ -72,13 +74,6 @@ impl fmt::Debug for Observer {
 enum RequestBody {
     Json(Body),
     Form(Box<Form>),
-}
-
-/// What is kept for the words: more of the request than is read otherwise.
-#[derive(Debug)]
-struct Keeping {
-    wanted: Wanted,
-    request: Skim,
 }
 
 /// What is known of the answer while it comes.
@@ -117,9 +112,10 @@ impl Observer {
             request_content: Content::new(head.headers),
             content: None,
             framing: None,
+            stream: false,
             json: false,
             reading: Reading::new(provider, operation, head),
-            words: None,
+            wanted: Wanted::default(),
         }
     }
 
@@ -128,21 +124,31 @@ impl Observer {
     pub fn keep_words(&mut self, wanted: Wanted) {
         let said = speaks(self.operation) || self.operation == Operation::FetchResponse;
         if wanted.any() && said && self.reading.reader.is_some() {
-            self.words = Some(Box::new(Keeping { wanted, request: Skim::new(Limits::WORDS) }));
+            self.wanted = wanted;
+            if let RequestBody::Json(body) = &mut self.request
+                && wanted.request
+            {
+                body.keep(&Limits::WORDS);
+            }
             self.reading.answer.reply = wanted.response.then(|| Box::new(Reply::new()));
         }
     }
 
     /// How many bytes are held for the words.
     pub fn words(&self) -> usize {
-        let request = self.words.as_ref().map(|keeping| keeping.request.len());
-        let reply = self.reading.answer.reply.as_ref().map(|reply| reply.len());
-        request.unwrap_or(0) + reply.unwrap_or(0)
+        let request = match &self.request {
+            RequestBody::Json(body) if self.wanted.request => body.len(),
+            _ => 0,
+        };
+        request + self.reading.answer.reply.as_ref().map_or(0, |reply| reply.len())
     }
 
     /// Lets go of the words; the observation stays what it is.
     pub fn forget_words(&mut self) {
-        self.words = None;
+        if let RequestBody::Json(body) = &mut self.request {
+            body.keep(&Limits::REQUEST);
+        }
+        self.wanted = Wanted::default();
         self.reading.answer.reply = None;
     }
 
@@ -157,15 +163,9 @@ impl Observer {
     /// A piece of the request body, as the client sent it.
     pub fn request(&mut self, _at: Duration, bytes: &[u8]) {
         let request = &mut self.request;
-        let words = &mut self.words;
-        self.request_content.push(bytes, |decoded| {
-            if let Some(words) = words.as_mut().filter(|words| words.wanted.request) {
-                words.request.push(decoded);
-            }
-            match request {
-                RequestBody::Json(body) => body.push(decoded),
-                RequestBody::Form(form) => form.push(decoded),
-            }
+        self.request_content.push(bytes, |decoded| match request {
+            RequestBody::Json(body) => body.push(decoded),
+            RequestBody::Form(form) => form.push(decoded),
         });
     }
 
@@ -219,11 +219,12 @@ impl Observer {
     /// The same, with what was kept beside it. What was said is as it was said: what must not be
     /// known has to be taken out of it before it may go into the observation.
     pub fn conclude(mut self, exchange: &Exchange) -> Concluded {
-        let body = self.take_request();
-        let (request, request_lossy) = self.read_request(&body);
-        let stream = self.framing.as_ref().is_some_and(Framing::is_stream);
-        let prompt = self.write_prompt();
         self.finish_answer();
+        let body = self.take_request();
+        let (mut prompt, request_lossy) = self.read_request(&body);
+        let request = std::mem::take(&mut prompt.request);
+        let tools = prompt.take_schemas();
+        let stream = self.stream;
         let reply = self.reading.settle_reply(exchange);
         let pending = self.reading.answer.pending || self.reading.answer.stage == Some(Stage::Open);
         let whole = exchange.end == End::Complete;
@@ -231,9 +232,8 @@ impl Observer {
         let readable = decoded && self.reading.reader.is_some();
         let (understood, malformed) =
             (readable && !self.reading.lossy, readable && self.reading.malformed);
-        let partial =
-            request_lossy || self.request_content.has_failed() || !decoded || self.reading.lossy;
-        let (reader, mut doc) = (self.reading.reader, std::mem::take(&mut self.reading.doc));
+        let partial = request_lossy || !decoded || self.reading.lossy;
+        let (reader, doc) = (self.reading.reader, std::mem::take(&mut self.reading.doc));
         let (settled, times) = self.reading.settle(stream);
         let Settled { mut response, usage, batch, stage, said, calls, ends } = settled;
         let facts = Facts { understood, readable, malformed, ends: &ends, pending };
@@ -260,19 +260,16 @@ impl Observer {
         let fetched = reader.and_then(|reader| reader.fetches(&self.asked));
         let background =
             background::split(exchange, &mut seen, stage, fetched, facts, self.provider);
-        let mut texts = Texts { calls, ..Texts::default() };
-        let said = said.filter(|_| facts.readable && !facts.pending && is_untold(&seen));
-        let wanted = success && (said.is_some() || !texts.calls.is_empty());
-        if let Some(reader) = reader.filter(|_| wanted) {
-            doc.parse(&body.json);
-            let asked = doc.root(&body.json);
-            if !texts.calls.is_empty() {
-                reader.read_tools(asked, &mut texts.tools);
-            }
-            if let Some(said) = said {
-                add_samples(self.operation, reader, asked, said, &seen, &mut texts);
-            }
+        let mut texts = Texts { tools, calls, ..Texts::default() };
+        if !success || reader.is_none() {
+            texts.tools.clear();
         }
+        let said = said.filter(|_| facts.readable && !facts.pending && is_untold(&seen));
+        if let Some(said) = said.filter(|_| success && reader.is_some()) {
+            let asked = doc.root(&body.json);
+            add_samples(self.operation, prompt.tool_frame, asked, said, &seen, &mut texts);
+        }
+        let prompt = self.wanted.request.then(|| prompt.settle(request_lossy));
         Concluded { observation: seen, words: transcript::join(prompt, reply), background, texts }
     }
 
@@ -290,37 +287,30 @@ impl Observer {
         }
     }
 
-    /// What is asked, if that is wanted.
-    fn write_prompt(&mut self) -> Option<Words> {
-        let keeping = self.words.as_mut()?;
-        let body = std::mem::replace(&mut keeping.request, Skim::new(Limits::WORDS)).finish();
-        let reader = self.reading.reader.filter(|_| keeping.wanted.request)?;
-        let doc = &mut self.reading.doc;
-        let mut prompt = Prompt::new(keeping.wanted);
-        doc.parse(&body.json);
-        reader.write_prompt(doc.root(&body.json), &mut prompt);
-        Some(prompt.settle(body.lossy || self.request_content.has_failed()))
-    }
-
     /// The request, and whether parts of it could not be read.
-    fn read_request(&mut self, body: &Skimmed) -> (Request, bool) {
-        let mut request = Request::default();
-        let Some(reader) = self.reading.reader else { return (request, false) };
+    fn read_request(&mut self, body: &Skimmed) -> (Prompt, bool) {
+        let Some(reader) = self.reading.reader else { return (Prompt::default(), false) };
+        let mut prompt = match self.reading.answer.calls() {
+            0 => Prompt::new(self.wanted),
+            _ => Prompt::with_schemas(self.wanted),
+        };
         let root = self.reading.doc.root(&body.json);
-        reader.read_request(&self.asked, root, &mut request);
+        reader.read_request(&self.asked, root, &mut prompt);
         // How the users of another proxy say that nothing is to be kept.
-        if self.words.is_some() && root.get("no-log").bool() == Some(true) {
-            self.words = None;
+        if root.get("no-log").bool() == Some(true) {
+            self.wanted = Wanted::default();
             self.reading.answer.reply = None;
         }
-        request.api = reader.api().filter(|_| self.provider.names_surfaces());
-        (request, body.lossy || !root.exists() && body.bytes > 0)
+        prompt.request.api = reader.api().filter(|_| self.provider.names_surfaces());
+        let unread = body.lossy || !root.exists() && body.bytes > 0;
+        (prompt, unread || self.request_content.has_failed())
     }
 
     fn finish_answer(&mut self) {
         let reading = &mut self.reading;
         let at = reading.last_piece;
         let Some(framing) = self.framing.take() else { return };
+        self.stream = framing.is_stream();
         if let Some(body) = framing.finish(&mut |event| reading.event(at, event)) {
             reading.body(body, self.json);
         }
@@ -469,7 +459,7 @@ fn only_model(batch: &Batch) -> Option<String> {
 /// counted.
 fn add_samples(
     operation: Operation,
-    reader: &dyn Reader,
+    tool_frame: u64,
     asked: Json<'_>,
     said: Sample,
     seen: &Observation,
@@ -481,7 +471,7 @@ fn add_samples(
     }
     if is_input_untold(&seen.usage) {
         let messages = seen.request.messages.filter(|_| talks(operation)).unwrap_or(0);
-        texts.asked = Some(prompt::asked(asked, messages, reader.tool_frame()));
+        texts.asked = Some(prompt::asked(asked, messages, tool_frame));
     }
     let untold = is_output_untold(&seen.usage);
     texts.answered = Some(said).filter(|_| untold && speaks(operation));

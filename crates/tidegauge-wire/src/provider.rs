@@ -4,9 +4,7 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{
-    Category, Dialect, Head, Operation, ProviderError, Request, Response, Tool, UsagePolicy,
-};
+use tidegauge_core::{Category, Dialect, Head, Operation, ProviderError, Response, UsagePolicy};
 
 use crate::answer::Answer;
 use crate::field::Json;
@@ -91,9 +89,10 @@ pub trait Reader: Sync {
         Streams::Events
     }
 
-    /// Reads the request. The body is absent when there was none or it is not JSON or a form; form
+    /// Reads the request: facts, declared tools, and by the same calls the transcript where it is wanted.
+    /// The body is absent when there was none or it is not JSON or a form; form
     /// fields come as members with strings.
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request);
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt);
 
     /// The id under which a response is fetched that was asked for before, where this API makes none
     /// but shows them.
@@ -101,21 +100,9 @@ pub trait Reader: Sync {
         None
     }
 
-    /// The tools that a request declares with a JSON schema for their arguments.
-    fn read_tools(&self, _body: Json<'_>, _into: &mut Vec<Tool>) {}
-
-    /// How many tokens the provider says it adds to a prompt with tools, beside the tools themselves.
-    fn tool_frame(&self) -> u64 {
-        0
-    }
-
     /// Reads one event of a stream, or the whole body of a unary answer: facts, and by the same calls the
     /// transcript where it is wanted.
     fn read_event(&self, event: Event<'_>, into: &mut Answer);
-
-    /// Writes down what is asked, for those who want the words. What is not written down by any
-    /// reader is never captured.
-    fn write_prompt(&self, _body: Json<'_>, _into: &mut Prompt) {}
 }
 
 /// One protocol over a websocket whose messages are JSON. Stateless.

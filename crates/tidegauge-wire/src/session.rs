@@ -136,6 +136,18 @@ impl Session {
         }
     }
 
+    /// The present message is a request: its facts, and, if they are wanted, its words for the next turn.
+    pub(crate) fn requested(&mut self, read: impl FnOnce(&Asked, &mut Prompt)) -> Request {
+        let wanted = self.script.as_ref().map(|script| script.wanted()).unwrap_or_default();
+        let mut prompt = Prompt::new(wanted);
+        read(&self.head, &mut prompt);
+        let request = std::mem::take(&mut prompt.request);
+        if let Some(script) = &mut self.script {
+            script.add(prompt);
+        }
+        request
+    }
+
     /// The present message says something to that turn if it is open, else to the next.
     pub(crate) fn say_to(&mut self, key: &str, write: impl FnOnce(&mut Prompt)) {
         match self.turn(key).and_then(|turn| turn.spoken.as_mut()) {

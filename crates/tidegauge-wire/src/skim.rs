@@ -226,6 +226,15 @@ impl Skim {
         self.out.len() + self.head.len()
     }
 
+    /// What was kept, reduced to less, with room for what comes. Only for a text that is over.
+    pub(crate) fn reduce(self, limits: Limits) -> Self {
+        let kept = self.finish();
+        let mut less = Self::new(limits);
+        less.push(&kept.json);
+        (less.lossy, less.bytes) = (less.lossy | kept.lossy, kept.bytes);
+        less
+    }
+
     /// How many bytes are held.
     #[cfg(feature = "testing")]
     pub(crate) fn held(&self) -> usize {

@@ -59,6 +59,18 @@ impl Script {
         }
     }
 
+    /// What is wanted of requests.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// The client says what was written elsewhere.
+    pub(crate) fn add(&mut self, said: Prompt) {
+        if self.wanted.request {
+            self.waiting.add(said);
+        }
+    }
+
     /// The client says something.
     pub(crate) fn say(&mut self, write: impl FnOnce(&mut Prompt)) {
         if self.wanted.request {
@@ -134,9 +146,13 @@ impl Asking {
     }
 
     fn write(&mut self, write: impl FnOnce(&mut Prompt)) {
-        // What sound was among it is not counted: it is not kept.
         let mut said = Prompt::new(self.wanted);
         write(&mut said);
+        self.add(said);
+    }
+
+    fn add(&mut self, mut said: Prompt) {
+        // What sound was among it is not counted: it is not kept.
         said.mute();
         let bytes = said.size();
         if bytes > 0 && self.bytes >= MAX_BODY {

@@ -1,17 +1,18 @@
-//! Writes down what is said: requests into messages, answers piece by piece into messages.
+//! Requests as they are read, and what is said in them and in answers, piece by piece, as messages.
 //!
-//! For those who asked for the words; others never come here. Bounded: what is too much is shortened
+//! A transcript is written where it is wanted: by whoever captures or judges what was said. Bounded: what is too much is shortened
 //! and said to be. It must not know a format, and not whether the words may be kept.
 
 mod shorten;
 
 use std::borrow::Cow;
 
-use tidegauge_core::{Content, Message, Modality, Part, ToolDefinition, Value};
+use tidegauge_core::{Content, Message, Modality, Part, Request, Tool, ToolDefinition, Value};
 
 use crate::answer::MAX_NAME;
 use crate::field::{Doc, Items, Json, clip};
 use crate::finish;
+use crate::tools;
 
 /// The most of one body that is written down, in bytes of its JSON form.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -183,17 +184,40 @@ impl Scribe {
     }
 }
 
-/// What is asked, as it is written down.
-#[derive(Debug)]
+/// One request, as far as it has been read: its facts, the tools it declares, and where a transcript is
+/// wanted, what it says.
+#[derive(Debug, Default)]
 pub struct Prompt {
+    /// The facts.
+    pub request: Request,
+    /// Tokens that the provider says it adds to a prompt with tools, beside the tools themselves.
+    pub(crate) tool_frame: u64,
     pub(crate) scribe: Scribe,
     content: Content,
-    schemas: bool,
+    wanted: Wanted,
+    /// The schemas of tools, if arguments are to be checked against them.
+    schemas: Option<Vec<Tool>>,
 }
 
 impl Prompt {
+    /// A request of which so much is wanted beside its facts.
     pub(crate) fn new(wanted: Wanted) -> Self {
-        Self { scribe: Scribe::default(), content: Content::default(), schemas: wanted.schemas }
+        Self { wanted, ..Self::default() }
+    }
+
+    /// The same, with the schemas of its tools.
+    pub(crate) fn with_schemas(wanted: Wanted) -> Self {
+        Self { schemas: Some(Vec::new()), ..Self::new(wanted) }
+    }
+
+    /// Whether a transcript is wanted: if not, what is said need not be looked at.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.request
+    }
+
+    /// The schemas of the declared tools, if they were wanted.
+    pub(crate) fn take_schemas(&mut self) -> Vec<Tool> {
+        self.schemas.take().unwrap_or_default()
     }
 
     /// Instructions apart from the messages.
@@ -213,10 +237,44 @@ impl Prompt {
         }
     }
 
-    /// A function of the caller's.
-    pub(crate) fn function(&mut self, name: Json<'_>, description: Json<'_>, parameters: Json<'_>) {
+    /// A text in that role, if there is one.
+    pub fn text(&mut self, role: &str, text: Json<'_>) {
+        if self.is_wanted() {
+            let said = self.scribe.said(text);
+            self.says(role, said.into_iter().collect());
+        }
+    }
+
+    /// A function of the caller's, with the JSON schema of its arguments.
+    pub fn function(&mut self, name: Json<'_>, description: Json<'_>, schema: Json<'_>) {
+        self.function_as(name, description, schema, str::to_owned);
+    }
+
+    /// The same for a schema in a dialect, of which `standard` makes a plain one.
+    pub(crate) fn function_as(
+        &mut self,
+        name: Json<'_>,
+        description: Json<'_>,
+        schema: Json<'_>,
+        standard: fn(&str) -> String,
+    ) {
+        if let Some(schemas) = &mut self.schemas {
+            let known = schemas.len();
+            tools::keep(name, schema, schemas);
+            for tool in schemas.iter_mut().skip(known) {
+                tool.schema = standard(&tool.schema);
+            }
+        }
+        self.define(name, description, schema);
+    }
+
+    /// A function whose arguments have no schema that could be checked.
+    pub(crate) fn define(&mut self, name: Json<'_>, description: Json<'_>, parameters: Json<'_>) {
+        if !self.is_wanted() {
+            return;
+        }
         let Some(name) = self.scribe.name(name) else { return };
-        let whole = self.schemas;
+        let whole = self.wanted.schemas;
         let tool = ToolDefinition {
             kind: "function".to_owned(),
             name,
@@ -228,6 +286,9 @@ impl Prompt {
 
     /// A tool of the provider's own.
     pub(crate) fn tool(&mut self, kind: &str, name: &str) {
+        if !self.is_wanted() {
+            return;
+        }
         let word = |word: &str| clip(word, MAX_NAME).to_owned();
         let tool =
             ToolDefinition { kind: word(kind), name: word(name), ..ToolDefinition::default() };

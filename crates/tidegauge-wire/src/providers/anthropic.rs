@@ -6,15 +6,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{
-    Billed, Bucket, Head, Labels, Operation, OutputType, Request, Source, Tool, Usage,
-};
+use tidegauge_core::{Billed, Bucket, Head, Labels, Operation, OutputType, Source, Usage};
 
 use super::openai;
 use super::plain::{self, Found, Plain};
 use super::results;
 use super::routes::{Route, any, post};
-use super::tools;
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::{Doc, Json, clip};
@@ -71,43 +68,37 @@ static ROUTES: &[Route] = &[
     any("models/{id}", Operation::Models),
 ];
 
+/// "Tool use system prompt token count" of the provider's pricing page, for models of the fourth
+/// generation where the model may choose.
+const TOOL_FRAME: u64 = 346;
+
 /// `POST /v1/messages`, also where other clouds serve it.
 pub(crate) struct Messages;
 
 impl Reader for Messages {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.stream = body.get("stream").bool().unwrap_or(false);
-        into.max_tokens = body.get("max_tokens").size();
-        into.temperature = body.get("temperature").float();
-        into.top_p = body.get("top_p").float();
-        into.top_k = body.get("top_k").size();
-        into.service_tier = body.get("service_tier").kept(MAX_NAME);
-        into.messages = body.get("messages").len();
-        into.tools = body.get("tools").len();
-        read_caller(body.get("metadata").get("user_id"), &mut into.labels);
-        into.reasoning_level = body.get("output_config").get("effort").kept(64);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.stream = body.get("stream").bool().unwrap_or(false);
+        into.request.max_tokens = body.get("max_tokens").size();
+        into.request.temperature = body.get("temperature").float();
+        into.request.top_p = body.get("top_p").float();
+        into.request.top_k = body.get("top_k").size();
+        into.request.service_tier = body.get("service_tier").kept(MAX_NAME);
+        into.request.messages = body.get("messages").len();
+        into.request.tools = body.get("tools").len();
+        read_caller(body.get("metadata").get("user_id"), &mut into.request.labels);
+        into.request.reasoning_level = body.get("output_config").get("effort").kept(64);
         let formatted = |holder: Json<'_>| holder.is_object();
         if formatted(body.get("output_config").get("format"))
             || formatted(body.get("output_format"))
         {
-            into.output_type = Some(OutputType::Json);
+            into.request.output_type = Some(OutputType::Json);
         }
         let stops = body.get("stop_sequences").items().take(16);
-        into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
-        into.tool_errors = body.get("messages").items().map(failed_tools).sum();
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        for tool in body.get("tools").items() {
-            tools::keep(tool.get("name"), tool.get("input_schema"), into);
-        }
-    }
-
-    /// "Tool use system prompt token count" of the provider's pricing page, for models of the fourth
-    /// generation where the model may choose.
-    fn tool_frame(&self) -> u64 {
-        346
+        into.request.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+        into.request.tool_errors = body.get("messages").items().map(failed_tools).sum();
+        into.tool_frame = TOOL_FRAME;
+        words::write_prompt(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -131,10 +122,6 @@ impl Reader for Messages {
             "error" => into.fail(failure::read(body)),
             _ => {}
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_prompt(body, into);
     }
 }
 
@@ -318,7 +305,7 @@ fn read_totals(told: Json<'_>, into: &mut Usage) {
 pub(crate) struct CountTokens;
 
 impl Reader for CountTokens {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
         Messages.read_request(&Asked::default(), body, into);
     }
 
@@ -335,13 +322,14 @@ impl Reader for Complete {
         false
     }
 
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.stream = body.get("stream").bool().unwrap_or(false);
-        into.max_tokens = body.get("max_tokens_to_sample").size();
-        into.temperature = body.get("temperature").float();
-        into.top_p = body.get("top_p").float();
-        into.top_k = body.get("top_k").size();
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.stream = body.get("stream").bool().unwrap_or(false);
+        into.request.max_tokens = body.get("max_tokens_to_sample").size();
+        into.request.temperature = body.get("temperature").float();
+        into.request.top_p = body.get("top_p").float();
+        into.request.top_k = body.get("top_k").size();
+        into.text("user", body.get("prompt"));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -350,10 +338,5 @@ impl Reader for Complete {
         if event.data.get("type").is("error") {
             into.fail(failure::read(event.data));
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        let said = into.scribe.said(body.get("prompt"));
-        into.says("user", said.into_iter().collect());
     }
 }

@@ -3,18 +3,15 @@
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Request, Response, Splice,
+    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
     UsagePolicy,
 };
 
 use super::anthropic;
-use super::openai::{self, OpenAi, chat, completions};
+use super::openai::{self, OpenAi};
 use super::plain::Found;
 use super::routes;
-use crate::answer::Answer;
-use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader, SocketReader, Streams};
-use crate::transcript::Prompt;
+use crate::provider::{Provider, Reader, SocketReader};
 
 /// The first version of the API that can be asked for usage in a stream.
 const USAGE_SINCE: &str = "2024-09-01";
@@ -86,12 +83,7 @@ impl Provider for Azure {
     }
 
     fn reader(&self, head: Head<'_>) -> Option<&'static dyn Reader> {
-        let end = head.path.trim_end_matches('/');
-        match () {
-            () if end.ends_with("/chat/completions") => Some(&Filtered(chat::Chat)),
-            () if end.ends_with("/completions") => Some(&Filtered(completions::Completions)),
-            () => find(head).and_then(|(_, reader)| reader),
-        }
+        find(head).and_then(|(_, reader)| reader)
     }
 
     fn socket(&self, head: Head<'_>) -> Option<&'static dyn SocketReader> {
@@ -108,40 +100,4 @@ fn find(head: Head<'_>) -> Option<Found> {
 fn version<'a>(head: Head<'a>) -> Option<&'a str> {
     let mut parameters = head.query?.split('&');
     parameters.find_map(|parameter| parameter.strip_prefix("api-version="))
-}
-
-/// An API of OpenAI's whose choices say what filters thought of them.
-struct Filtered<R>(R);
-
-impl<R: Reader> Reader for Filtered<R> {
-    fn api(&self) -> Option<&'static str> {
-        self.0.api()
-    }
-
-    fn has_terminator(&self) -> bool {
-        self.0.has_terminator()
-    }
-
-    fn streams(&self) -> Streams {
-        self.0.streams()
-    }
-
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        self.0.read_request(head, body, into);
-    }
-
-    fn read_event(&self, event: Event<'_>, into: &mut Answer) {
-        self.0.read_event(event, into);
-        into.response.content_filter |= event.data.get("choices").items().any(filtered);
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        self.0.write_prompt(body, into);
-    }
-}
-
-/// Whether a filter took something out of a choice; it may also merely have an opinion.
-fn filtered(choice: Json<'_>) -> bool {
-    let removed = |result: Json<'_>| result.get("filtered").bool() == Some(true);
-    choice.get("content_filter_results").members().any(|(_, result)| removed(result))
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Billed, Bucket, Category, Dialect, Head, Matched, Operation, OutputType, ProviderError,
-    RateLimit, Request, Response, Source, Tool,
+    RateLimit, Request, Response, Source,
 };
 
 use super::headers;
@@ -131,22 +131,18 @@ impl Reader for Chat {
         Streams::Lines
     }
 
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_sampling(body, into);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        read_sampling(body, &mut into.request);
         let turns = body.get("messages").len();
         // The first generation has the last turn apart from the others.
         let before = body.get("chat_history").len().unwrap_or(0);
         let last = body.get("message").has_text().then(|| before.saturating_add(1));
-        into.messages = turns.or(last);
-        into.tools = body.get("tools").len();
+        into.request.messages = turns.or(last);
+        into.request.tools = body.get("tools").len();
         if body.get("response_format").get("type").is("json_object") {
-            into.output_type = Some(OutputType::Json);
+            into.request.output_type = Some(OutputType::Json);
         }
-    }
-
-    /// Tools of the first generation have no schema.
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        openai::chat::Chat.read_tools(body, into);
+        words::write_prompt(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -165,10 +161,6 @@ impl Reader for Chat {
             ("", kind) => read_second(kind, body, into),
             (kind, _) => read_first(kind, body, into),
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_prompt(body, into);
     }
 }
 
@@ -329,8 +321,9 @@ impl Reader for Generate {
         Streams::Lines
     }
 
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        read_sampling(body, into);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        read_sampling(body, &mut into.request);
+        into.text("user", body.get("prompt"));
     }
 
     /// The end of a stream carries the whole answer again.
@@ -351,24 +344,20 @@ impl Reader for Generate {
         }
         read_usage(answer.get("meta"), into);
     }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        let said = into.scribe.said(body.get("prompt"));
-        into.says("user", said.into_iter().collect());
-    }
 }
 
 /// `POST /v1/embed` and `/v2/embed`
 struct Embed;
 
 impl Reader for Embed {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.dimensions = body.get("output_dimension").size();
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.dimensions = body.get("output_dimension").size();
         let several = ["texts", "images", "inputs"].iter();
-        into.messages = several.filter_map(|name| body.get(name).len()).reduce(u64::saturating_add);
+        into.request.messages =
+            several.filter_map(|name| body.get(name).len()).reduce(u64::saturating_add);
         let types = body.get("embedding_types").items().take(8);
-        into.encoding_formats = types.filter_map(|kind| kind.kept(64)).collect();
+        into.request.encoding_formats = types.filter_map(|kind| kind.kept(64)).collect();
     }
 
     /// Vectors stand in one list, or in one for each type that was asked for.
@@ -387,9 +376,9 @@ impl Reader for Embed {
 struct Rerank;
 
 impl Reader for Rerank {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.messages = body.get("documents").len();
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.messages = body.get("documents").len();
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -404,8 +393,8 @@ impl Reader for Rerank {
 struct Tokenize;
 
 impl Reader for Tokenize {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

@@ -16,7 +16,6 @@ mod plain;
 mod reset;
 mod results;
 mod routes;
-mod tools;
 mod vertex;
 
 pub use credentials::credential_owner;

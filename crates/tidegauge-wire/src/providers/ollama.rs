@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, OutputType, Request, Source, Splice, Tool,
-    UsagePolicy,
+    Dialect, Filter, Head, Matched, Operation, OutputType, Source, Splice, UsagePolicy,
 };
 
 use super::anthropic;
@@ -117,30 +116,27 @@ impl Reader for Generate {
     }
 
     /// A stream is what one gets unless one declines.
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.stream = body.is_object() && body.get("stream").bool() != Some(false);
-        into.messages = body.get("messages").len();
-        into.tools = body.get("tools").len();
-        into.reasoning_level = body.get("think").kept(64);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.stream = body.is_object() && body.get("stream").bool() != Some(false);
+        into.request.messages = body.get("messages").len();
+        into.request.tools = body.get("tools").len();
+        into.request.reasoning_level = body.get("think").kept(64);
         let options = body.get("options");
-        into.max_tokens = options.get("num_predict").size();
-        into.temperature = options.get("temperature").float();
-        into.top_p = options.get("top_p").float();
-        into.top_k = options.get("top_k").size();
-        into.seed = options.get("seed").integer();
-        into.presence_penalty = options.get("presence_penalty").float();
-        into.frequency_penalty = options.get("frequency_penalty").float();
+        into.request.max_tokens = options.get("num_predict").size();
+        into.request.temperature = options.get("temperature").float();
+        into.request.top_p = options.get("top_p").float();
+        into.request.top_k = options.get("top_k").size();
+        into.request.seed = options.get("seed").integer();
+        into.request.presence_penalty = options.get("presence_penalty").float();
+        into.request.frequency_penalty = options.get("frequency_penalty").float();
         let stops = options.get("stop").items().take(MAX_STOPS);
-        into.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
+        into.request.stop_sequences = stops.filter_map(|stop| stop.kept(MAX_NAME)).collect();
         let format = body.get("format");
         if format.is("json") || format.is_object() {
-            into.output_type = Some(OutputType::Json);
+            into.request.output_type = Some(OutputType::Json);
         }
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        openai::chat::Chat.read_tools(body, into);
+        words::write_prompt(body, into);
     }
 
     /// Tool calls come whole and are not repeated; the counts come with the last line.
@@ -167,21 +163,17 @@ impl Reader for Generate {
         }
         read_counts(body, into);
     }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_prompt(body, into);
-    }
 }
 
 /// `POST /api/embed` and the older `/api/embeddings`
 struct Embed;
 
 impl Reader for Embed {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.dimensions = body.get("dimensions").size();
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.dimensions = body.get("dimensions").size();
         let input = body.get("input");
-        into.messages = input.len().or_else(|| input.has_text().then_some(1));
+        into.request.messages = input.len().or_else(|| input.has_text().then_some(1));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

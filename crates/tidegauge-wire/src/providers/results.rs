@@ -3,7 +3,7 @@
 //!
 //! The same path gives out files of every kind; a line that is no result comes to nothing.
 
-use tidegauge_core::{Request, Source, Usage};
+use tidegauge_core::{Source, Usage};
 
 use super::anthropic::Messages;
 use super::openai::{
@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader, Streams};
 use crate::results;
+use crate::transcript::Prompt;
 
 /// Reads what a job came to, one result after the other.
 pub(crate) struct Results {
@@ -38,7 +39,7 @@ impl Reader for Results {
         self.streams
     }
 
-    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
+    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Prompt) {}
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         (self.read)(event.data, into);

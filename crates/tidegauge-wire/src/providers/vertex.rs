@@ -3,9 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use tidegauge_core::{
-    Category, Dialect, Head, Matched, Operation, ProviderError, Request, Response, Tool,
-};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
 
 use super::anthropic;
 use super::gemini::path::{self, Path};
@@ -103,26 +101,14 @@ fn raw_reader(path: &Path<'_>) -> &'static dyn Reader {
 struct Messages;
 
 impl Reader for Messages {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
         anthropic::Messages.read_request(head, body, into);
         let path = Path::of(&head.path);
-        into.model = path::model(&path).or(into.model.take());
-        into.stream |= path.method == "streamRawPredict";
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        anthropic::Messages.read_tools(body, into);
-    }
-
-    fn tool_frame(&self) -> u64 {
-        anthropic::Messages.tool_frame()
+        into.request.model = path::model(&path).or(into.request.model.take());
+        into.request.stream |= path.method == "streamRawPredict";
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
         anthropic::Messages.read_event(event, into);
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        anthropic::Messages.write_prompt(body, into);
     }
 }

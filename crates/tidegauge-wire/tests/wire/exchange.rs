@@ -38,6 +38,17 @@ impl Case {
         (observation, words)
     }
 
+    /// The same as a provider reads it that need not be on the list.
+    pub(crate) fn overhear_by(
+        &self,
+        provider: &'static dyn Provider,
+        wanted: Wanted,
+    ) -> (Observation, Option<Box<Content>>) {
+        let Concluded { observation, words, .. } =
+            self.watch(provider, wanted, &mut |left| left, |_| {});
+        (observation, words)
+    }
+
     /// The same for an exchange that went another way.
     pub(crate) fn observe_as(
         &self,

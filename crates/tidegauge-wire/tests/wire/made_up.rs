@@ -4,11 +4,12 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use tidegauge_core::{Dialect, Head, Matched, Operation, Request, Source};
-use tidegauge_wire::{Answer, Asked, Event, Json, Observer, Provider, Reader};
+use tidegauge_core::{Dialect, Head, Matched, Operation, Part, Source};
+use tidegauge_wire::{Answer, Asked, Event, Json, Observer, Prompt, Provider, Reader};
 
 use crate::exchange::{Case, headers};
 use crate::properties::timeless;
+use crate::words::ALL;
 
 /// What stands in its public file.
 #[derive(Debug)]
@@ -62,10 +63,14 @@ impl Provider for Tideline {
 struct Say;
 
 impl Reader for Say {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("engine").kept(256);
-        into.stream = body.get("flow").bool() == Some(true);
-        into.messages = body.get("ask").len();
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("engine").kept(256);
+        into.request.stream = body.get("flow").bool() == Some(true);
+        into.request.messages = body.get("ask").len();
+        body.get("ask").items().for_each(|asked| into.text("user", asked));
+        for tool in body.get("tools").items() {
+            into.function(tool.get("tool"), Json::ABSENT, tool.get("takes"));
+        }
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -87,8 +92,8 @@ impl Reader for Say {
     }
 }
 
-fn observe(kind: &str, request: &str, status: u16, response: &str) -> tidegauge_core::Observation {
-    let case = Case {
+fn case(kind: &str, request: &str, status: u16, response: &str) -> Case {
+    Case {
         kind: "tideline".to_owned(),
         method: Method::POST,
         path: "/tide/say".to_owned(),
@@ -98,7 +103,11 @@ fn observe(kind: &str, request: &str, status: u16, response: &str) -> tidegauge_
         status: StatusCode::from_u16(status).expect("a status"),
         headers: headers([("content-type", kind)]),
         response: response.as_bytes().to_vec(),
-    };
+    }
+}
+
+fn observe(kind: &str, request: &str, status: u16, response: &str) -> tidegauge_core::Observation {
+    let case = case(kind, request, status, response);
     let whole = timeless(case.observe_by(&TIDELINE, &mut |left| left, |_| {}));
     assert_eq!(timeless(case.observe_by(&TIDELINE, &mut |_| 3, |_| {})), whole);
     whole
@@ -117,6 +126,23 @@ fn it_is_read_whole() {
     assert_eq!(seen.response.finish_reasons, ["said"]);
     assert_eq!((seen.usage.input_tokens(), seen.usage.output_tokens()), (Some(5), Some(3)));
     assert_eq!((seen.outcome.category, seen.stream, seen.partial), (None, false, false));
+}
+
+/// What is said needs no other table: text and calls, of the request and of the answer.
+#[test]
+fn its_words_are_written_down() {
+    let answer =
+        r#"{"words":"at noon","errands":[{"slip":"a","tool":"row","with":{"x":1}}],"why":"stop"}"#;
+    let case = case("application/json", ASKED, 200, answer);
+    let (_, words) = case.overhear_by(&TIDELINE, ALL);
+    let words = words.expect("words");
+    let texts: Vec<_> = words.input.iter().map(|message| message.parts.clone()).collect();
+    let said = |content: &str| vec![Part::Text { content: content.to_owned() }];
+    assert_eq!(texts, [said("when"), said("where")]);
+    let [message] = words.output.as_slice() else { panic!("one message") };
+    assert_eq!(message.parts.len(), 2);
+    assert!(matches!(&message.parts[1], Part::ToolCall { name, .. } if name == "row"));
+    assert_eq!(message.finish_reason.as_deref(), Some("stop"));
 }
 
 #[test]

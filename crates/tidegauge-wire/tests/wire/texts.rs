@@ -72,6 +72,10 @@ fn tools_and_calls_are_given_out_by_every_format() {
     let converse = json!({"messages": [], "toolConfig": {"tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": schema()}}}]}});
     let tool_use =
         json!({"toolUse": {"toolUseId": "c", "name": "weather", "input": {"city": "Oslo"}}});
+    let mut invoked = messages.clone();
+    invoked["anthropic_version"] = json!("bedrock-2023-05-31");
+    let mut both = gemini("parametersJsonSchema", schema());
+    both["tools"][0]["functionDeclarations"][0]["parameters"] = json!({"type": "STRING"});
     let rows = [
         ("openai", "/v1/chat/completions", &chat, json!({"choices": [{"message": message}]})),
         (
@@ -127,6 +131,19 @@ fn tools_and_calls_are_given_out_by_every_format() {
             &converse,
             json!({"output": {"message": {"content": [tool_use]}}}),
         ),
+        (
+            "azure",
+            "/openai/deployments/d/chat/completions",
+            &chat,
+            json!({"choices": [{"message": message}]}),
+        ),
+        (
+            "bedrock",
+            "/model/m/invoke",
+            &invoked,
+            json!({"type": "message", "content": [block(json!({"city": "Oslo"}))]}),
+        ),
+        ("gemini", "/v1beta/models/m:generateContent", &both, candidates.clone()),
         ("cohere", "/v2/chat", &chat, json!({"message": message})),
         (
             "ollama",
@@ -195,6 +212,23 @@ fn texts_are_sampled_where_usage_is_not_told() {
     assert_eq!((&*prompt.text.text, prompt.messages), ("Be brief.\nWho is \u{1f30a}?\n", 2));
     let (_, seen) = texts(&case("openai", path, &asked, &json!([delta("It is me"), end, told])));
     assert!(seen == Texts::default(), "nothing is needed where all is told");
+}
+
+/// Where a cloud serves a maker's format, the maker's tools add what they add at the maker's.
+#[test]
+fn tools_add_their_frame_wherever_they_are_served() {
+    let answer = json!({"type": "message", "content": [{"type": "text", "text": "x"}]});
+    let tools = json!([{"name": "f", "input_schema": schema()}]);
+    let asked = json!({"anthropic_version": "v", "messages": [], "tools": tools});
+    let paths = [
+        ("anthropic", "/v1/messages"),
+        ("bedrock", "/model/m/invoke"),
+        ("vertex", "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict"),
+    ];
+    for (kind, path) in paths {
+        let (_, texts) = texts(&case(kind, path, &asked, &answer));
+        assert_eq!(texts.asked.map(|asked| asked.frame), Some(346), "{kind}");
+    }
 }
 
 #[test]

@@ -233,6 +233,29 @@ fn a_body_may_decline() {
     }
 }
 
+/// What a reason means is the same in the category and in the message.
+#[test]
+fn filters_are_filters_in_messages_too() {
+    let reasons =
+        ["SAFETY", "LANGUAGE", "IMAGE_RECITATION", "IMAGE_OTHER", "IMAGE_PROHIBITED_CONTENT"];
+    for reason in reasons {
+        let answer = json!({"candidates": [{"content": {"parts": [{"text": "x"}]}, "finishReason": reason}]});
+        let row = Row {
+            name: reason,
+            kind: "gemini",
+            path: "/v1beta/models/m:generateContent",
+            request: json!({"contents": []}),
+            as_type: JSON,
+            response: answer.to_string().into_bytes(),
+            want: json!({}),
+        };
+        let (seen, words) = row.case().overhear(ALL, &mut |left| left, |_| {});
+        let category = seen.outcome.category.map(|category| category.name());
+        let finish = words.and_then(|words| words.output.first()?.finish_reason.clone());
+        assert_eq!((category, finish.as_deref()), (Some("content_filter"), Some("content_filter")));
+    }
+}
+
 #[test]
 fn nothing_is_kept_where_nothing_is_said_in_words() {
     let rows = [

@@ -7,12 +7,14 @@ use crate::transcript::{Prompt, Scribe};
 
 /// System, messages and tools.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
-    let system = read_content(body.get("system"), &mut into.scribe);
-    into.system(system);
-    for message in into.scribe.items(body.get("messages")) {
-        let role = into.scribe.name(message.get("role")).unwrap_or_default();
-        let parts = read_content(message.get("content"), &mut into.scribe);
-        into.message(Message { role, parts, ..Message::default() });
+    if into.is_wanted() {
+        let system = read_content(body.get("system"), &mut into.scribe);
+        into.system(system);
+        for message in into.scribe.items(body.get("messages")) {
+            let role = into.scribe.name(message.get("role")).unwrap_or_default();
+            let parts = read_content(message.get("content"), &mut into.scribe);
+            into.message(Message { role, parts, ..Message::default() });
+        }
     }
     for tool in into.scribe.items(body.get("tools")) {
         match tool.get("type").text().filter(|kind| *kind != "custom") {

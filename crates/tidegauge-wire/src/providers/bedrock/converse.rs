@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tidegauge_core::{Request, Response, Tool};
+use tidegauge_core::{Request, Response};
 
 use super::{errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
-use crate::providers::tools;
 use crate::transcript::Prompt;
 
 /// How many stop sequences and tags are kept.
@@ -18,16 +17,10 @@ const MAX_KEPT: usize = 16;
 pub(super) struct Converse;
 
 impl Reader for Converse {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        path::read(&head.path, into);
-        read_body(body, into);
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        for tool in body.get("toolConfig").get("tools").items() {
-            let told = tool.get("toolSpec");
-            tools::keep(told.get("name"), told.get("inputSchema").get("json"), into);
-        }
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        path::read(&head.path, &mut into.request);
+        read_body(body, &mut into.request);
+        words::write_converse(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -35,10 +28,6 @@ impl Reader for Converse {
             Some(name) => read_named(name, event.data, into),
             None => read_whole(event.data, into),
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_converse(body, into);
     }
 }
 

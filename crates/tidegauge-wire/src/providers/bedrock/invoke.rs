@@ -2,7 +2,7 @@
 //!
 //! Whose format it is shows in the body; the model's name may be an ARN that does not tell.
 
-use tidegauge_core::{Request, Source, Tool};
+use tidegauge_core::{Request, Source};
 
 use super::{converse, errors, path, usage, words};
 use crate::answer::{Answer, MAX_NAME};
@@ -19,21 +19,20 @@ const MAX_STOPS: usize = 16;
 pub(super) struct Invoke;
 
 impl Reader for Invoke {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
         if body.get("anthropic_version").exists() {
             anthropic::Messages.read_request(head, body, into);
-        } else if body.get("inferenceConfig").is_object() {
-            converse::read_body(body, into);
+        } else if body.get("inferenceConfig").is_object() || body.get("schemaVersion").exists() {
+            converse::read_body(body, &mut into.request);
+            words::write_converse(body, into);
         } else {
-            read_sampling(body, into);
+            read_sampling(body, &mut into.request);
+            openai::words::write_chat(body, into);
+            for name in ["prompt", "inputText", "message"] {
+                into.text("user", body.get(name));
+            }
         }
-        path::read(&head.path, into);
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        let readers: [&dyn Reader; 3] =
-            [&anthropic::Messages, &converse::Converse, &openai::chat::Chat];
-        readers.iter().for_each(|reader| reader.read_tools(body, into));
+        path::read(&head.path, &mut into.request);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -51,10 +50,6 @@ impl Reader for Invoke {
             read_body(event, into);
             read_metrics(event.data, into);
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_prompt(body, into);
     }
 }
 

@@ -3,18 +3,18 @@
 use tidegauge_core::{Message, Modality, Part, Value};
 
 use crate::field::Json;
-use crate::provider::Reader;
-use crate::providers::{anthropic, openai};
 use crate::transcript::{Prompt, Scribe};
 
 /// System, messages and tools of Converse.
 pub(super) fn write_converse(body: Json<'_>, into: &mut Prompt) {
-    let system = read_blocks(body.get("system"), &mut into.scribe);
-    into.system(system);
-    for message in into.scribe.items(body.get("messages")) {
-        let role = into.scribe.name(message.get("role")).unwrap_or_default();
-        let parts = read_blocks(message.get("content"), &mut into.scribe);
-        into.message(Message { role, parts, ..Message::default() });
+    if into.is_wanted() {
+        let system = read_blocks(body.get("system"), &mut into.scribe);
+        into.system(system);
+        for message in into.scribe.items(body.get("messages")) {
+            let role = into.scribe.name(message.get("role")).unwrap_or_default();
+            let parts = read_blocks(message.get("content"), &mut into.scribe);
+            into.message(Message { role, parts, ..Message::default() });
+        }
     }
     for tool in into.scribe.items(body.get("toolConfig").get("tools")) {
         let function = tool.get("toolSpec");
@@ -91,21 +91,4 @@ fn read_source(modality: Modality, block: Json<'_>, scribe: &mut Scribe) -> Opti
         return scribe.said(source.get("text"));
     }
     scribe.link(modality, mime_type, source.get("s3Location").get("uri"))
-}
-
-/// What a vendor's own body asks.
-pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
-    if body.get("anthropic_version").exists() && body.get("messages").is_array() {
-        return anthropic::Messages.write_prompt(body, into);
-    }
-    if body.get("inferenceConfig").is_object() || body.get("schemaVersion").exists() {
-        return write_converse(body, into);
-    }
-    if body.get("messages").is_array() {
-        return openai::words::write_chat(body, into);
-    }
-    for name in ["prompt", "inputText", "message"] {
-        let said = into.scribe.said(body.get(name));
-        into.says("user", said.into_iter().collect());
-    }
 }

@@ -11,6 +11,16 @@ pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
     if body.get("messages").is_array() {
         return openai::words::write_chat(body, into);
     }
+    if into.is_wanted() {
+        write_turns(body, into);
+    }
+    // Tools of this generation have no schema.
+    for tool in into.scribe.items(body.get("tools")) {
+        into.define(tool.get("name"), tool.get("description"), tool.get("parameter_definitions"));
+    }
+}
+
+fn write_turns(body: Json<'_>, into: &mut Prompt) {
     let preamble = into.scribe.said(body.get("preamble"));
     into.system(preamble);
     for turn in into.scribe.items(body.get("chat_history")) {
@@ -20,9 +30,6 @@ pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
     into.says("user", last.into_iter().collect());
     let results = read_results(body.get("tool_results"), &mut into.scribe);
     into.says("tool", results);
-    for tool in into.scribe.items(body.get("tools")) {
-        into.function(tool.get("name"), tool.get("description"), tool.get("parameter_definitions"));
-    }
 }
 
 fn write_turn(turn: Json<'_>, into: &mut Prompt) {

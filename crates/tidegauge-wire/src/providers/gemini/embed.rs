@@ -1,23 +1,24 @@
 //! `embedContent` and `batchEmbedContents`: vectors, and usage only lately.
 
-use tidegauge_core::Request;
-
 use super::path::{self, Path};
 use super::{either, usage};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::Prompt;
 
 /// `POST .../models/MODEL:embedContent` and `:batchEmbedContents`
 pub(in crate::providers) struct Embed;
 
 impl Reader for Embed {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = path::model(&Path::of(&head.path));
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = path::model(&Path::of(&head.path));
         let several = body.get("requests");
-        into.messages = several.len().or_else(|| body.get("content").is_object().then_some(1));
+        into.request.messages =
+            several.len().or_else(|| body.get("content").is_object().then_some(1));
         let first = several.items().next().unwrap_or(body);
-        into.dimensions = either(first, "outputDimensionality", "output_dimensionality").size();
+        into.request.dimensions =
+            either(first, "outputDimensionality", "output_dimensionality").size();
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use tidegauge_core::{OutputType, Request, Tool, Usage};
+use tidegauge_core::{OutputType, Request, Usage};
 
 use super::path::Path;
 use super::{either, usage, words};
 use crate::answer::{Answer, MAX_NAME};
-use crate::field::{Doc, Json};
+use crate::field::Json;
 use crate::provider::{Asked, Event, Reader, Streams};
-use crate::providers::tools as declared;
 use crate::transcript::Prompt;
 
 /// How many stop sequences and labels are kept.
@@ -80,36 +79,23 @@ impl Reader for Generate {
         if self.stream { Streams::Elements } else { Streams::Events }
     }
 
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
         let path = Path::of(&head.path);
-        into.model = super::path::model(&path);
-        into.stream = self.stream;
+        into.request.model = super::path::model(&path);
+        into.request.stream = self.stream;
         let contents = body.get("contents");
-        into.messages = contents.len().or_else(|| contents.is_object().then_some(1));
-        into.tool_errors = contents.items().map(failed_tools).sum();
-        into.tools =
+        into.request.messages = contents.len().or_else(|| contents.is_object().then_some(1));
+        into.request.tool_errors = contents.items().map(failed_tools).sum();
+        into.request.tools =
             body.get("tools").is_array().then(|| body.get("tools").items().map(tools).sum());
-        into.service_tier = either(body, "serviceTier", "service_tier").kept(MAX_NAME);
-        read_config(either(body, "generationConfig", "generation_config"), into);
+        into.request.service_tier = either(body, "serviceTier", "service_tier").kept(MAX_NAME);
+        read_config(either(body, "generationConfig", "generation_config"), &mut into.request);
         for (name, value) in body.get("labels").members().take(MAX_KEPT) {
             if let (Some(name), Some(value)) = (name.kept(MAX_NAME), value.kept(MAX_NAME)) {
-                into.labels.tags.insert(name, value);
+                into.request.labels.tags.insert(name, value);
             }
         }
-    }
-
-    /// `parameters` are in a dialect of their own (`"type": "STRING"`), which says no less.
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        let declared = |tool| either(tool, "functionDeclarations", "function_declarations").items();
-        for function in body.get("tools").items().flat_map(declared) {
-            let plain = either(function, "parametersJsonSchema", "parameters_json_schema");
-            declared::keep(function.get("name"), plain, into);
-            if !plain.is_object() {
-                let known = into.len();
-                declared::keep(function.get("name"), function.get("parameters"), into);
-                into.iter_mut().skip(known).for_each(|tool| tool.schema = standard(&tool.schema));
-            }
-        }
+        words::write_prompt(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -132,10 +118,6 @@ impl Reader for Generate {
             into.response.service_tier = Some(tier.to_owned());
         }
         usage::read(body.get("usageMetadata"), &mut into.usage);
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_prompt(body, into);
     }
 }
 
@@ -196,36 +178,6 @@ fn output_type(config: Json<'_>) -> Option<OutputType> {
 /// A tool of the caller declares functions; one of the provider's own is one tool.
 pub(super) fn tools(tool: Json<'_>) -> u64 {
     either(tool, "functionDeclarations", "function_declarations").len().unwrap_or(1)
-}
-
-/// A schema of the API's own dialect as a plain one: types in capitals, and `nullable`, which a plain
-/// schema says in the type. Where that is used, nothing is demanded.
-fn standard(schema: &str) -> String {
-    if schema.contains("\"nullable\"") {
-        return "{}".to_owned();
-    }
-    let mut doc = Doc::default();
-    doc.parse(schema.as_bytes());
-    let mut types = Vec::new();
-    find_types(doc.root(schema.as_bytes()), &mut types);
-    let mut plain = schema.to_owned();
-    for (start, end) in types {
-        if let Some(word) = plain.get_mut(start..end) {
-            word.make_ascii_lowercase();
-        }
-    }
-    plain
-}
-
-/// Where types are named.
-fn find_types(value: Json<'_>, into: &mut Vec<(usize, usize)>) {
-    value.items().for_each(|item| find_types(item, into));
-    for (name, member) in value.members() {
-        match member.span().filter(|_| name.is("type") && member.has_text()) {
-            Some(span) => into.push(span),
-            None => find_types(member, into),
-        }
-    }
 }
 
 /// Results whose content is an error.

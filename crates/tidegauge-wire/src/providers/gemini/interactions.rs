@@ -1,6 +1,6 @@
 //! Interactions: a request with steps for an answer, whole and streamed.
 
-use tidegauge_core::{Modality, OutputType, Part, Request, Tool, Usage};
+use tidegauge_core::{Modality, OutputType, Part, Usage};
 
 use super::{generate, usage};
 use crate::answer::{Answer, MAX_NAME};
@@ -9,32 +9,27 @@ use crate::failure;
 use crate::field::Json;
 use crate::figures::Figures;
 use crate::provider::{Asked, Event, Reader};
-use crate::providers::tools;
+use crate::transcript::Prompt;
 
 /// `POST .../interactions`
 pub(in crate::providers) struct Interactions;
 
 impl Reader for Interactions {
-    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = body.get("model").kept(MAX_NAME);
-        into.labels.agent = body.get("agent").kept(MAX_NAME);
-        into.stream = body.get("stream").bool().unwrap_or(false);
+    fn read_request(&self, _head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = body.get("model").kept(MAX_NAME);
+        into.request.labels.agent = body.get("agent").kept(MAX_NAME);
+        into.request.stream = body.get("stream").bool().unwrap_or(false);
         let input = [body.get("input"), body.get("messages")];
-        into.messages = input
+        into.request.messages = input
             .into_iter()
             .find_map(|input| input.len().or_else(|| input.is_some().then_some(1)));
-        into.tools = body.get("tools").len();
-        into.previous_response_id = body.get("previous_interaction_id").kept(MAX_NAME);
-        generate::read_config(body.get("generation_config"), into);
+        into.request.tools = body.get("tools").len();
+        into.request.previous_response_id = body.get("previous_interaction_id").kept(MAX_NAME);
+        generate::read_config(body.get("generation_config"), &mut into.request);
         if body.get("response_format").is_object() {
-            into.output_type = Some(OutputType::Json);
+            into.request.output_type = Some(OutputType::Json);
         }
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        for tool in body.get("tools").items().filter(|tool| tool.get("type").is("function")) {
-            tools::keep(tool.get("name"), tool.get("parameters"), into);
-        }
+        write_prompt(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -53,6 +48,28 @@ impl Reader for Interactions {
             }
             "error" => into.fail(failure::read(body)),
             _ => read_interaction(body.get("interaction"), false, into),
+        }
+    }
+}
+
+/// What is asked: a text, or steps and contents of parts.
+fn write_prompt(body: Json<'_>, into: &mut Prompt) {
+    into.text("system", body.get("system_instruction"));
+    for input in [body.get("input"), body.get("messages")] {
+        into.text("user", input);
+        for step in input.items() {
+            let role = step.get("role").text().unwrap_or_else(|| "user".into());
+            let role = if role == "model" { "assistant" } else { &*role };
+            into.text(role, step.get("text"));
+            into.text(role, step.get("content"));
+            step.get("content").items().for_each(|part| into.text(role, part.get("text")));
+        }
+    }
+    for tool in body.get("tools").items() {
+        if tool.get("type").is("function") {
+            into.function(tool.get("name"), tool.get("description"), tool.get("parameters"));
+        } else if let Some(kind) = tool.get("type").text() {
+            into.tool(&kind, &kind);
         }
     }
 }

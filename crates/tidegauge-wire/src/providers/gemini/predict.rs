@@ -1,13 +1,14 @@
 //! `predict`: the older way to ask, with one body for every kind of model, and the way to start what
 //! takes long.
 
-use tidegauge_core::{Operation, Request, Source};
+use tidegauge_core::{Operation, Source};
 
 use super::either;
 use super::path::{self, Path};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::Prompt;
 
 /// What kind of model it is can only be told by its name.
 pub(in crate::providers) fn operation(model: &str) -> Operation {
@@ -24,13 +25,13 @@ pub(in crate::providers) fn operation(model: &str) -> Operation {
 pub(in crate::providers) struct Predict;
 
 impl Reader for Predict {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        into.model = path::model(&Path::of(&head.path));
-        into.messages = body.get("instances").len();
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        into.request.model = path::model(&Path::of(&head.path));
+        into.request.messages = body.get("instances").len();
         let parameters = body.get("parameters");
-        into.dimensions =
+        into.request.dimensions =
             either(parameters, "outputDimensionality", "output_dimensionality").size();
-        into.choices = either(parameters, "sampleCount", "sample_count").size();
+        into.request.choices = either(parameters, "sampleCount", "sample_count").size();
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -53,7 +54,7 @@ fn embedded_tokens(prediction: Json<'_>) -> Option<u64> {
 pub(in crate::providers) struct LongRunning;
 
 impl Reader for LongRunning {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
         Predict.read_request(head, body, into);
     }
 

@@ -3,26 +3,26 @@
 use tidegauge_core::{Message, Modality, Part, Value};
 
 use super::either;
-use crate::field::Json;
+use crate::field::{Doc, Json};
 use crate::transcript::{Prompt, Scribe};
 
 /// Instructions, contents and tools.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
+    if into.is_wanted() {
+        write_contents(body, into);
+    }
+    for tool in into.scribe.items(body.get("tools")) {
+        write_tool(tool, into);
+    }
+}
+
+fn write_contents(body: Json<'_>, into: &mut Prompt) {
     let system = either(body, "systemInstruction", "system_instruction");
     let said = into.scribe.said(system);
     into.system(said);
     let parts = read_parts(system.get("parts"), &mut into.scribe);
     into.system(parts);
-    let contents = body.get("contents");
-    if contents.is_object() {
-        write_content(contents, into);
-    }
-    for content in into.scribe.items(contents) {
-        write_content(content, into);
-    }
-    for tool in into.scribe.items(body.get("tools")) {
-        write_tool(tool, into);
-    }
+    write_turns(body.get("contents"), into);
 }
 
 /// What the client says over a socket: contents, or one of them.
@@ -61,10 +61,14 @@ fn write_tool(tool: Json<'_>, into: &mut Prompt) {
             continue;
         }
         for function in into.scribe.items(value) {
-            let parameters = function.get("parameters");
-            let schema = either(function, "parametersJsonSchema", "parameters_json_schema");
-            let parameters = if parameters.is_object() { parameters } else { schema };
-            into.function(function.get("name"), function.get("description"), parameters);
+            let (name, description) = (function.get("name"), function.get("description"));
+            let plain = either(function, "parametersJsonSchema", "parameters_json_schema");
+            if plain.is_object() {
+                into.function(name, description, plain);
+            } else {
+                // In a dialect of their own (`"type": "STRING"`), which says no less.
+                into.function_as(name, description, function.get("parameters"), standard);
+            }
         }
     }
 }
@@ -151,5 +155,35 @@ fn modality(mime_type: Option<&str>) -> Modality {
         Some("audio") => Modality::Audio,
         Some("video") => Modality::Video,
         _ => Modality::Document,
+    }
+}
+
+/// A schema of the API's own dialect as a plain one: types in capitals, and `nullable`, which a plain
+/// schema says in the type. Where that is used, nothing is demanded.
+fn standard(schema: &str) -> String {
+    if schema.contains("\"nullable\"") {
+        return "{}".to_owned();
+    }
+    let mut doc = Doc::default();
+    doc.parse(schema.as_bytes());
+    let mut types = Vec::new();
+    find_types(doc.root(schema.as_bytes()), &mut types);
+    let mut plain = schema.to_owned();
+    for (start, end) in types {
+        if let Some(word) = plain.get_mut(start..end) {
+            word.make_ascii_lowercase();
+        }
+    }
+    plain
+}
+
+/// Where types are named.
+fn find_types(value: Json<'_>, into: &mut Vec<(usize, usize)>) {
+    value.items().for_each(|item| find_types(item, into));
+    for (name, member) in value.members() {
+        match member.span().filter(|_| name.is("type") && member.has_text()) {
+            Some(span) => into.push(span),
+            None => find_types(member, into),
+        }
     }
 }

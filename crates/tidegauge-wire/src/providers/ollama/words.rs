@@ -8,16 +8,18 @@ use crate::transcript::{Prompt, Scribe};
 
 /// Messages of a chat, or the one prompt of a completion.
 pub(super) fn write_prompt(body: Json<'_>, into: &mut Prompt) {
-    let system = into.scribe.said(body.get("system"));
-    into.system(system);
-    for message in into.scribe.items(body.get("messages")) {
-        let message = read_message(message, &mut into.scribe);
-        into.message(message);
+    if into.is_wanted() {
+        let system = into.scribe.said(body.get("system"));
+        into.system(system);
+        for message in into.scribe.items(body.get("messages")) {
+            let message = read_message(message, &mut into.scribe);
+            into.message(message);
+        }
+        let mut asked: Vec<Part> = into.scribe.said(body.get("prompt")).into_iter().collect();
+        let images = read_images(body.get("images"), &mut into.scribe);
+        into.scribe.extend(&mut asked, images);
+        into.says("user", asked);
     }
-    let mut asked: Vec<Part> = into.scribe.said(body.get("prompt")).into_iter().collect();
-    let images = read_images(body.get("images"), &mut into.scribe);
-    into.scribe.extend(&mut asked, images);
-    into.says("user", asked);
     openai::words::write_tools(body.get("tools"), into);
 }
 

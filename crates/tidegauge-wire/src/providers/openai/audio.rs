@@ -1,20 +1,21 @@
 //! Text to audio and audio to text.
 
-use tidegauge_core::{OutputType, Request, Source};
+use tidegauge_core::{OutputType, Source};
 
 use super::{request, usage};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::Prompt;
 
 /// `POST .../audio/speech`
 pub(crate) struct Speech;
 
 impl Reader for Speech {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        into.output_type = Some(OutputType::Speech);
-        into.stream |= body.get("stream_format").is("sse");
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        into.request.output_type = Some(OutputType::Speech);
+        into.request.stream |= body.get("stream_format").is("sse");
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -31,9 +32,9 @@ impl Reader for Speech {
 pub(crate) struct Transcription;
 
 impl Reader for Transcription {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        into.output_type = Some(OutputType::Text);
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        into.request.output_type = Some(OutputType::Text);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

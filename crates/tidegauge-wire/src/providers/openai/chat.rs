@@ -1,13 +1,12 @@
 //! Chat completions, whole and streamed.
 
-use tidegauge_core::{Modality, OutputType, ProviderError, Request, Tool};
+use tidegauge_core::{Modality, OutputType, ProviderError};
 
 use super::{request, usage, words};
 use crate::answer::Answer;
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
-use crate::providers::tools;
 use crate::transcript::Prompt;
 
 /// `POST .../chat/completions`
@@ -18,29 +17,23 @@ impl Reader for Chat {
         Some("chat_completions")
     }
 
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        request::read_sampling(body, into);
-        into.top_k = body.get("top_k").size();
-        into.messages = body.get("messages").len();
-        into.tools = body.get("tools").len().or_else(|| body.get("functions").len());
-        into.reasoning_level = body
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        request::read_sampling(body, &mut into.request);
+        into.request.top_k = body.get("top_k").size();
+        into.request.messages = body.get("messages").len();
+        into.request.tools = body.get("tools").len().or_else(|| body.get("functions").len());
+        into.request.reasoning_level = body
             .get("reasoning_effort")
             .kept(64)
             .or_else(|| body.get("reasoning").get("effort").kept(64));
         let spoken = body.get("modalities").items().any(|modality| modality.is("audio"));
-        into.output_type = if spoken {
+        into.request.output_type = if spoken {
             Some(OutputType::Speech)
         } else {
             request::output_type(body.get("response_format"))
         };
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        let functions = body.get("tools").items().map(|tool| tool.get("function"));
-        for function in functions.chain(body.get("functions").items()) {
-            tools::keep(function.get("name"), function.get("parameters"), into);
-        }
+        words::write_chat(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -65,10 +58,6 @@ impl Reader for Chat {
         // The answer is to be fetched later.
         into.pending |= body.get("request_id").has_text() && !body.get("choices").exists();
     }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_chat(body, into);
-    }
 }
 
 /// Reasons to finish that say the host could not go on.
@@ -84,6 +73,7 @@ fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) 
     } else if into.response.error.is_none() && FAILED.iter().any(|word| reason.is(word)) {
         into.fail(Some(ProviderError { kind: reason.kept(64), ..ProviderError::default() }));
     }
+    into.response.content_filter |= filtered(choice);
     into.text(index, None, choice.get("text"));
     read_message(message_of(choice, stream), index, stream, into);
     // Some hosts state the usage of a stream inside its last choice.
@@ -162,4 +152,10 @@ fn read_content(content: Json<'_>, choice: u64, into: &mut Answer) {
             into.reasoning(choice, None, thought.get("text"));
         }
     }
+}
+
+/// Whether a filter of the host's took something out of a choice; it may also merely have an opinion.
+pub(super) fn filtered(choice: Json<'_>) -> bool {
+    let removed = |result: Json<'_>| result.get("filtered").bool() == Some(true);
+    choice.get("content_filter_results").members().any(|(_, result)| removed(result))
 }

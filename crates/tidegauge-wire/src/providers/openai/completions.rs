@@ -1,7 +1,5 @@
 //! Legacy completions of a prompt, whole and streamed.
 
-use tidegauge_core::Request;
-
 use super::{chat, request, usage};
 use crate::answer::Answer;
 use crate::field::Json;
@@ -12,10 +10,13 @@ use crate::transcript::Prompt;
 pub(crate) struct Completions;
 
 impl Reader for Completions {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        request::read_sampling(body, into);
-        into.messages = request::how_many(body.get("prompt"));
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        request::read_sampling(body, &mut into.request);
+        into.request.messages = request::how_many(body.get("prompt"));
+        // One prompt, or several; tokens are not words.
+        let prompt = body.get("prompt");
+        prompt.items().chain([prompt]).for_each(|text| into.text("user", text));
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -25,6 +26,7 @@ impl Reader for Completions {
         into.fingerprint(body.get("system_fingerprint"));
         for (place, choice) in body.get("choices").items().enumerate() {
             let index = choice.get("index").size().unwrap_or(place as u64);
+            into.response.content_filter |= chat::filtered(choice);
             into.text(index, None, choice.get("text"));
             // One that fills in the middle answers in the shape of a chat.
             let message = chat::message_of(choice, event.stream);
@@ -34,14 +36,5 @@ impl Reader for Completions {
         }
         usage::read(body.get("usage"), into);
         usage::read_timings(body.get("timings"), &mut into.response);
-    }
-
-    /// One prompt, or several; tokens are not words.
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        let prompt = body.get("prompt");
-        for text in into.scribe.items(prompt).chain([prompt]) {
-            let said = into.scribe.said(text);
-            into.says("user", said.into_iter().collect());
-        }
     }
 }

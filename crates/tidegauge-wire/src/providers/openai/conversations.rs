@@ -1,23 +1,22 @@
 //! Conversations as one host of this family serves them: entries in, entries out.
 
-use tidegauge_core::Request;
-
 use super::{request, usage};
 use crate::answer::{Answer, MAX_NAME};
 use crate::failure;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::Prompt;
 
 /// `POST .../conversations` and what goes on with one.
 pub(crate) struct Conversations;
 
 impl Reader for Conversations {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        request::read_sampling(body.get("completion_args"), into);
-        into.messages = request::how_many(body.get("inputs"));
-        into.tools = body.get("tools").len();
-        into.labels.agent = body.get("agent_id").kept(MAX_NAME);
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        request::read_sampling(body.get("completion_args"), &mut into.request);
+        into.request.messages = request::how_many(body.get("inputs"));
+        into.request.tools = body.get("tools").len();
+        into.request.labels.agent = body.get("agent_id").kept(MAX_NAME);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

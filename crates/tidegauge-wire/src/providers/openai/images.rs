@@ -1,11 +1,12 @@
 //! Pictures made or edited.
 
-use tidegauge_core::{OutputType, Request};
+use tidegauge_core::OutputType;
 
 use super::{request, usage};
 use crate::answer::Answer;
 use crate::field::Json;
 use crate::provider::{Asked, Event, Reader};
+use crate::transcript::Prompt;
 
 /// `POST .../images/...`
 pub(crate) struct Images;
@@ -15,10 +16,10 @@ impl Reader for Images {
         true
     }
 
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        into.choices = body.get("n").size();
-        into.output_type = Some(OutputType::Image);
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        into.request.choices = body.get("n").size();
+        into.request.output_type = Some(OutputType::Image);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

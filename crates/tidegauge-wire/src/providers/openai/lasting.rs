@@ -2,10 +2,9 @@
 //! the events are those of the stream.
 
 use http::StatusCode;
-use tidegauge_core::{End, Request};
+use tidegauge_core::End;
 
 use super::responses::Responses;
-use super::words;
 use crate::answer::Answer;
 use crate::failure;
 use crate::field::Json;
@@ -23,8 +22,8 @@ impl SocketReader for Lasting {
     fn read_client(&self, message: Json<'_>, into: &mut Session) {
         let kind = message.get("type");
         if kind.is("response.create") || kind.is("response.append") {
-            let mut asked = Request::default();
-            Responses.read_request(&into.head, message, &mut asked);
+            let mut asked =
+                into.requested(|head, prompt| Responses.read_request(head, message, prompt));
             asked.api = into.request.api;
             // The first one says what the session is about.
             if into.request.model.is_none() {
@@ -32,7 +31,6 @@ impl SocketReader for Lasting {
             }
             let quiet = message.get("generate").bool() == Some(false);
             let lane = message.get("stream_id").text().unwrap_or_default();
-            into.say(|prompt| words::write_items(message, prompt));
             into.ask("", &lane, quiet, asked);
             // How the users of another proxy say that nothing is to be kept.
             if message.get("no-log").bool() == Some(true) {

@@ -1,6 +1,6 @@
 //! The Responses API, whole and streamed.
 
-use tidegauge_core::{Billed, Bucket, Request, Tool};
+use tidegauge_core::{Billed, Bucket};
 
 use super::{request, usage, words};
 use crate::answer::{Answer, MAX_NAME};
@@ -9,7 +9,6 @@ use crate::failure;
 use crate::field::{Json, clip};
 use crate::percent;
 use crate::provider::{Asked, Event, Reader};
-use crate::providers::tools;
 use crate::transcript::{Prompt, Scribe};
 
 /// `POST .../responses`
@@ -20,27 +19,22 @@ impl Reader for Responses {
         Some("responses")
     }
 
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
-        into.max_tokens = body.get("max_output_tokens").size();
-        into.messages = request::how_many(body.get("input"));
-        into.tools = body.get("tools").len();
-        into.reasoning_level = body.get("reasoning").get("effort").kept(64);
-        into.previous_response_id = body.get("previous_response_id").kept(MAX_NAME);
-        into.output_type = request::output_type(body.get("text").get("format"));
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
+        into.request.max_tokens = body.get("max_output_tokens").size();
+        into.request.messages = request::how_many(body.get("input"));
+        into.request.tools = body.get("tools").len();
+        into.request.reasoning_level = body.get("reasoning").get("effort").kept(64);
+        into.request.previous_response_id = body.get("previous_response_id").kept(MAX_NAME);
+        into.request.output_type = request::output_type(body.get("text").get("format"));
         let conversation = body.get("conversation");
-        into.labels.session =
+        into.request.labels.session =
             conversation.kept(MAX_NAME).or_else(|| conversation.get("id").kept(MAX_NAME));
-        request::read_prompt(body.get("prompt"), into);
+        request::read_prompt(body.get("prompt"), &mut into.request);
         let failed =
             |item: &Json<'_>| item.get("type").is("mcp_call") && item.get("error").is_some();
-        into.tool_errors = body.get("input").items().filter(failed).count() as u64;
-    }
-
-    fn read_tools(&self, body: Json<'_>, into: &mut Vec<Tool>) {
-        for tool in body.get("tools").items().filter(|tool| tool.get("type").is("function")) {
-            tools::keep(tool.get("name"), tool.get("parameters"), into);
-        }
+        into.request.tool_errors = body.get("input").items().filter(failed).count() as u64;
+        words::write_items(body, into);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {
@@ -87,10 +81,6 @@ impl Reader for Responses {
             "error" => into.fail(failure::read(body)),
             _ => read_object(body.get("response"), false, into),
         }
-    }
-
-    fn write_prompt(&self, body: Json<'_>, into: &mut Prompt) {
-        words::write_items(body, into);
     }
 }
 
@@ -256,7 +246,7 @@ impl Reader for Stored {
         Responses.api()
     }
 
-    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Request) {}
+    fn read_request(&self, _head: &Asked, _body: Json<'_>, _into: &mut Prompt) {}
 
     fn fetches(&self, head: &Asked) -> Option<String> {
         let (_, rest) = head.path.rsplit_once("/responses/")?;
@@ -273,8 +263,8 @@ impl Reader for Stored {
 pub(crate) struct InputTokens;
 
 impl Reader for InputTokens {
-    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Request) {
-        request::read_common(head, body, into);
+    fn read_request(&self, head: &Asked, body: Json<'_>, into: &mut Prompt) {
+        request::read_common(head, body, &mut into.request);
     }
 
     fn read_event(&self, event: Event<'_>, into: &mut Answer) {

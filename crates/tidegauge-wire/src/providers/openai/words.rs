@@ -7,9 +7,11 @@ use crate::transcript::{Prompt, Scribe};
 
 /// The messages of a chat, and the tools beside them.
 pub(in crate::providers) fn write_chat(body: Json<'_>, into: &mut Prompt) {
-    for message in into.scribe.items(body.get("messages")) {
-        let message = read_message(message, &mut into.scribe);
-        into.message(message);
+    if into.is_wanted() {
+        for message in into.scribe.items(body.get("messages")) {
+            let message = read_message(message, &mut into.scribe);
+            into.message(message);
+        }
     }
     write_tools(body.get("tools"), into);
     for function in into.scribe.items(body.get("functions")) {
@@ -178,6 +180,13 @@ fn refused(content: String) -> Part {
 
 /// The items and instructions of a request to the Responses API.
 pub(super) fn write_items(body: Json<'_>, into: &mut Prompt) {
+    if into.is_wanted() {
+        write_input(body, into);
+    }
+    write_tools(body.get("tools"), into);
+}
+
+fn write_input(body: Json<'_>, into: &mut Prompt) {
     let instructions = into.scribe.said(body.get("instructions"));
     into.system(instructions);
     for item in into.scribe.items(body.get("instructions")) {
@@ -193,7 +202,6 @@ pub(super) fn write_items(body: Json<'_>, into: &mut Prompt) {
             into.message(message);
         }
     }
-    write_tools(body.get("tools"), into);
 }
 
 /// An item of a request: a message, or what stands between messages.

@@ -1,4 +1,4 @@
-//! The one step that all formats of declared tools share.
+//! Keeps the schemas of declared tools, to check the arguments of calls against.
 
 use tidegauge_core::Tool;
 
@@ -11,7 +11,7 @@ const MAX_TOOLS: usize = 512;
 const MAX_SCHEMA: usize = 64 << 10;
 
 /// Keeps a tool of that name and schema, if it has both. Of a schema that is not whole nothing is kept.
-pub(super) fn keep(name: Json<'_>, schema: Json<'_>, into: &mut Vec<Tool>) {
+pub(crate) fn keep(name: Json<'_>, schema: Json<'_>, into: &mut Vec<Tool>) {
     let takes = schema.is_object() && into.len() < MAX_TOOLS;
     let (Some(name), true) = (name.kept(MAX_NAME), takes) else { return };
     let source = Some(schema.source()).filter(|source| source.len() <= MAX_SCHEMA);
