@@ -164,3 +164,68 @@ async fn f46_a_file_of_200_mebibytes_is_refused_and_costs_no_memory() {
     assert!(!refused.status.success());
     assert!(stderr(&refused).contains("larger than 4 MiB"), "{}", stderr(&refused));
 }
+
+/// Files that set nothing: a replacement that is under way, or an accident.
+const EMPTY: [&str; 6] = ["", "# nothing\n", "---\n", "null\n", "upstreams:\n", "limits: {}\n"];
+
+/// Requests, with the keys in them, would go to the providers' public addresses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_sets_nothing_never_replaces_a_good_one() {
+    let upstream = Upstream::start(|_: &_| answers::value(200, &HELLO.chat())).await;
+    let good = config(&upstream, "", "  trace_header: true\n");
+    let program = Start::with(good.clone()).run().await;
+    for text in EMPTY {
+        let before = reloads(&program).await.0;
+        replace(&program, |new| std::fs::write(new, text).expect("written")).await;
+        until_async("the file to be refused", async || {
+            let (count, well) = reloads(&program).await;
+            Some(()).filter(|()| count > before && !well)
+        })
+        .await;
+        let page = program.metrics().await;
+        assert_eq!(page.total("tidegauge_config_reload_ok") as u64, 0, "{text:?}");
+        for target in ["/first/v1/models", "/openai/v1/models"] {
+            assert_eq!(get(program.listen, target).await.status, 200, "{text:?} {target}");
+        }
+    }
+    assert_eq!(upstream.seen().len(), 2 * EMPTY.len(), "nothing went elsewhere");
+    assert!(program.said().contains("sets nothing any more"), "{}", program.said());
+
+    // Without a signal, and not replaced in one step: what the watch makes of it.
+    let before = reloads(&program).await.0;
+    std::fs::write(&program.config, "").expect("written");
+    until_async("the file to be refused", async || {
+        Some(reloads(&program).await).filter(|(count, well)| *count > before && !well)
+    })
+    .await;
+    assert_eq!(get(program.listen, "/first/v1/models").await.status, 200);
+    std::fs::write(&program.config, &good).expect("written");
+    until_async("the good file to be read", async || {
+        Some(reloads(&program).await).filter(|(_, well)| *well)
+    })
+    .await;
+    assert!(!program.said().contains("this upstream"), "{}", program.said());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upstreams_that_lead_elsewhere_after_a_reload_are_named() {
+    let upstream = Upstream::start(answers::provider).await;
+    let other = Upstream::start(answers::provider).await;
+    let program = Start::with(config(&upstream, "", "  trace_header: true\n")).run().await;
+    let text = format!("upstreams: {{ groq: {{ base_url: \"{}\" }} }}\n", other.origin());
+    replace(&program, |new| std::fs::write(new, text).expect("written")).await;
+    let said = until("all to be named", || {
+        Some(program.said()).filter(|said| said.matches("this upstream").count() >= 3)
+    })
+    .await;
+    let line = |name: &str| {
+        let name = format!("\"upstream\":\"{name}\"");
+        let line = said.lines().find(|line| line.contains(&name) && line.contains("\"WARN\""));
+        line.unwrap_or_else(|| panic!("{name} in {said}")).to_owned()
+    };
+    assert!(line("first").contains("gone"), "{said}");
+    let openai = line("openai");
+    assert!(openai.contains("public") && openai.contains(&upstream.origin()), "{openai}");
+    assert!(line("groq").contains(&other.origin()), "{said}");
+    assert!(!said.contains("\"upstream\":\"anthropic\""), "what stays is not named: {said}");
+}

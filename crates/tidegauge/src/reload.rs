@@ -2,22 +2,28 @@
 //! publishes what is good.
 //!
 //! Directories are watched and not files, because editors and mounted configurations replace files. A
-//! file that is no good changes nothing: its mistakes are logged in the words of `check`.
+//! file that is no good changes nothing: its mistakes are logged in the words of `check`. Neither does
+//! one that sets nothing any more, which is what a replacement looks like that is under way: without
+//! it, requests would go to the providers' public addresses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tidegauge_core::Origin;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Loaded, Outside, Source, load};
+use crate::config::{Config, Loaded, Outside, Source, Upstream, load};
 use crate::pricelist::Place;
 use crate::serve::Reloader;
 
 /// How long a file must lie still before it is read: one replacement is several events.
 const STILL: Duration = Duration::from_millis(200);
+
+/// The same for a file that is shorter than the one in use: it may still be being written.
+const STILL_SHORTER: Duration = Duration::from_secs(2);
 
 /// Where a configuration comes from, and what it was when it was read.
 pub(crate) struct Reload {
@@ -27,6 +33,8 @@ pub(crate) struct Reload {
     started: Config,
     /// What is in use.
     now: Config,
+    /// The file that it was read from sets nothing.
+    empty: bool,
     config: Watched,
     prices: Watched,
 }
@@ -35,6 +43,8 @@ pub(crate) struct Reload {
 struct Watched {
     file: Option<PathBuf>,
     seen: Option<Stamp>,
+    /// Bytes of the one in use.
+    used: u64,
     changed: Arc<Notify>,
     /// Tells `changed` as long as it lives.
     watcher: Option<RecommendedWatcher>,
@@ -51,7 +61,8 @@ struct Stamp {
 impl Watched {
     fn new(file: Option<PathBuf>) -> Self {
         let seen = file.as_deref().and_then(stamp);
-        Self { file, seen, changed: Arc::default(), watcher: None }
+        let used = seen.as_ref().map_or(0, |seen| seen.len);
+        Self { file, seen, used, changed: Arc::default(), watcher: None }
     }
 
     fn watch(&mut self) {
@@ -63,8 +74,15 @@ impl Watched {
     async fn changed(&self) {
         loop {
             self.changed.notified().await;
-            tokio::time::sleep(STILL).await;
-            let now = self.file.as_deref().and_then(stamp);
+            let mut now = self.file.as_deref().and_then(stamp);
+            loop {
+                tokio::time::sleep(stillness(self.used, now.as_ref())).await;
+                let later = self.file.as_deref().and_then(stamp);
+                if later == now {
+                    break;
+                }
+                now = later;
+            }
             // A file that is gone is about to be replaced.
             if now.is_some() && now != self.seen {
                 return;
@@ -76,6 +94,16 @@ impl Watched {
     fn see(&mut self) {
         self.seen = self.file.as_deref().and_then(stamp);
     }
+
+    /// What was seen last is in use.
+    fn take(&mut self) {
+        self.used = self.seen.as_ref().map_or(0, |seen| seen.len);
+    }
+}
+
+/// How long a file must lie still, by its length and that of the one in use.
+fn stillness(used: u64, now: Option<&Stamp>) -> Duration {
+    if now.is_some_and(|now| now.len < used) { STILL_SHORTER } else { STILL }
 }
 
 impl Reload {
@@ -84,7 +112,8 @@ impl Reload {
         let started = loaded.resolved.config.clone();
         let prices = Watched::new(Place::of(&started).map(|place| place.path));
         let config = Watched::new(loaded.file.clone());
-        Self { source, reloader, now: started.clone(), started, config, prices }
+        let empty = loaded.resolved.empty;
+        Self { source, reloader, now: started.clone(), empty, started, config, prices }
     }
 
     /// Reloads whenever `asked` says so or a file has changed, until `stop`.
@@ -111,6 +140,7 @@ impl Reload {
         if let Err(error) = self.reloader.publish_prices(&self.now) {
             tracing::error!("the price list stays as it was: {error}");
         }
+        self.prices.take();
         self
     }
 
@@ -124,11 +154,20 @@ impl Reload {
                     tracing::error!("the configuration stays as it was: {mistake}");
                 }
             }
+            Ok(loaded) if loaded.resolved.empty && !self.empty => {
+                self.reloader.refuse();
+                tracing::error!(
+                    "the configuration stays as it was: the file {}; to run without it, start again",
+                    if loaded.file.is_some() { "sets nothing any more" } else { "is gone" }
+                );
+            }
             Ok(loaded) => match self.reloader.publish(&loaded.resolved) {
                 Err(error) => tracing::error!("the configuration stays as it was: {error}"),
                 Ok(()) => {
                     self.tell(&loaded.resolved.config);
                     self.now = loaded.resolved.config;
+                    self.empty = loaded.resolved.empty;
+                    self.config.take();
                     self.watch_prices();
                 }
             },
@@ -140,7 +179,8 @@ impl Reload {
     fn watch_prices(&mut self) {
         let file = Place::of(&self.now).map(|place| place.path);
         if file == self.prices.file {
-            return self.prices.see();
+            self.prices.see();
+            return self.prices.take();
         }
         self.prices = Watched::new(file);
         self.prices.watch();
@@ -148,10 +188,54 @@ impl Reload {
 
     fn tell(&self, now: &Config) {
         tracing::info!(upstreams = now.upstreams.len(), "configuration reloaded");
+        for Moved { name, was, to } in moved(&self.now, now) {
+            match to {
+                To::Nowhere => tracing::warn!(upstream = name, %was, "this upstream is gone"),
+                To::Public(now) => {
+                    tracing::warn!(upstream = name, %was, %now, "this upstream is back at its provider's public address");
+                }
+                To::Elsewhere(now) => {
+                    tracing::warn!(upstream = name, %was, %now, "this upstream is elsewhere now");
+                }
+            }
+        }
         for key in needs_restart(&self.started, now) {
             tracing::warn!("`{key}` has changed and takes effect at the next start");
         }
     }
+}
+
+/// An upstream that leads elsewhere after a reload: keys and prompts of clients go there.
+#[derive(PartialEq, Debug)]
+struct Moved<'a> {
+    name: &'a str,
+    was: &'a Origin,
+    to: To<'a>,
+}
+
+/// Where an upstream is now.
+#[derive(PartialEq, Debug)]
+enum To<'a> {
+    /// It is not configured any more.
+    Nowhere,
+    /// Where its provider serves everybody.
+    Public(&'a Origin),
+    /// Somewhere else.
+    Elsewhere(&'a Origin),
+}
+
+/// The upstreams of `was` that lead elsewhere in `now`.
+fn moved<'a>(was: &'a Config, now: &'a Config) -> Vec<Moved<'a>> {
+    let to = |before: &Upstream| match now.upstreams.iter().find(|one| one.name == before.name) {
+        None => Some(To::Nowhere),
+        Some(now) if now.origin == before.origin => None,
+        Some(now) if now.is_public() => Some(To::Public(&now.origin)),
+        Some(now) => Some(To::Elsewhere(&now.origin)),
+    };
+    let moved = |before: &'a Upstream| {
+        Some(Moved { name: &before.name, was: &before.origin, to: to(before)? })
+    };
+    was.upstreams.iter().filter_map(moved).collect()
 }
 
 /// The settings that differ and are only read at start.

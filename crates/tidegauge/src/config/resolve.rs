@@ -55,6 +55,8 @@ pub struct Resolved {
     pub exporter: TelemetryConfig,
     /// What works but should not stay, in no particular order.
     pub warnings: Vec<Warning>,
+    /// There is no file, or it sets nothing: what runs is what would run without it.
+    pub empty: bool,
 }
 
 /// Resolves a configuration.
@@ -66,21 +68,15 @@ pub fn resolve(typed: Typed<'_>, outside: &Outside<'_>) -> Result<Resolved, Mist
     let (name, text) = typed.file.unwrap_or(("", ""));
     let tree = tree::parse(text, name, &mut mistakes);
     let file = tree.as_ref().map(|tree| read(tree, name, outside, &mut mistakes));
-    let mut resolver = Resolver {
-        name,
-        tree,
-        outside,
-        overridden: BTreeMap::new(),
-        mistakes,
-        warnings: Vec::new(),
-    };
+    let mut resolver = Resolver::new(name, tree, outside, mistakes);
     let mut file = file.unwrap_or_default();
     resolver.lay_over(&mut file, &environment(outside), |name| Place::Env(name.to_owned()));
     resolver.lay_over(&mut file, typed.flags, |name| Place::Flag(flag_of(name)));
     let config = resolver.config(&file);
+    let empty = resolver.is_empty(typed.flags, &config);
     match (resolver.exporter(&config), resolver.mistakes) {
         (Some(exporter), mistakes) if mistakes.is_empty() => {
-            Ok(Resolved { config, exporter, warnings: resolver.warnings })
+            Ok(Resolved { config, exporter, warnings: resolver.warnings, empty })
         }
         (_, mistakes) => Err(Mistakes::new(mistakes)),
     }
@@ -136,6 +132,18 @@ pub(super) struct Resolver<'a> {
     pub(super) warnings: Vec<Warning>,
 }
 
+impl<'a> Resolver<'a> {
+    fn new(
+        name: &'a str,
+        tree: Option<Node>,
+        outside: &'a Outside<'a>,
+        mistakes: Vec<Mistake>,
+    ) -> Self {
+        let overridden = BTreeMap::new();
+        Self { name, tree, outside, overridden, mistakes, warnings: Vec::new() }
+    }
+}
+
 impl Resolver<'_> {
     /// Puts one layer over the file and remembers whose word each setting now is.
     fn lay_over(&mut self, file: &mut File, layer: &Overrides, place: impl Fn(&str) -> Place) {
@@ -177,6 +185,19 @@ impl Resolver<'_> {
             file.log.get_or_insert_default().level = Some(level.clone());
             self.overridden.insert("log.level".to_owned(), place("TIDEGAUGE_LOG"));
         }
+    }
+
+    /// Whether the file sets nothing. A key may do something without a value behind it
+    /// (`journal: {}`), so the result is held against that of no file at all.
+    fn is_empty(&self, flags: &Overrides, config: &Config) -> bool {
+        if self.tree.as_ref().is_some_and(|tree| !tree.is_empty()) {
+            return false;
+        }
+        let mut without = Resolver::new(self.name, None, self.outside, Vec::new());
+        let mut file = File::default();
+        without.lay_over(&mut file, &environment(self.outside), |_| self.place(&[]));
+        without.lay_over(&mut file, flags, |_| self.place(&[]));
+        without.config(&file) == *config
     }
 
     fn config(&mut self, file: &File) -> Config {

@@ -36,6 +36,16 @@ pub(crate) enum Kind {
 }
 
 impl Node {
+    /// Whether there is no value anywhere in it: only keys with nothing behind them.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.kind {
+            Kind::Null => true,
+            Kind::Scalar(_) => false,
+            Kind::List(items) => items.iter().all(Self::is_empty),
+            Kind::Map(entries) => entries.iter().all(|(.., node)| node.is_empty()),
+        }
+    }
+
     /// The value under a path of keys and list indices; `None` when there is none.
     pub(crate) fn find(&self, path: &[String]) -> Option<&Node> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };

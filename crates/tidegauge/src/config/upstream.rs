@@ -65,6 +65,15 @@ pub struct Upstream {
     pub http2: bool,
 }
 
+impl Upstream {
+    /// Whether it is where its provider serves everybody.
+    pub(crate) fn is_public(&self) -> bool {
+        let usual = provider(self.provider).filter(|provider| provider.public());
+        let usual = usual.and_then(|provider| provider.upstream());
+        usual.and_then(|url| origin(url).ok()).is_some_and(|usual| usual == self.origin)
+    }
+}
+
 /// Certificates towards an upstream, with the files they were read from.
 #[derive(Clone, PartialEq, Default)]
 pub struct UpstreamTls {
