@@ -27,7 +27,7 @@ use crate::upload::{Payload, Upload};
 use crate::upstream::{Client, Http, Way};
 
 /// How often a request is sent again because a kept connection was closed. Each of them may be one
-/// of many that an upstream closed at the same moment.
+/// of many that an upstream closed at the same moment, so the last one is a new one.
 const RESENDS: usize = 4;
 /// How long to wait for a body to come back from a connection that is gone.
 const RETURN: Duration = Duration::from_secs(1);
@@ -63,12 +63,15 @@ impl Sending<'_> {
             exchange.times.sent.get_or_insert(started);
             exchange.attempts.push(attempt(span, started));
         });
-        for _ in 0..=RESENDS {
+        for resend in 0..=RESENDS {
             let (upload, returned) = Upload::new(payload, Arc::clone(self.open));
             let request = self.request(upload, span, length)?;
-            match self.issue(request).await {
+            match self.issue(request, resend == RESENDS).await {
                 Ok(answer) => {
                     self.answered(&answer.response);
+                    if headers::is_ambiguous(answer.response.headers()) {
+                        return Err(self.failed(Failure::Protocol));
+                    }
                     return Ok(answer);
                 }
                 Err(Unanswered::Failed(failure)) => return Err(self.failed(failure)),
@@ -135,8 +138,10 @@ impl Sending<'_> {
     }
 
     /// Until the response head. Dropped in between, the request is cancelled.
-    async fn issue(&self, request: Request<Upload>) -> Result<Answer, Unanswered> {
+    /// `fresh`: on a connection of its own, as far as the upstream speaks HTTP/1.1.
+    async fn issue(&self, request: Request<Upload>, fresh: bool) -> Result<Answer, Unanswered> {
         match &self.client.http {
+            Way::Alone(_) if fresh => self.issue_by(&self.client.sockets, request, None).await,
             _ if self.upgrade => self.issue_by(&self.client.sockets, request, None).await,
             Way::Alone(client) => self.issue_by(client, request, None).await,
             Way::Together(all) => {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::alive;
 use crate::descriptors;
 use crate::link::Link;
 use crate::multiplex::StreamLimit;
@@ -26,9 +27,6 @@ use crate::stream::Stream;
 
 /// How long an address that once was good is used while its name does not resolve.
 const STALE: Duration = Duration::from_secs(60);
-
-/// How often a silent connection is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -49,7 +47,7 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::default());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(KEEPALIVE));
+        alive::watch_upstreams(&mut tcp);
         tcp.set_connect_timeout(Some(within));
         Self { tcp, tls, within, limit: None }
     }

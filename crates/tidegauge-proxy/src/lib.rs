@@ -4,6 +4,7 @@
 //! [`Observers`](tidegauge_core::Observers) it is given, its only exit. It must not know a provider
 //! by name, a telemetry format or a price. It is the only crate that reads the clock.
 
+mod alive;
 mod attempt;
 mod attribution;
 mod base;

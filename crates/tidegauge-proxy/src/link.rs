@@ -8,22 +8,33 @@
 //! - the peer's system rejects what we wrote with a reset, which it does when the program had
 //!   closed the connection before, or closes it without having read the request.
 //!
-//! A clean end after a request was written proves nothing, and the request is not sent again.
+//! In the first of these cases the end of the connection comes before the reset, which is on its way as
+//! long as what we wrote is on its way there: so after such an end a reset is waited for. A clean end
+//! that stays one proves nothing, and the request is not sent again.
 
+use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use crate::multiplex::{Learning, StreamLimit};
 use crate::signal::Signal;
 use crate::stream::Stream;
+
+/// How long a reset is waited for after a clean end: longer than a way there and back.
+const DOUBT: Duration = Duration::from_millis(300);
+/// How often it is looked for at first; then half as often each time.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The connection closed before it took any of the request.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -59,6 +70,8 @@ pub(crate) struct Link {
     turn: Turn,
     /// Tells how many streams there may be, where somebody wants to know.
     learning: Option<Box<Learning>>,
+    /// The end came, and a reset may.
+    doubt: Option<Box<Doubt>>,
     gone: Arc<Signal>,
 }
 
@@ -73,7 +86,7 @@ impl Link {
         let h2 = stream.agreed_h2();
         let turn = if h2 { Turn::Numbered } else { Turn::Fresh };
         let learning = limit.map(|limit| Box::new(Learning::begin(limit, h2)));
-        Self { stream, turn, learning, gone: Arc::default() }
+        Self { stream, turn, learning, doubt: None, gone: Arc::default() }
     }
 
     /// Before a write that may begin a request.
@@ -101,6 +114,10 @@ impl Link {
                 Ok(count)
             }
             (Turn::Asked { again: true, writes: 0 }, Err(_)) => Err(not_taken()),
+            // What rejects this write is the answer to the one before.
+            (Turn::Asked { again: true, writes: 1 }, Err(error)) if is_rejection(&error) => {
+                Err(not_taken())
+            }
             (_, result) => result,
         }
     }
@@ -123,17 +140,60 @@ impl Link {
         }
     }
 
-    /// Whether this end of the connection proves that the request was not taken.
-    fn rejected(&self, error: Option<&io::Error>) -> bool {
-        if !matches!(self.turn, Turn::Asked { again: true, writes: 0..=1 }) {
-            return false;
+    /// The end has come before any answer to a request that only just was written. Ready when it is
+    /// known what it was.
+    fn poll_doubt(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let in_doubt = matches!(self.turn, Turn::Asked { again: true, writes: 0..=1 });
+        let doubt = self.doubt.get_or_insert_with(Box::default);
+        loop {
+            if !in_doubt || doubt.over {
+                return Poll::Ready(Ok(()));
+            }
+            if is_reset(self.stream.tcp()) {
+                doubt.over = true;
+                return Poll::Ready(Err(not_taken()));
+            }
+            if doubt.waited >= DOUBT {
+                doubt.over = true;
+                return Poll::Ready(Ok(()));
+            }
+            let pause = doubt.pause;
+            let look = doubt.look.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+            ready!(look.as_mut().poll(cx));
+            doubt.look = None;
+            doubt.waited += pause;
+            doubt.pause = (pause * 2).min(DOUBT - doubt.waited).max(LOOK);
         }
-        let reset = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
-        };
-        error.is_some_and(reset)
-            || matches!(self.stream.tcp().take_error(), Ok(Some(error)) if reset(&error))
     }
+
+    /// Whether this end of the connection proves that the request was not taken.
+    fn rejected(&self, error: &io::Error) -> bool {
+        matches!(self.turn, Turn::Asked { again: true, writes: 0..=1 })
+            && (is_rejection(error) || is_reset(self.stream.tcp()))
+    }
+}
+
+/// A clean end that may be followed by a reset.
+struct Doubt {
+    look: Option<Pin<Box<Sleep>>>,
+    pause: Duration,
+    waited: Duration,
+    over: bool,
+}
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self { look: None, pause: LOOK, waited: Duration::ZERO, over: false }
+    }
+}
+
+fn is_rejection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+/// A reset has come.
+fn is_reset(tcp: &TcpStream) -> bool {
+    matches!(tcp.take_error(), Ok(Some(error)) if is_rejection(&error))
 }
 
 /// Our own request heads begin with a method and a path; no body of a request in progress does.
@@ -168,8 +228,12 @@ impl AsyncRead for Link {
                 this.came(came);
                 Ok(())
             }
-            Ok(()) if this.rejected(None) => Err(not_taken()),
-            Err(error) if this.rejected(Some(&error)) => Err(not_taken()),
+            Ok(()) => ready!(this.poll_doubt(cx)),
+            Err(error) if this.rejected(&error) => Err(not_taken()),
+            // TLS that ends without saying so.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                ready!(this.poll_doubt(cx)).and(Err(error))
+            }
             result => result,
         })
     }

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use socket2::{SockRef, TcpKeepalive};
 use tidegauge_core::{Health, Observers, Policy, Rejected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,12 +21,10 @@ use crate::shared::Shared;
 use crate::signal::Signal;
 use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
-use crate::{Config, Drained, Identity, Shutdown, connection, descriptors};
+use crate::{Config, Drained, Identity, Shutdown, alive, connection, descriptors};
 
 /// How long accepting rests when the system has no descriptor to give.
 const BACK_OFF: Duration = Duration::from_millis(50);
-/// How often a silent client is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long tasks that were told to stop may take to.
 const STOPPING: Duration = Duration::from_secs(5);
 /// What one connection too many is told.
@@ -190,9 +187,9 @@ fn begin(
         });
         return;
     }
-    // A socket that refuses these serves all the same.
+    // A socket that refuses serves all the same.
     _ = tcp.set_nodelay(true);
-    _ = SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    alive::watch_client(&tcp);
     let serving = Arc::clone(shared);
     shared.base.tasks.run(async move {
         let _open = open;

@@ -1,5 +1,6 @@
 //! Upstreams that fail in all the ways there are (F-01 to F-25).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegauge_core::{End, Failure};
@@ -113,10 +114,28 @@ const CASES: &[Case] = &[
         name: "F-11 a length beside a coding",
         sends: b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         reset: false,
-        status: 200,
+        status: 502,
         clean: true,
-        end: End::Complete,
-        failure: None,
+        end: End::Failed,
+        failure: Some(Failure::Protocol),
+    },
+    Case {
+        name: "F-11 a coding that would have to be decoded",
+        sends: b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nabc",
+        reset: false,
+        status: 502,
+        clean: true,
+        end: End::Failed,
+        failure: Some(Failure::Protocol),
+    },
+    Case {
+        name: "F-11 the same, in chunks",
+        sends: b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        reset: false,
+        status: 502,
+        clean: true,
+        end: End::Failed,
+        failure: Some(Failure::Protocol),
     },
     Case {
         name: "F-12 not HTTP",
@@ -400,6 +419,49 @@ async fn stale_connections_are_not_noticed() {
     }
     for seen in rig.seen(2000).await {
         assert_eq!((seen.exchange().end, seen.request.len()), (End::Complete, 6));
+    }
+}
+
+/// F-22: nor with many clients, whose requests meet many connections that are about to close.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stale_connections_are_not_noticed_by_many() {
+    for concurrency in [1, 4, 16] {
+        let rig = Arc::new(
+            Rig::new(|mut tcp, _| async move {
+                if read_request(&mut tcp).await.is_none() {
+                    return;
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                tcp.write_all(answer).await.unwrap();
+                let rest = Duration::from_micros(fastrand::u64(0..5000));
+                // It closes without having looked whether there is another request.
+                tokio::time::sleep(rest).await;
+            })
+            .await,
+        );
+        let mut clients = JoinSet::new();
+        for _ in 0..concurrency {
+            let rig = Arc::clone(&rig);
+            clients.spawn(async move {
+                let mut client = rig.connect().await;
+                let mut failed = 0;
+                for _ in 0..2000 / concurrency {
+                    let post = b"POST /up/x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nsix ok";
+                    client.write_all(post).await.unwrap();
+                    let head = read_until(&mut client, "\r\n\r\n").await;
+                    if !head.starts_with("HTTP/1.1 200 ") {
+                        failed += 1;
+                        client = rig.connect().await;
+                    } else if !head.ends_with("ok") {
+                        read_until(&mut client, "ok").await;
+                    }
+                }
+                failed
+            });
+        }
+        let failed: usize = clients.join_all().await.into_iter().sum();
+        println!("{concurrency} at a time: {failed} of 2000 failed");
+        assert_eq!(failed, 0, "{concurrency} at a time");
     }
 }
 
