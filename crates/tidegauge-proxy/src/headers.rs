@@ -40,8 +40,23 @@ const WITHHELD_PREFIXES: &[&str] = &[
     "x-langfuse-",
 ];
 
-/// Trace context, as far as it is not what the route says.
-const TRACE_CONTEXT: &[&str] = &["traceparent", "tracestate", "baggage"];
+/// Trace context, as far as it is not what the route says: of W3C, B3, Jaeger, AWS, Google, gRPC, and of
+/// vendors.
+const TRACE_CONTEXT: &[&str] = &[
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "b3",
+    "uber-trace-id",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+    "grpc-trace-bin",
+    "sentry-trace",
+    "elastic-apm-traceparent",
+    "newrelic",
+];
+const TRACE_CONTEXT_PREFIXES: &[&str] =
+    &["x-b3-", "uberctx-", "ot-tracer-", "x-datadog-", "x-instana-"];
 
 /// What else decides about the fields of a request.
 #[derive(Clone, Debug)]
@@ -72,9 +87,7 @@ pub(crate) fn outward(from: &HeaderMap, out: Outward<'_>) -> HeaderMap {
         if withheld(name) || set(name) || nominated.names(name) {
             continue;
         }
-        if TRACE_CONTEXT.contains(&name.as_str())
-            && out.upstream.propagate != Propagate::Passthrough
-        {
+        if out.upstream.propagate != Propagate::Passthrough && is_trace_context(name) {
             continue;
         }
         match *name {
@@ -168,6 +181,22 @@ pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .all(|value| list(value).all(|coding| coding.eq_ignore_ascii_case("identity")))
+}
+
+/// Whether the end of a response's body could be read in two ways (RFC 9112 6.1 and 6.3), or is coded so
+/// that it would have to be decoded: what `chunked` alone does not say.
+pub(crate) fn is_ambiguous(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return false };
+    !coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+        || codings.next().is_some()
+        || headers.contains_key(header::CONTENT_LENGTH)
+}
+
+fn is_trace_context(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    TRACE_CONTEXT.contains(&name)
+        || TRACE_CONTEXT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn withheld(name: &HeaderName) -> bool {

@@ -57,7 +57,18 @@ pub(crate) fn refused(refusal: Refusal) -> Response<Reply> {
 }
 
 /// Answers a request for which there is no upstream, and says how to ask for one.
-pub(crate) fn unrouted(policy: &Policy, listen: std::net::SocketAddr) -> Response<Reply> {
+/// `page`: a web page asks, whose business the names are not.
+pub(crate) fn unrouted(
+    policy: &Policy,
+    listen: std::net::SocketAddr,
+    page: bool,
+) -> Response<Reply> {
+    const UNKNOWN: &str = "unknown_upstream";
+    if page {
+        let message = "No upstream for this path. A path begins with the name of one.";
+        let body = neutral(UNKNOWN, message);
+        return respond(StatusCode::NOT_FOUND, "destination_not_found", body);
+    }
     let names = policy.upstreams.iter().map(|upstream| &*upstream.name).take(NAMED);
     let names = names.collect::<Vec<_>>();
     let usual = policy.default_upstream.as_ref().map(|upstream| &*upstream.name);
@@ -71,7 +82,13 @@ pub(crate) fn unrouted(policy: &Policy, listen: std::net::SocketAddr) -> Respons
             )
         }
     };
-    respond(StatusCode::NOT_FOUND, "destination_not_found", neutral("unknown_upstream", &message))
+    respond(StatusCode::NOT_FOUND, "destination_not_found", neutral(UNKNOWN, &message))
+}
+
+/// Lets a web page read an answer of ours: nothing in it is anybody's.
+pub(crate) fn readable(response: &mut Response<Reply>) {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
 }
 
 /// Status, RFC 9209 error type, and what people are told.

@@ -73,9 +73,14 @@ async fn answer(
     let began = Moment { since: shared.base.clock.now(), wall: shared.base.clock.wall() };
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let (parts, body) = request.into_parts();
+    let page = parts.headers.contains_key(header::ORIGIN);
     if let Err(refusal) = check(&shared, &caller, &parts, number) {
         shared.base.health.request_rejected(refusal.reason, 1);
-        return unread(rescue::refused(refusal), &body, parts.version);
+        let mut response = rescue::refused(refusal);
+        if page {
+            rescue::readable(&mut response);
+        }
+        return unread(response, &body, parts.version);
     }
     if is_health_check(&parts) {
         return Response::new(Reply::Own("ok\n".into()));
@@ -89,7 +94,10 @@ async fn answer(
     };
     let Some(route) = route::find(&policy, asked) else {
         shared.base.health.request_rejected(Rejected::Route, 1);
-        let response = rescue::unrouted(&policy, shared.local);
+        let mut response = rescue::unrouted(&policy, shared.local, page);
+        if page {
+            rescue::readable(&mut response);
+        }
         return unread(response, &body, parts.version);
     };
     let accept = shared.base.clock.now().saturating_sub(began.since);
@@ -122,7 +130,7 @@ async fn answer(
     let mut response = match forward::forward(&call, &open.share(), body, upgrade).await {
         Ok(forwarded) => forwarded.respond(open),
         Err(unforwarded) => {
-            let (failure, response) = match &unforwarded {
+            let (failure, mut response) = match &unforwarded {
                 Unforwarded::Failed(failure) => {
                     (*failure, rescue::failed(*failure, route.upstream.dialect))
                 }
@@ -130,6 +138,9 @@ async fn answer(
                     (refused.failure, rescue::denied(refused, route.upstream.dialect))
                 }
             };
+            if page {
+                rescue::readable(&mut response);
+            }
             open.note(|exchange| exchange.status = Some(response.status()));
             if failure == Failure::RequestStalled {
                 shared.base.health.upload_stalled();

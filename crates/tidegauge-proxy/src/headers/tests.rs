@@ -93,7 +93,6 @@ const REQUEST: &[(&str, &str, bool)] = &[
     ("session_id", "s", true),
     ("x-session-id", "s", true),
     ("x-amz-date", "d", true),
-    ("b3", "x", true),
     ("via", "1.1 before", true),
     ("connection", "x-nominated, keep-alive", false),
     ("x-nominated", "1", false),
@@ -116,6 +115,17 @@ const REQUEST: &[(&str, &str, bool)] = &[
     ("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", false),
     ("tracestate", "a=1", false),
     ("baggage", "user.id=1", false),
+    ("b3", "x", false),
+    ("x-b3-traceid", "x", false),
+    ("x-b3-sampled", "1", false),
+    ("uber-trace-id", "x", false),
+    ("uberctx-user", "x", false),
+    ("x-amzn-trace-id", "Root=1-x", false),
+    ("x-cloud-trace-context", "x", false),
+    ("grpc-trace-bin", "x", false),
+    ("sentry-trace", "x", false),
+    ("x-datadog-parent-id", "1", false),
+    ("newrelic", "x", false),
     ("x-tidegauge-session", "s", false),
     ("x-tidegauge-capture", "off", false),
     ("x-tidegauge-usage", "link_only", false),
@@ -143,7 +153,13 @@ fn requests_keep_what_is_the_providers() {
 #[test]
 fn requests_change_where_the_route_says_so() {
     let parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
-    let context = [("traceparent", parent), ("tracestate", "x=y"), ("baggage", "user.id=1")];
+    let context = [
+        ("traceparent", parent),
+        ("tracestate", "x=y"),
+        ("baggage", "user.id=1"),
+        ("b3", "0"),
+        ("x-b3-sampled", "1"),
+    ];
     let mut passing = upstream();
     passing.propagate = Propagate::Passthrough;
     assert_eq!(
@@ -152,6 +168,8 @@ fn requests_change_where_the_route_says_so() {
             &format!("traceparent: {parent}"),
             "tracestate: x=y",
             "baggage: user.id=1",
+            "b3: 0",
+            "x-b3-sampled: 1",
             "via: 1.1 tidegauge"
         ]
     );
@@ -281,7 +299,8 @@ pub(crate) fn is_withheld(name: &str) -> bool {
 fn the_page_tells_them_all() {
     let page = include_str!("../../../../docs/forwarding.md");
     let plain = super::HOP_BY_HOP.iter().chain(super::WITHHELD).chain(super::TRACE_CONTEXT);
-    let prefixes = super::WITHHELD_PREFIXES.iter().map(|prefix| format!("{prefix}*"));
+    let prefixes = super::WITHHELD_PREFIXES.iter().chain(super::TRACE_CONTEXT_PREFIXES);
+    let prefixes = prefixes.map(|prefix| format!("{prefix}*"));
     let names = plain.map(|name| (*name).to_owned()).chain(prefixes);
     let missing: Vec<String> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{missing:?}");

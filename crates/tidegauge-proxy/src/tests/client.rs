@@ -409,3 +409,33 @@ async fn an_unknown_path_is_told_the_known_ones() {
     assert_eq!((status(&answer), body(&answer)), (200, b"ok\n".as_slice()));
     assert_eq!(rig.health.accepted(), 0);
 }
+
+/// A web page may read why it has no answer, but not what upstreams there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_may_read_our_own_answers() {
+    let rig = Rig::new(|mut tcp, _| async move {
+        let Some((head, _)) = read_request(&mut tcp).await else { return };
+        if head.starts_with("GET /well") {
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        }
+    })
+    .await;
+    for (path, expected, ours) in [
+        ("/up/well", 200, false),
+        ("/up/broken", 502, true),
+        ("/opnai/v1", 404, true),
+        ("/..", 400, true),
+    ] {
+        for origin in ["", "Origin: https://page.example\r\n"] {
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: h\r\n{origin}Connection: close\r\n\r\n");
+            let answer = rig.raw(request.as_bytes()).await;
+            let text = String::from_utf8_lossy(&answer);
+            assert_eq!(status(&answer), expected, "{text}");
+            let allowed = text.contains("access-control-allow-origin: *\r\n");
+            assert_eq!(allowed, ours && !origin.is_empty(), "{path} {origin:?}: {text}");
+            let names = text.contains("Known upstreams: up.");
+            assert_eq!(names, expected == 404 && origin.is_empty(), "{text}");
+        }
+    }
+}
