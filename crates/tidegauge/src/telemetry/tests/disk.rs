@@ -169,8 +169,12 @@ fn f38_an_outage_longer_than_the_disk_costs_the_oldest() {
         SpoolBounds { cap_bytes: 64 << 10, segment_bytes: 16 << 10, ..SpoolBounds::default() };
     config.exporters[0].options.disk_queue.as_mut().unwrap().bounds = bounds;
     let (telemetry, health) = start(config);
-    record(&telemetry, 0..100);
-    wait_for(|| health.spans_queued() == 0);
+    for id in 0..100 {
+        record(&telemetry, id..id + 1);
+        // One that is tried from memory comes to the disk after those that are made meanwhile. So there
+        // is one at a time, and the order on disk is that of their making.
+        wait_for(|| health.spans_queued() == 0);
+    }
     let lost = health.spans_dropped(Dropped::DiskFull);
     assert!(lost > 0 && lost == dropped(&health));
     assert_books(&health);
