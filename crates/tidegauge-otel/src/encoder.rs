@@ -112,7 +112,9 @@ impl Encoder {
         let exemplars = ExemplarFilter::Off;
         let native = views.len();
         views.push(View { histograms: Histograms::Exponential, exemplars, ..page(&options) });
-        let meter = Meter::new(views, &options.metric, health);
+        let all = metrics.iter().map(|edition| edition.names).chain([options.names]);
+        let next = all.into_iter().any(|names| names != Names::Current);
+        let meter = Meter::new(views, &options.metric, health).with_next_names(next);
         let began = meter.began();
         Self {
             options,

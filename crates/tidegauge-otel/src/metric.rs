@@ -8,6 +8,7 @@ mod exponential;
 mod health;
 mod histogram;
 mod limits;
+mod next;
 mod parts;
 mod registry;
 mod set;
@@ -27,6 +28,7 @@ use crate::span::has_inference;
 pub(crate) use exponential::Exponential;
 pub(crate) use histogram::{Buckets, Histogram};
 use limits::Limits;
+pub(crate) use next::INFERENCE;
 use parts::parts;
 use registry::{Group, Registry};
 use set::Sets;
@@ -170,6 +172,8 @@ pub(crate) enum Value {
 pub(crate) struct Meter {
     health: Arc<Health>,
     options: MetricOptions,
+    /// Whether somebody reads the next names.
+    next: bool,
     sets: Sets,
     state: Mutex<State>,
 }
@@ -239,9 +243,15 @@ impl Meter {
         Self {
             health: Arc::clone(health),
             options: options.clone(),
+            next: false,
             sets: Sets::new(&options.tags),
             state: Mutex::new(state),
         }
+    }
+
+    /// The same, but that tokens are counted as the next names want them too.
+    pub(crate) fn with_next_names(self, next: bool) -> Self {
+        Self { next, ..self }
     }
 
     /// When counting began, in nanoseconds since the Unix epoch.
@@ -389,6 +399,9 @@ impl Meter {
                 }
                 record_usage(series, record);
                 record_part(series, record);
+                if self.next {
+                    next::record(series, record);
+                }
             },
         );
     }

@@ -379,6 +379,10 @@ metrics! {
         "Prompt tokens written to the cache, by kind of content.";
     INFERENCE_REASONING_TOKENS = Counter "gen_ai.client.inference.usage.reasoning.output_tokens" "{token}" &[],
         "Reasoning tokens, by kind of content.";
+    EMBEDDINGS_DURATION = Histogram "gen_ai.client.embeddings.duration" "s" SECONDS,
+        "Duration of a request for embeddings, under its next name.";
+    EMBEDDINGS_OPERATION_INPUT_TOKENS = Histogram "gen_ai.client.embeddings.operation.input_tokens" "{token}" TOKENS,
+        "Tokens of a request for embeddings.";
     HTTP_SERVER_DURATION = Histogram "http.server.request.duration" "s" HTTP_SECONDS,
         "Duration of a client's request.";
     HTTP_CLIENT_DURATION = Histogram "http.client.request.duration" "s" HTTP_SECONDS,

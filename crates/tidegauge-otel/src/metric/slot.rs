@@ -20,6 +20,16 @@ pub(super) enum Side {
     Output,
 }
 
+/// A counter of tokens under the next names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TokenCounter {
+    Input,
+    Output,
+    CacheRead,
+    CacheWrite,
+    Reasoning,
+}
+
 /// One measurement of a series. The attributes it adds to those of the series are its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Slot {
@@ -35,6 +45,11 @@ pub(super) enum Slot {
     FirstToken,
     PerToken,
     TokenUsage(Side),
+    /// Of a call that did not fail.
+    OperationTokens(Side),
+    EmbeddingTokens,
+    /// With the kind of content.
+    InferenceTokens(TokenCounter, &'static str),
     Tokens(Bucket, Source),
     Cost(CostStatus),
     Disagreements,
@@ -55,6 +70,16 @@ impl Slot {
             Self::FirstToken => &name::TIME_TO_FIRST_TOKEN,
             Self::PerToken => &name::TIME_PER_OUTPUT_TOKEN,
             Self::TokenUsage(_) => &name::CLIENT_TOKEN_USAGE,
+            Self::OperationTokens(Side::Input) => &name::INFERENCE_OPERATION_INPUT_TOKENS,
+            Self::OperationTokens(Side::Output) => &name::INFERENCE_OPERATION_OUTPUT_TOKENS,
+            Self::EmbeddingTokens => &name::EMBEDDINGS_OPERATION_INPUT_TOKENS,
+            Self::InferenceTokens(counter, _) => match counter {
+                TokenCounter::Input => &name::INFERENCE_INPUT_TOKENS,
+                TokenCounter::Output => &name::INFERENCE_OUTPUT_TOKENS,
+                TokenCounter::CacheRead => &name::INFERENCE_CACHE_READ_TOKENS,
+                TokenCounter::CacheWrite => &name::INFERENCE_CACHE_WRITE_TOKENS,
+                TokenCounter::Reasoning => &name::INFERENCE_REASONING_TOKENS,
+            },
             Self::Tokens(..) => &name::TOKENS_USED,
             Self::Cost(_) => &name::COST,
             Self::Disagreements => &name::COST_DISAGREEMENTS,
@@ -73,6 +98,9 @@ impl Slot {
             | Self::FirstToken
             | Self::PerToken
             | Self::TokenUsage(_)
+            | Self::OperationTokens(_)
+            | Self::EmbeddingTokens
+            | Self::InferenceTokens(..)
             | Self::Tokens(..)
             | Self::Cost(_)
             | Self::Disagreements => Scope::GenAi,
@@ -86,6 +114,7 @@ impl Slot {
             Self::Overhead(phase) => vec![(name::PHASE, phase.name())],
             Self::TokenUsage(Side::Input) => vec![(name::TOKEN_TYPE, "input")],
             Self::TokenUsage(Side::Output) => vec![(name::TOKEN_TYPE, "output")],
+            Self::InferenceTokens(_, modality) => vec![(name::MODALITY, modality)],
             Self::Tokens(bucket, source) => {
                 vec![(name::BUCKET, bucket.name()), (name::USAGE_SOURCE, source.name())]
             }
@@ -99,6 +128,8 @@ impl Slot {
             | Self::ChunkGap
             | Self::FirstToken
             | Self::PerToken
+            | Self::OperationTokens(_)
+            | Self::EmbeddingTokens
             | Self::Disagreements => Vec::new(),
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tidegauge_core::{Health, Operation};
 
-use super::{Family, Names, Value, told};
-use crate::metric::Histograms;
+use super::{Family, Names, told};
+use crate::metric::{Histograms, Value};
 use crate::testing::{meter, records};
 
 fn families(names: Names) -> Vec<Family> {
@@ -69,16 +69,83 @@ fn inference_moves_and_other_operations_stay() {
             "gen_ai.client.inference.time_per_output_chunk",
         ),
     ] {
-        assert_eq!(count(&next, old) + count(&next, new), count(&current, old), "{old}");
+        let moved = if old.ends_with("operation.duration") {
+            count(&next, "gen_ai.client.embeddings.duration")
+        } else {
+            0
+        };
+        assert_eq!(count(&next, old) + count(&next, new) + moved, count(&current, old), "{old}");
         assert!(count(&next, new) > 0);
     }
-    // Embeddings, sessions and fetches are no inference in the sense of the conventions.
-    let others = [Operation::Embeddings, Operation::Realtime, Operation::FetchResponse];
+    // Sessions and fetches are no inference in the sense of the conventions; embeddings have their own.
+    let others = [Operation::Realtime, Operation::FetchResponse];
     let others = others.map(Operation::name);
     let left = next.iter().find(|f| f.metric.name == "gen_ai.client.operation.duration").unwrap();
     let stays = |operation: &str| others.contains(&operation);
     assert!(left.points.iter().all(|point| stays(told(point, "gen_ai.operation.name"))));
     assert!(!has(&next, "gen_ai.client.operation.time_to_first_chunk"));
+    assert_eq!(count(&next, "gen_ai.client.embeddings.duration"), 1);
+    assert_eq!(count(&next, "gen_ai.client.embeddings.operation.input_tokens"), 1);
+}
+
+fn families_of(record: &tidegauge_core::Record, names: Names) -> Vec<Family> {
+    let meter = meter(Histograms::Exponential, &Arc::new(Health::default()));
+    meter.record(record);
+    names.of(meter.collect(0))
+}
+
+/// A counter says what the provider counted, or 0; a distribution has no call that failed.
+#[test]
+fn failures_are_counted_as_nothing_and_estimates_not_at_all() {
+    let estimated = |mut record: tidegauge_core::Record| {
+        let by = tidegauge_core::Estimator::ALL[0];
+        let usage = &mut record.observation.usage;
+        *usage = tidegauge_core::Usage {
+            input: Some(8),
+            output: Some(5),
+            source: tidegauge_core::Source::Estimated,
+            estimate: Some(tidegauge_core::Estimate {
+                by,
+                input: Some(8),
+                output: Some(5),
+                output_told: Some(1),
+            }),
+            ..Default::default()
+        };
+        record
+    };
+    let mut silent = records::unary();
+    silent.observation.usage.output = Some(0);
+    silent.observation.usage.reasoning = None;
+    for (name, record, input, output, distributions) in [
+        ("refused", records::rate_limited(), 0, 0, 0),
+        ("cut", estimated(records::cut_stream()), 0, 1, 0),
+        ("silent", silent, 1213, 0, 2),
+    ] {
+        let next = families_of(&record, Names::Next);
+        let counted = |what: &str| {
+            let name = format!("gen_ai.client.inference.usage.{what}");
+            has(&next, &name).then(|| count(&next, &name))
+        };
+        assert_eq!(counted("input_tokens").is_some(), true, "{name}");
+        assert_eq!(counted("output_tokens"), Some(output), "{name}");
+        if name != "silent" {
+            assert_eq!(counted("input_tokens"), Some(input), "{name}");
+        }
+        let told = next.iter().filter(|f| f.metric.name.contains("inference.operation.")).count();
+        assert_eq!(told, distributions, "{name}");
+    }
+}
+
+#[test]
+fn what_only_the_next_names_want_is_not_under_those_of_today() {
+    for family in families_of(&records::stream(), Names::Current) {
+        let name = family.metric.name;
+        assert!(
+            !name.contains("client.inference") && !name.contains("client.embeddings"),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -279,6 +279,8 @@ const THEIR_METRICS: &[(Metric, bool, &[&str])] = &[
     (semconv::CLIENT_TIME_PER_OUTPUT_CHUNK, true, &[]),
     (semconv::CLIENT_TOKEN_USAGE, true, &["gen_ai.token.type"]),
     (semconv::INFERENCE_DURATION, true, &["error.type", "gen_ai.request.stream"]),
+    (semconv::EMBEDDINGS_DURATION, true, &["error.type", "gen_ai.request.stream"]),
+    (semconv::EMBEDDINGS_OPERATION_INPUT_TOKENS, true, &[]),
     (semconv::INFERENCE_TIME_TO_FIRST_CHUNK, true, &[]),
     (semconv::INFERENCE_TIME_PER_OUTPUT_CHUNK, true, &[]),
     (semconv::INFERENCE_OPERATION_INPUT_TOKENS, true, &[]),
