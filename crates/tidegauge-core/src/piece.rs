@@ -66,6 +66,8 @@ pub struct Emitter {
     pub resource: Vec<u8>,
     /// The encoded scopes, in the order of [`Scope::ALL`].
     pub scopes: [Vec<u8>; Scope::ALL.len()],
+    /// The URL of the schema that what is in a scope follows, in the same order; empty: none is told.
+    pub schemas: [&'static str; Scope::ALL.len()],
 }
 
 /// Where the pieces of one signal wait for one exporter.

@@ -1,7 +1,7 @@
 //! Encoded pieces into one OTLP export request, without decoding them.
 //!
 //! The three signals have the same shape on the wire: a request holds resources (field 1), a resource
-//! itself (1) and scopes (2), a scope itself (1) and pieces (2). Source: opentelemetry-proto 1.10.
+//! itself (1) and scopes (2), a scope itself (1), pieces (2) and the URL of a schema (3). Source: opentelemetry-proto 1.10.
 
 use std::mem;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ const KEPT: usize = 4 << 20;
 pub(crate) struct Envelope {
     resource: Vec<u8>,
     scopes: [Vec<u8>; Scope::ALL.len()],
+    schemas: [&'static str; Scope::ALL.len()],
     /// The latest request. Its memory is used again once it is sent: a batch is so large that the
     /// system is asked for it, and gives it page by page.
     latest: Arc<Vec<u8>>,
@@ -38,8 +39,8 @@ impl AsRef<[u8]> for SharedBuffer {
 impl Envelope {
     /// The envelope of what one process makes.
     pub(crate) fn new(origin: Emitter) -> Self {
-        let Emitter { resource, scopes } = origin;
-        Self { resource, scopes, latest: Arc::default() }
+        let Emitter { resource, scopes, schemas } = origin;
+        Self { resource, scopes, schemas, latest: Arc::default() }
     }
 
     /// The request with these pieces, grouped by scope, otherwise in order.
@@ -79,21 +80,25 @@ impl Envelope {
             pieces.map(|piece| field_len(piece.bytes.len())).sum::<usize>()
         });
         let scopes = || {
-            let scopes = Scope::ALL.into_iter().zip(&self.scopes).zip(lengths);
-            scopes
-                .filter(|(_, length)| *length > 0)
-                .map(|((scope, head), length)| (scope, head, field_len(head.len()) + length))
+            let heads = self.scopes.iter().zip(self.schemas);
+            let scopes = Scope::ALL.into_iter().zip(heads).zip(lengths);
+            scopes.filter(|(_, length)| *length > 0).map(|((scope, (head, schema)), length)| {
+                (scope, head, schema, field_len(head.len()) + length + text_len(schema))
+            })
         };
         let body = field_len(resource.len())
             + scopes().map(|(.., length)| field_len(length)).sum::<usize>();
         out.reserve(field_len(body));
         key_of(out, 1, body);
         field(out, 1, resource);
-        for (scope, head, length) in scopes() {
+        for (scope, head, schema, length) in scopes() {
             key_of(out, 2, length);
             field(out, 1, head);
             for piece in pieces.iter().filter(|piece| piece.scope == scope) {
                 field(out, 2, &piece.bytes);
+            }
+            if !schema.is_empty() {
+                field(out, 3, schema.as_bytes());
             }
         }
     }
@@ -113,6 +118,11 @@ fn field(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
 /// The length of a field of one of the numbers here, with its head.
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
+}
+
+/// The same of a text, which is left out where it is empty.
+fn text_len(text: &str) -> usize {
+    if text.is_empty() { 0 } else { field_len(text.len()) }
 }
 
 #[cfg(test)]
@@ -138,6 +148,7 @@ mod tests {
                 }
                 .encode_to_vec()
             }),
+            schemas: ["https://schema.example/1", "", ""],
         };
         let piece = |scope, name: String| Pending {
             scope,
@@ -166,6 +177,9 @@ mod tests {
             (format!("{scope:?}"), names.collect::<Vec<_>>().join(" "))
         };
         assert_eq!(read, [named(Scope::Http), named(Scope::GenAi)]);
+        let schemas: Vec<_> =
+            spans.scope_spans.iter().map(|group| group.schema_url.as_str()).collect();
+        assert_eq!(schemas, ["https://schema.example/1", ""]);
         assert_eq!(
             ExportTraceServiceRequest::decode(envelope.request(&[])).unwrap().resource_spans.len(),
             1

@@ -45,7 +45,6 @@ fn details(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 fn exception(out: &mut Vec<u8>, record: &Record, error: &ErrorType, options: &SpanOptions) {
     let exchange = &record.exchange;
     head(out, record, (SeverityNumber::Warn, "WARN"), name::EVENT_EXCEPTION);
-    body(out, error.as_str());
     let category = record.observation.outcome.category;
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     list.text(name::EXCEPTION_TYPE, error.as_str());
@@ -80,10 +79,4 @@ fn head(out: &mut Vec<u8>, record: &Record, severity: (SeverityNumber, &str), ev
 fn close(list: Attributes<'_>) {
     let (out, dropped) = list.finish();
     protobuf::number(out, 7, dropped.into());
-}
-
-/// An `AnyValue` with a text in it.
-fn body(out: &mut Vec<u8>, text: &str) {
-    protobuf::length(out, 5, 1 + protobuf::varint_len(text.len()) + text.len());
-    protobuf::bytes(out, 1, text.as_bytes());
 }

@@ -13,7 +13,7 @@ use prost::Message;
 use tidegauge_core::{Emitter, Scope};
 
 use crate::attribute::pair;
-use crate::semconv::{self as name, scope_name};
+use crate::semconv::{self as name, scope_name, scope_schema};
 
 /// Resource attributes by name. Texts only, but for the process id.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -69,7 +69,8 @@ impl ResourceAttributes {
             }
             .encode_to_vec()
         });
-        Emitter { resource: self.proto().encode_to_vec(), scopes }
+        let schemas = Scope::ALL.map(scope_schema);
+        Emitter { resource: self.proto().encode_to_vec(), scopes, schemas }
     }
 
     /// As it goes over the wire.

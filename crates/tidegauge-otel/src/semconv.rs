@@ -29,6 +29,14 @@ pub(crate) fn scope_name(scope: Scope) -> &'static str {
     }
 }
 
+/// The schema that a scope follows. HTTP is stable; the GenAI conventions have released none.
+pub(crate) fn scope_schema(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Http => "https://opentelemetry.io/schemas/1.44.0",
+        Scope::GenAi | Scope::Own => "",
+    }
+}
+
 /// The value that stands for all values past a bound.
 pub(crate) const OTHER: &str = "_OTHER";
 

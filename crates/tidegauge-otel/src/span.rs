@@ -472,14 +472,16 @@ fn usage(list: &mut Attributes<'_>, usage: &Usage, options: &SpanOptions) {
         list.count(name::USAGE_CACHE_WRITE_OLD, write);
     }
     list.count(name::USAGE_OUTPUT, usage.output_tokens());
-    list.count(name::USAGE_REASONING, usage.reasoning);
+    // A detail of nothing is noise on every call.
+    let some = |count: Option<u64>| count.filter(|count| *count > 0);
+    list.count(name::USAGE_REASONING, some(usage.reasoning));
     if options.modalities {
         let audio = [usage.input_audio, usage.cache_read_audio].into_iter().flatten();
-        list.count(name::USAGE_INPUT_AUDIO, audio.reduce(u64::saturating_add));
-        list.count(name::USAGE_CACHE_READ_AUDIO, usage.cache_read_audio);
-        list.count(name::USAGE_INPUT_IMAGE, usage.input_image);
-        list.count(name::USAGE_OUTPUT_AUDIO, usage.output_audio);
-        list.count(name::USAGE_OUTPUT_IMAGE, usage.output_image);
+        list.count(name::USAGE_INPUT_AUDIO, some(audio.reduce(u64::saturating_add)));
+        list.count(name::USAGE_CACHE_READ_AUDIO, some(usage.cache_read_audio));
+        list.count(name::USAGE_INPUT_IMAGE, some(usage.input_image));
+        list.count(name::USAGE_OUTPUT_AUDIO, some(usage.output_audio));
+        list.count(name::USAGE_OUTPUT_IMAGE, some(usage.output_image));
     }
     list.text(name::USAGE_SOURCE, usage.source.name());
     if let Some(estimate) = usage.estimate {

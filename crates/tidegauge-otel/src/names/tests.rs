@@ -127,7 +127,7 @@ fn failures_are_counted_as_nothing_and_estimates_not_at_all() {
             let name = format!("gen_ai.client.inference.usage.{what}");
             has(&next, &name).then(|| count(&next, &name))
         };
-        assert_eq!(counted("input_tokens").is_some(), true, "{name}");
+        assert!(counted("input_tokens").is_some(), "{name}");
         assert_eq!(counted("output_tokens"), Some(output), "{name}");
         if name != "silent" {
             assert_eq!(counted("input_tokens"), Some(input), "{name}");

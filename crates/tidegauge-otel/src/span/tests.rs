@@ -188,6 +188,46 @@ fn options_choose_names() {
     assert!(!has(SpanOptions { usage_cost: false, ..base }, "gen_ai.usage.cost"));
 }
 
+/// A detail of nothing is not worth an attribute; a total of nothing is a count.
+#[test]
+fn details_of_nothing_are_left_out() {
+    let mut record = records::unary();
+    let usage = &mut record.observation.usage;
+    usage.output = Some(0);
+    usage.cache_read = Some(0);
+    for detail in [
+        &mut usage.reasoning,
+        &mut usage.input_audio,
+        &mut usage.cache_read_audio,
+        &mut usage.input_image,
+        &mut usage.output_audio,
+        &mut usage.output_image,
+    ] {
+        *detail = Some(0);
+    }
+    let (_, call) = &spans(&record, &SpanOptions::default())[1];
+    let usage = call.attributes.iter().filter(|pair| pair.key.starts_with("gen_ai.usage."));
+    let mut keys: Vec<_> = usage.map(|pair| &pair.key["gen_ai.usage.".len()..]).collect();
+    keys.sort_unstable();
+    let expected = [
+        "cache_read.input_tokens",
+        "cache_write.input_tokens",
+        "cost",
+        "input_tokens",
+        "output_tokens",
+    ];
+    assert_eq!(keys, expected);
+}
+
+/// What failed is an attribute; the body would only say it again.
+#[test]
+fn an_exception_has_no_body() {
+    let events = crate::testing::events(&records::rate_limited(), &SpanOptions::default());
+    let [event] = &events[..] else { panic!("one event") };
+    assert_eq!(event.body, None);
+    assert_eq!(shown(&event.attributes, "exception.type").unwrap(), "rate_limit_exceeded");
+}
+
 #[test]
 fn lists_and_values_are_bounded() {
     let mut record = records::unary();
