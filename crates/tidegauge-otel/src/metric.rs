@@ -5,167 +5,38 @@
 //! out, so that sums stay exact. Nothing here is sent.
 
 mod exponential;
+mod family;
 mod health;
 mod histogram;
 mod limits;
 mod next;
+mod options;
 mod parts;
 mod registry;
 mod set;
 mod slot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tidegauge_core::{Bucket, Category, Cost, CostStatus, Health, Money, Record, Scope};
+use tidegauge_core::{Bucket, Category, Cost, CostStatus, Health, Record};
 
 use crate::cardinality::Cardinality;
-use crate::exemplar::{Example, ExemplarFilter};
-use crate::semconv::Metric;
+use crate::exemplar::Example;
 use crate::span::has_inference;
 
 pub(crate) use exponential::Exponential;
+pub(crate) use family::{Family, Point, Value};
+use family::{MOST, real, unix_nanos};
+use health::Folded;
 pub(crate) use histogram::{Buckets, Histogram};
 use limits::Limits;
 pub(crate) use next::INFERENCE;
+pub(crate) use options::View;
+pub use options::{Histograms, MetricOptions, Sums};
 use parts::parts;
 use registry::{Group, Registry};
 use set::Sets;
 use slot::{Phase, Side, Slot};
-
-/// The most one record adds to a sum: a million dollars, or a quadrillion tokens. An upstream can
-/// claim any figure, and a sum must not overflow; this fits in thousands of times.
-const MOST: u64 = 1 << 50;
-
-/// How distributions are kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Histograms {
-    /// Base-2 exponential buckets: right percentiles over any range, and they merge.
-    #[default]
-    Exponential,
-    /// The fixed buckets that the conventions advise.
-    Explicit,
-}
-
-/// What a pushed sum means (`..._METRICS_TEMPORALITY_PREFERENCE`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Sums {
-    /// Since the start of the process.
-    #[default]
-    Cumulative,
-    /// Since the export before.
-    Delta,
-    /// Delta where that saves memory.
-    LowMemory,
-}
-
-/// What may be chosen about metrics.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MetricOptions {
-    /// Names of the callers' tags that become metric attributes; [`Self::PROMPT`] and [`Self::AGENT`] are
-    /// none.
-    pub tags: Vec<String>,
-    /// How many distinct values of one attribute are taken from clients and upstreams.
-    pub values: usize,
-    /// How many attribute sets a group of metrics may have before the rest is folded into one.
-    pub sets: usize,
-    /// Whether our own listener speaks TLS.
-    pub secure: bool,
-    /// Whether times of calls have finer fixed buckets on the page than the conventions advise.
-    pub fine: bool,
-}
-
-impl MetricOptions {
-    /// In place of a tag's name: the prompt, by its name and version.
-    pub const PROMPT: &str = "prompt";
-    /// In place of a tag's name: the agent.
-    pub const AGENT: &str = "agent";
-}
-
-impl Default for MetricOptions {
-    /// `team`, 200 values, no TLS, the advised buckets; 2000 sets, as OpenTelemetry's SDKs keep of an instrument.
-    fn default() -> Self {
-        Self { tags: vec!["team".to_owned()], values: 200, sets: 2000, secure: false, fine: false }
-    }
-}
-
-/// How one reader wants the numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct View {
-    /// How distributions are kept.
-    pub(crate) histograms: Histograms,
-    /// What a sum means.
-    pub(crate) sums: Sums,
-    /// Which exchanges become examples.
-    pub(crate) exemplars: ExemplarFilter,
-    /// Whether examples are told again and again, to several who ask, or once.
-    pub(crate) lasting: bool,
-    /// Whether times of calls have finer fixed buckets.
-    pub(crate) fine: bool,
-}
-
-impl View {
-    /// Whether it can be told what is kept for `other`: then nothing is kept twice.
-    fn can_read(&self, other: &Self) -> bool {
-        let whole = |view: &Self| view.sums == Sums::Cumulative;
-        whole(self)
-            && whole(other)
-            && (self.histograms, self.fine) == (other.histograms, other.fine)
-            && self.exemplars == ExemplarFilter::Off
-    }
-}
-
-/// A metric with its points.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Family {
-    /// Whose it is.
-    pub(crate) scope: Scope,
-    /// Everything about it but values.
-    pub(crate) metric: &'static Metric,
-    /// Whether sums are those since the last reading. Levels never are.
-    pub(crate) delta: bool,
-    /// Nanoseconds since the Unix epoch that sums began at.
-    pub(crate) since: u64,
-    /// Nanoseconds since the Unix epoch that they are of.
-    pub(crate) now: u64,
-    /// One for each attribute set.
-    pub(crate) points: Vec<Point>,
-}
-
-/// The value of one attribute set.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Point {
-    /// The set.
-    pub(crate) attributes: Vec<KeyValue>,
-    /// The value.
-    pub(crate) value: Value,
-    /// Nanoseconds since the Unix epoch that it began at, where that is later than its family did.
-    pub(crate) since: Option<u64>,
-}
-
-impl Family {
-    /// When the sum of a point began. A sum that did not begin with the process did so when it was first
-    /// added to: a reader that takes it to have been 0 then misses nothing.
-    pub(crate) fn since(&self, point: &Point) -> u64 {
-        point.since.filter(|_| !self.delta).map_or(self.since, |since| since.max(self.since))
-    }
-}
-
-/// What a point holds.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Value {
-    /// Of a counter.
-    Count(u64),
-    /// Of a counter of money.
-    Money(Money),
-    /// Of something that goes up and down.
-    Level(i64),
-    /// A number that is no whole one.
-    Real(f64),
-    /// Of a histogram.
-    Distribution(Histogram),
-}
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -190,15 +61,6 @@ struct State {
     began: u64,
     /// What each view was told last: when, and the counts of [`health`], in their order.
     told: Vec<(u64, Vec<u64>)>,
-}
-
-/// What found no room.
-#[derive(Clone, Copy, Debug, Default)]
-struct Folded {
-    /// Attribute values that became another word.
-    values: u64,
-    /// Measurements that were added up without their attribute set.
-    measurements: u64,
 }
 
 /// What a view is to be told, before it is put in order.
@@ -475,17 +337,6 @@ fn record_cost(series: &mut registry::Series<'_>, cost: &Cost) {
     if let (CostStatus::Priced | CostStatus::Reported, Some(amount)) = (status, amount) {
         series.add(Slot::Cost(*status), amount.nanos().min(MOST));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most 2^50")]
-fn real(count: u64) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::disallowed_methods, reason = "points say which wall time they are of")]
-fn unix_nanos() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

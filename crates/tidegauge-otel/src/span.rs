@@ -14,6 +14,8 @@
 //! because the two have opposite rules of what an error is.
 
 mod compat;
+mod facts;
+mod options;
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,90 +23,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, Version};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tidegauge_core::{
-    Attempt, Category, CostStatus, End, ErrorType, Exchange, Labels, Operation, Prompt, Record,
-    Request, Response, Scope, SpanId, TraceId, Usage,
+    Attempt, Category, CostStatus, End, ErrorType, Exchange, Record, Request, Response, Scope,
+    SpanId, TraceId, Usage,
 };
 
-use crate::attribute::{AttributeLimits, Attributes};
+use crate::attribute::Attributes;
 use crate::encoded::Encoded;
 use crate::{content, protobuf, redact, semconv as name};
 
 pub use compat::{Compat, Extra};
-
-/// Under which name tokens written to a cache are reported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum CacheWriteName {
-    /// The name of the convention since August 2026.
-    #[default]
-    New,
-    /// The name before, which some backends still read.
-    Old,
-    /// Both.
-    Both,
-}
-
-/// How much an inference span says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum CallDetail {
-    /// Everything.
-    #[default]
-    Full,
-    /// Everything but tokens and money: for callers whose own spans say them, so that a backend that
-    /// sums over spans does not count twice.
-    LinkOnly,
-}
-
-/// Which spans an exchange becomes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum SpanTree {
-    /// All of them.
-    #[default]
-    All,
-    /// That of the model call alone, which then stands where the server's would: under the caller's
-    /// span, or at the root. For receivers that show the root span, or know no others.
-    Calls,
-}
-
-/// What may be chosen about spans and events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SpanOptions {
-    /// Bounds of attribute lists.
-    pub limits: AttributeLimits,
-    /// Whether the cost is also given as `gen_ai.usage.cost`, which several backends read.
-    pub usage_cost: bool,
-    /// Name of the cache-write count.
-    pub cache_write: CacheWriteName,
-    /// Whether audio and image tokens are given on their own. Some backends take every usage key for
-    /// a further kind of token.
-    pub modalities: bool,
-    /// How much an inference span says.
-    pub detail: CallDetail,
-    /// Which spans there are.
-    pub tree: SpanTree,
-    /// Attributes outside the conventions.
-    pub compat: Compat,
-    /// Whether each model call is also an event, `gen_ai.client.inference.operation.details`.
-    pub details: bool,
-    /// Whether what was captured of the words goes with them.
-    pub content: bool,
-}
-
-impl Default for SpanOptions {
-    /// Cost on, new names, modalities on, all of it, words where they were captured, nothing besides.
-    fn default() -> Self {
-        Self {
-            limits: AttributeLimits::default(),
-            usage_cost: true,
-            cache_write: CacheWriteName::New,
-            modalities: true,
-            detail: CallDetail::Full,
-            tree: SpanTree::All,
-            compat: Compat::default(),
-            details: false,
-            content: true,
-        }
-    }
-}
+pub(crate) use facts::Caller;
+use facts::subject;
+pub use options::{CacheWriteName, CallDetail, SpanOptions, SpanTree};
 
 /// Writes the spans of one exchange, parents first. Whether it is sampled is the caller's question.
 pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) {
@@ -132,52 +62,6 @@ pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) 
 /// Whether a model was really asked: only then is there an inference span and are there GenAI metrics.
 pub(crate) fn has_inference(record: &Record) -> bool {
     record.exchange.operation.is_inference() && record.exchange.times.sent.is_some()
-}
-
-/// Who is calling: what headers say, then what the body says.
-#[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    told: &'a Labels,
-    weaker: &'a Labels,
-}
-
-impl<'a> Caller<'a> {
-    /// The caller of a record.
-    pub(crate) fn of(record: &'a Record) -> Self {
-        Self { told: &record.exchange.labels, weaker: &record.observation.request.labels }
-    }
-
-    /// The value of one tag.
-    pub(crate) fn tag(self, name: &str) -> Option<&'a str> {
-        let value = self.told.tags.get(name).or_else(|| self.weaker.tags.get(name));
-        value.map(String::as_str)
-    }
-
-    fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
-        of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
-    }
-
-    fn session(self) -> Option<&'a str> {
-        self.text(|labels| &labels.session)
-    }
-
-    pub(crate) fn agent(self) -> Option<&'a str> {
-        self.text(|labels| &labels.agent)
-    }
-
-    fn user(self) -> Option<&'a str> {
-        self.text(|labels| &labels.user)
-    }
-
-    pub(crate) fn prompt(self) -> Option<&'a Prompt> {
-        self.told.prompt.as_ref().or(self.weaker.prompt.as_ref())
-    }
-
-    fn tags(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let more =
-            self.weaker.tags.iter().filter(move |(tag, _)| !self.told.tags.contains_key(*tag));
-        self.told.tags.iter().chain(more).map(|(tag, value)| (tag.as_str(), value.as_str()))
-    }
 }
 
 /// The value of `error.type` on the SERVER span and metric; `None` when the server side went well.
@@ -314,18 +198,6 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     close(list, observation.outcome.error.is_some());
 }
 
-/// What a call is named by beside its operation: the model. A fetch asks no model, and its id would
-/// name each one anew.
-fn subject(record: &Record) -> &str {
-    match record.exchange.operation {
-        Operation::FetchResponse => "",
-        _ => {
-            let model = record.observation.request.model.as_deref().unwrap_or_default();
-            crate::attribute::cut(model, 128)
-        }
-    }
-}
-
 /// Everything about a model call but what was said in it, for its span and its event.
 pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
     let Record { exchange, observation, measurement } = record;
@@ -370,7 +242,7 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
     list.count(name::SESSION_TURNS, observation.turns);
     list.flag(name::PARTIAL, observation.partial);
     caller(list, from);
-    options.compat.write(list, record, options, counts);
+    options.compat.write(list, record, options.content, counts);
 }
 
 fn client(

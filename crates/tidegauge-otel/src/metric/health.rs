@@ -7,11 +7,20 @@
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use tidegauge_core::{Dropped, Health, HealthReading, Ledger, LedgerReading, Scope};
 
-use super::{Family, Folded, Point, Value};
+use super::family::{Family, Point, Value, unix_nanos};
 use crate::attribute::pair;
 use crate::resource;
 use crate::semconv::{self as name, Metric};
 use crate::span::scheme;
+
+/// What found no room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Folded {
+    /// Attribute values that became another word.
+    pub(super) values: u64,
+    /// Measurements that were added up without their attribute set.
+    pub(super) measurements: u64,
+}
 
 /// Everything this process knows about itself, always in the same order. `secure`: our own listener
 /// speaks TLS.
@@ -81,7 +90,7 @@ fn build() -> Family {
 
 /// Seconds since the date of the price list in use.
 fn price_list_age(health: &Health) -> Option<i64> {
-    let now = super::unix_nanos() / 1_000_000_000;
+    let now = unix_nanos() / 1_000_000_000;
     i64::try_from(now.saturating_sub(health.price_list_date()?)).ok()
 }
 

@@ -1,6 +1,7 @@
 //! One distribution: count, sum, extremes, buckets, and ways back to traces.
 
-use super::{Exponential, Histograms};
+use super::exponential::Exponential;
+use super::options::Histograms;
 use crate::exemplar::{Example, Examples, Exemplar};
 
 /// A distribution for one reader.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge_core::{Exchange, RateLimit, Record, Reset};
 
+use super::family::{Family, Value};
 use super::health::{family, point, text};
-use super::{Family, Value};
 use crate::semconv::{self as name, Metric};
 
 /// Upstreams and resources at once; more are not shown.

@@ -7,9 +7,9 @@
 
 use tidegauge_core::{Bucket, Operation, Record, Usage};
 
+use super::family::{MOST, real};
 use super::registry::Series;
 use super::slot::{Side, Slot, TokenCounter};
-use super::{MOST, real};
 
 /// The operations that are an inference in the sense of the conventions.
 pub(crate) const INFERENCE: [Operation; 3] =

@@ -10,7 +10,8 @@ use tidegauge_core::testing::Random;
 
 use super::registry::{Group, Registry, families};
 use super::slot::Slot;
-use super::{ExemplarFilter, Histograms, Sums, View};
+use super::{Histograms, Sums, View};
+use crate::exemplar::ExemplarFilter;
 use crate::points;
 use crate::prometheus::{self, tests::cumulative, tests::decoded};
 use crate::resource::ResourceAttributes;

@@ -11,9 +11,10 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, KeyValueList, any_value::
 use prost::Message;
 use tidegauge_core::Money;
 
-use super::Sums;
+use super::family::{Family, Point, Value, unix_nanos};
+use super::histogram::Histogram;
+use super::options::{Sums, View};
 use super::slot::Slot;
-use super::{Family, Histogram, Point, Value, View};
 use crate::attribute::pair;
 use crate::exemplar::{Example, ExemplarFilter};
 use crate::semconv::OVERFLOW;
@@ -268,7 +269,7 @@ impl Series<'_> {
         let known = self.cells.iter().position(|known| known.slot == slot);
         let place = known.unwrap_or(self.cells.len());
         if known.is_none() {
-            self.cells.push(Kept { slot, born: super::unix_nanos(), cell: fresh() });
+            self.cells.push(Kept { slot, born: unix_nanos(), cell: fresh() });
         }
         self.cells.get_mut(place).map(|kept| &mut kept.cell)
     }

@@ -5,7 +5,7 @@
 
 use tidegauge_core::{Attempt, Category, Domain, ErrorType, Exchange, Record};
 
-use super::MetricOptions;
+use super::options::MetricOptions;
 use crate::attribute::{AttributeLimits, Attributes};
 use crate::cardinality::Cardinality;
 use crate::semconv as name;

@@ -15,9 +15,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tidegauge_core::{Category, Health, Money, Record};
 
-use super::{
-    Buckets, ExemplarFilter, Family, Histogram, Histograms, Meter, MetricOptions, Sums, Value, View,
-};
+use super::{Buckets, Family, Histogram, Histograms, Meter, MetricOptions, Sums, Value, View};
+use crate::exemplar::ExemplarFilter;
 use crate::testing::{records, shown};
 
 /// A handle on the SDK's reader, which a provider wants to own.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge_core::{Operation, Record};
 
-use super::{Caller, SpanOptions, subject};
+use super::facts::{Caller, subject};
 use crate::attribute::Attributes;
 use crate::{content, semconv as name};
 
@@ -72,11 +72,11 @@ impl Extra {
         }
     }
 
-    fn write(self, list: &mut Attributes<'_>, record: &Record, options: &SpanOptions, full: bool) {
+    fn write(self, list: &mut Attributes<'_>, record: &Record, content: bool, full: bool) {
         let from = Caller::of(record);
         match self {
             Self::OpenInference => openinference(list, record, full),
-            Self::InputOutput if options.content => content::as_input_output(list, record),
+            Self::InputOutput if content => content::as_input_output(list, record),
             Self::InputOutput => {}
             Self::Langfuse => langfuse(list, record, full),
             Self::OpenLit => list.text(name::OPENLIT_USER, from.user()),
@@ -125,16 +125,16 @@ impl Compat {
         self.0 & 1 << extra as u16 != 0
     }
 
-    /// Writes what is wanted; unless `full`, no tokens.
+    /// Writes what is wanted; without `content` nothing that was said, unless `full` no tokens.
     pub(super) fn write(
         self,
         list: &mut Attributes<'_>,
         record: &Record,
-        options: &SpanOptions,
+        content: bool,
         full: bool,
     ) {
         for extra in Extra::ALL.into_iter().filter(|extra| self.has(*extra)) {
-            extra.write(list, record, options, full);
+            extra.write(list, record, content, full);
         }
     }
 }

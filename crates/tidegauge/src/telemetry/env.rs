@@ -8,7 +8,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use tidegauge_core::Signal;
 use tidegauge_export::{ExporterOptions, QueueOptions, Target};
 use tidegauge_otel::{
@@ -21,7 +20,7 @@ use super::settings::{
     ExporterPlan, ExporterSettings, Receiver, Sampler, Settings, Signals, TelemetryConfig,
 };
 use super::target::{TargetReader, note};
-use super::variables::{Misread, Variables};
+use super::variables::{Misread, Variables, decoded};
 
 const METRIC_INTERVAL: Duration = Duration::from_secs(60);
 const SAMPLERS: &str = "always_on, always_off or traceidratio, or one of these after parentbased_";
@@ -40,8 +39,21 @@ impl fmt::Display for TelemetryMistakes {
     }
 }
 
-/// Resolves what was typed.
-pub(super) fn resolve(
+impl TelemetryConfig {
+    /// Resolves what was typed. `lookup` gives the value of a variable; empty counts as unset.
+    ///
+    /// # Errors
+    /// Every mistake of the file, each with the setting and what was expected. Of the variables what
+    /// means nothing is ignored, and found in [`ignored`](Self::ignored).
+    pub fn from_env(
+        settings: &Settings,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, TelemetryMistakes> {
+        resolve(settings, lookup)
+    }
+}
+
+fn resolve(
     settings: &Settings,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TelemetryConfig, TelemetryMistakes> {
@@ -402,11 +414,6 @@ const SERVICE_NAME: &str = "service.name";
 
 fn ratio(text: &str) -> Option<f64> {
     text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
-}
-
-/// Percent-encoding undone; what is not text then stays as it is.
-pub(super) fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! the user's to set. Sources: the receivers' own documentation of OTLP and, where it is public, the code
 //! that maps spans, as of the autumn of 2026.
 
+mod row;
 mod rows;
 
 use std::borrow::Cow;
@@ -15,94 +16,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::json;
 use tidegauge_export::Protocol;
-use tidegauge_otel::{
-    AttributeLimits, CacheWriteName, Compat, Histograms, Names, Rendering, ResourceAttributes,
-    SpanOptions, SpanTree, Sums,
-};
+use tidegauge_otel::{AttributeLimits, Rendering, ResourceAttributes, SpanOptions};
 
 use super::settings::{Receiver, Signals};
+use row::{Endpoint, Need, NeedPlace, PresetRow};
 use rows::{ANY, ROWS};
-
-/// Everything about one receiver. What is not set is as for any receiver.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct PresetRow {
-    /// As it is typed.
-    name: &'static str,
-    /// Its own spelling, for the page.
-    title: &'static str,
-    /// What it takes, for the schema.
-    about: &'static str,
-    /// Where it is.
-    endpoint: Endpoint,
-    /// What is sent to it unless the user says otherwise.
-    signals: Signals,
-    /// The protocol unless the user says otherwise; `None`: as for any receiver.
-    protocol: Option<Protocol>,
-    /// Headers it wants that hold no secret; one that the user sets wins.
-    headers: &'static [(&'static str, &'static str)],
-    /// What only the user knows, and it does not do without.
-    needs: &'static [Need],
-    /// Which spans it gets.
-    tree: SpanTree,
-    /// Names of tokens written to a cache that it reads.
-    cache_write: Option<CacheWriteName>,
-    /// Whether it reads tokens of audio and images.
-    modalities: Option<bool>,
-    /// Whether it reads `gen_ai.usage.cost`.
-    usage_cost: Option<bool>,
-    /// Attributes outside the conventions that it reads.
-    compat: Compat,
-    /// Whether it takes no model call without what was said.
-    wants_content: bool,
-    /// Names of metrics that its dashboards know.
-    metric_names: Option<Names>,
-    /// What its sums mean.
-    sums: Option<Sums>,
-    /// How its distributions are pushed.
-    histograms: Option<Histograms>,
-    /// Bounds of what it takes, where they are below ours.
-    limits: Option<AttributeLimits>,
-    /// What it shows of a call, for the page.
-    shown: &'static str,
-    /// What else is to be known, for the page.
-    note: &'static str,
-}
-
-/// Where a receiver is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Endpoint {
-    /// Where the user says. Such as this, for the page.
-    Yours(&'static str),
-    /// Here, unless the user says otherwise.
-    Usual(&'static str),
-    /// Spans go to exactly this URL, unless the user says otherwise.
-    UsualTraces(&'static str),
-}
-
-/// Something that the user must set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Need {
-    place: NeedPlace,
-    /// The header, or the attribute.
-    name: &'static str,
-    /// What it looks like, for the page.
-    sample: &'static str,
-    /// What it is.
-    about: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum NeedPlace {
-    /// A header.
-    Header,
-    /// A header with a key. Not needed without TLS: nobody sends a key in the clear, so that is an agent
-    /// or a collector which knows it.
-    Key,
-    /// A header that only some installations want.
-    Maybe,
-    /// A resource attribute.
-    Resource,
-}
 
 /// A receiver that is known by name; by default any.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,6 @@ use tidegauge_otel::{
     CallDetail, EncoderOptions, Histograms, Names, Rendering, SpanOptions, SpanTree, Sums,
 };
 
-use super::env;
-use super::env::TelemetryMistakes;
 use super::preset::Preset;
 use super::variables::Misread;
 
@@ -161,20 +159,6 @@ pub struct TelemetryConfig {
     pub metric_interval: Duration,
     /// What was set and is not followed: variables that mean nothing here. For the log.
     pub ignored: Vec<Misread>,
-}
-
-impl TelemetryConfig {
-    /// Resolves what was typed. `lookup` gives the value of a variable; empty counts as unset.
-    ///
-    /// # Errors
-    /// Every mistake of the file, each with the setting and what was expected. Of the variables what
-    /// means nothing is ignored, and found in [`ignored`](Self::ignored).
-    pub fn from_env(
-        settings: &Settings,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, TelemetryMistakes> {
-        env::resolve(settings, lookup)
-    }
 }
 
 impl TelemetryConfig {

@@ -14,9 +14,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegauge_core::Signal;
 use tidegauge_export::{Compression, Identity, Protocol, Target, can_use_tls};
 
-use super::env::decoded;
 use super::settings::Receiver;
-use super::variables::{MILLIS, Misread, Variables, millis};
+use super::variables::{MILLIS, Misread, Variables, decoded, millis};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const URL: &str = "a URL with http:// or https:// and a host";

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 /// One value that was typed and means nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Misread {
@@ -100,4 +102,9 @@ fn boolean(text: &str) -> Option<bool> {
         "false" => Some(false),
         _ => None,
     }
+}
+
+/// Percent-encoding undone; what is not text then stays as it is.
+pub(super) fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
 }

@@ -3,7 +3,7 @@
 use tidegauge_export::Protocol;
 use tidegauge_otel::{CacheWriteName, Compat, Extra, Names, SpanTree, Sums};
 
-use super::{Endpoint, Need, NeedPlace, PresetRow};
+use super::row::{Endpoint, Need, NeedPlace, PresetRow};
 use crate::telemetry::settings::Signals;
 
 const TRACES: Signals = Signals { traces: true, metrics: false, logs: false };

@@ -10,7 +10,9 @@ use tidegauge_core::Record;
 use super::*;
 use tidegauge_otel::testing::conformance::{Output, Registry};
 use tidegauge_otel::testing::{events, records, shown, spans};
-use tidegauge_otel::{CallDetail, Extra};
+use tidegauge_otel::{
+    CacheWriteName, CallDetail, Compat, Extra, Histograms, Names, SpanTree, Sums,
+};
 
 /// A stream with everything a receiver may look for.
 fn record() -> Record {
