@@ -34,6 +34,7 @@ mod spoken;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeline;
 mod tools;
 mod transcript;
 mod turn;

@@ -26,6 +26,7 @@ use crate::provider::{Asked, Event, Provider, Reader, Streams};
 use crate::said::Said;
 use crate::skim::{Limits, Skimmed};
 use crate::sse;
+use crate::timeline::Timeline;
 use crate::transcript::{self, Ended, Prompt, Reply, Wanted};
 
 /// How much of a path is kept for the readers.
@@ -81,9 +82,7 @@ struct Reading {
     provider: &'static dyn Provider,
     reader: Option<&'static dyn Reader>,
     answer: Answer,
-    times: StreamTimes,
-    /// The last event with data.
-    last_event: Option<Duration>,
+    timeline: Timeline,
     /// When the last piece came.
     last_piece: Duration,
     /// Parts could not be read.
@@ -205,10 +204,9 @@ impl Observer {
             RequestBody::Json(body) => body.held(),
             RequestBody::Form(form) => form.held(),
         };
-        let Reading { answer, doc, times, .. } = &self.reading;
-        let gaps = times.gaps.capacity() * size_of::<Duration>();
+        let Reading { answer, doc, timeline, .. } = &self.reading;
         let framing = self.framing.as_ref().map_or(0, Framing::held);
-        request + framing + answer.held() + doc.held() + gaps
+        request + framing + answer.held() + doc.held() + timeline.held()
     }
 
     /// The exchange is over: reads what was kept and concludes.
@@ -330,8 +328,7 @@ impl Reading {
             provider,
             reader: provider.reader(head),
             answer: Answer::default(),
-            times: StreamTimes::default(),
-            last_event: None,
+            timeline: Timeline::default(),
             last_piece: Duration::ZERO,
             lossy: false,
             malformed: false,
@@ -356,7 +353,7 @@ impl Reading {
             self.answer.ended = true;
             return;
         }
-        self.note_chunk(at);
+        self.timeline.event(at);
         if !self.doc.parse(data) {
             self.lossy = true;
             return;
@@ -373,8 +370,7 @@ impl Reading {
             reader.read_event(Event { name, data: root, stream: true }, answer);
         }
         if self.answer.token {
-            self.times.first_token.get_or_insert(at);
-            self.times.last_token = Some(at);
+            self.timeline.token(at);
         }
     }
 
@@ -387,17 +383,6 @@ impl Reading {
             reader.read_event(Event { name: None, data, stream: false }, answer);
         }
         self.lossy |= (event.lossy || !read) && self.answer.batch.results > 0;
-    }
-
-    fn note_chunk(&mut self, at: Duration) {
-        self.times.first_chunk.get_or_insert(at);
-        if let Some(last) = self.last_event.replace(at) {
-            if self.times.gaps.len() < StreamTimes::MAX_GAPS {
-                self.times.gaps.push(at.saturating_sub(last));
-            } else {
-                self.times.gaps_dropped += 1;
-            }
-        }
     }
 
     /// The whole of a unary body, which calls itself JSON or not.
@@ -444,7 +429,7 @@ impl Reading {
         let mut settled = self.answer.settle();
         settled.response.terminated = (stream && marked).then_some(ended);
         // What was taken for a stream may turn out to be a single value.
-        (settled, if stream { self.times } else { StreamTimes::default() })
+        (settled, if stream { self.timeline.finish() } else { StreamTimes::default() })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::answer::{Answer, Settled};
 use crate::outcome;
 use crate::provider::Provider;
 use crate::spoken::Spoken;
+use crate::timeline::Timeline;
 use crate::transcript::{self, Ended};
 
 /// One response over a socket.
@@ -46,8 +47,7 @@ pub struct Turn {
     pub(crate) lossy: bool,
     /// What is said in it, if that is wanted.
     pub(crate) spoken: Option<Box<Spoken>>,
-    times: StreamTimes,
-    last: Option<Duration>,
+    timeline: Timeline,
     provider: &'static dyn Provider,
 }
 
@@ -76,8 +76,7 @@ impl Turn {
             quiet: false,
             lossy: false,
             spoken: None,
-            times: StreamTimes::default(),
-            last: None,
+            timeline: Timeline::default(),
             provider,
         }
     }
@@ -88,19 +87,11 @@ impl Turn {
         self.ended = at;
         self.answer.response.events += 1;
         self.first.get_or_insert(at);
-        self.times.first_chunk.get_or_insert(at);
-        if let Some(last) = self.last.replace(at) {
-            if self.times.gaps.len() < StreamTimes::MAX_GAPS {
-                self.times.gaps.push(at.saturating_sub(last));
-            } else {
-                self.times.gaps_dropped += 1;
-            }
-        }
+        self.timeline.event(at);
         self.answer.token = false;
         read(&mut self.answer);
         if self.answer.token {
-            self.times.first_token.get_or_insert(at);
-            self.times.last_token = Some(at);
+            self.timeline.token(at);
         }
     }
 
@@ -151,7 +142,7 @@ impl Turn {
     }
 
     fn observe(self, exchange: &Exchange) -> Observation {
-        let Self { provider, request, answer, asked, quiet, lossy, times, began, .. } = self;
+        let Self { provider, request, answer, asked, quiet, lossy, timeline, began, .. } = self;
         let (ended, pending) = (answer.ended, answer.pending || quiet);
         let Settled { mut response, usage, ends, .. } = answer.settle();
         response.terminated = Some(ended);
@@ -160,7 +151,7 @@ impl Turn {
             request: Request { stream: true, ..request },
             response,
             usage,
-            times: since(times, began, asked),
+            times: since(timeline.finish(), began, asked),
             partial: lossy,
             ..Observation::default()
         };
