@@ -81,6 +81,10 @@ const TABLE: &[(&[(&str, &str)], &str)] = &[
     (&[("session-id", "c")], "session=c"),
     (&[("session_id", "c")], "session=c"),
     (&[("x-session-id", "c"), ("x-request-id", "r")], "session=c request=r"),
+    (&[("x-opencode-session", "ses_2"), ("x-session-affinity", "ses_1")], "session=ses_1"),
+    (&[("x-opencode-session", "ses_2")], "session=ses_2"),
+    (&[("agent-session-id", "s")], "session=s"),
+    (&[("conversation_id", "c"), ("x-openai-subagent", "review")], "session=c agent=review"),
     // Precedence: ours, baggage, the others in the order of the table.
     (
         &[
