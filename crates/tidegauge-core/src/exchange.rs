@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::{Method, StatusCode, Version};
 use ulid::Ulid;
 
-use crate::{Failure, SpanId, Trace, Upstream};
+use crate::{Failure, Origin, SpanId, Trace};
 
 /// Sortable by time of arrival; shown as the 26 characters of a ULID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -257,6 +257,20 @@ pub struct Within {
     pub span: SpanId,
 }
 
+/// Where an exchange went: what of an [`Upstream`](crate::Upstream) may be kept. No header, no key and
+/// no way to speak to it; a copy costs two counters.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Destination {
+    /// The upstream's name by configuration.
+    pub name: Arc<str>,
+    /// The word a configuration uses for its protocol ([`Dialect::kind`](crate::Dialect::kind)).
+    pub kind: &'static str,
+    /// The provider's name in telemetry (`gen_ai.provider.name`).
+    pub provider: &'static str,
+    /// Where it is.
+    pub origin: Arc<Origin>,
+}
+
 /// Everything the data plane knows about one exchange once it is over.
 ///
 /// A turn of a session (one response over a socket) is told by the same words: it has an id, times
@@ -270,7 +284,7 @@ pub struct Exchange {
     /// Its place in a trace.
     pub trace: Trace,
     /// Where it went, by configuration.
-    pub upstream: Arc<Upstream>,
+    pub to: Destination,
     /// What was asked.
     pub operation: Operation,
     /// Low-cardinality route pattern (`http.route`), such as `/v1/chat/completions`.

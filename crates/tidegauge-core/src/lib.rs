@@ -30,7 +30,8 @@ pub use content::{
 };
 pub use dialect::{Dialect, Filter, Head, Matched, Peek, Splice};
 pub use exchange::{
-    Attempt, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times, Within,
+    Attempt, Destination, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
+    Within,
 };
 pub use health::{Dropped, Health, HealthMetric, HealthReading, Rejected, Task, Withheld};
 pub use ledger::{Ledger, LedgerMetric, LedgerReading};

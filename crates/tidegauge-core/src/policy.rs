@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::{Capture, Dialect, Exchange, Failure, Peek};
+use crate::{Capture, Destination, Dialect, Exchange, Failure, Peek};
 
 /// Whether usage is asked for on streams whose client did not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,7 +97,7 @@ pub struct Upstream {
     /// The protocol it speaks.
     pub dialect: &'static dyn Dialect,
     /// Where it is.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// Whether usage is asked for.
     pub usage: UsagePolicy,
     /// How long it may take.
@@ -114,6 +114,18 @@ pub struct Upstream {
     pub capture: Capture,
     /// Whether HTTP/2 is spoken where the upstream agrees to it; else HTTP/1.1.
     pub http2: bool,
+}
+
+impl Upstream {
+    /// What of it may be kept in a record.
+    pub fn destination(&self) -> Destination {
+        Destination {
+            name: Arc::clone(&self.name),
+            kind: self.dialect.kind(),
+            provider: self.dialect.provider(),
+            origin: Arc::clone(&self.origin),
+        }
+    }
 }
 
 impl fmt::Debug for Upstream {

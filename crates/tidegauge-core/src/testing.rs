@@ -4,7 +4,6 @@
 //! rest. Every time in it is a whole number, so that what is derived from it is too.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -44,10 +43,11 @@ impl Dialect for Mute {
 
 /// An upstream named after its protocol, on plain HTTP at `h:80`, which is not asked for usage.
 pub fn upstream(dialect: &'static dyn Dialect) -> Upstream {
+    let origin = Origin { secure: false, host: "h".to_owned(), port: 80, prefix: String::new() };
     Upstream {
         name: dialect.kind().into(),
         dialect,
-        origin: Origin { secure: false, host: "h".to_owned(), port: 80, prefix: String::new() },
+        origin: origin.into(),
         usage: UsagePolicy::Passthrough,
         timeouts: Timeouts { connect: Duration::from_secs(1), head: None, idle: None },
         headers: Vec::new(),
@@ -76,13 +76,13 @@ pub fn trace() -> Trace {
 
 /// A chat call there, of 812 bytes, answered with 5,120. Sent after 2 ms, answered after 202, the
 /// first byte after 212, the last after 1,001, over after 1,002.
-pub fn exchange(upstream: Upstream) -> Exchange {
+pub fn exchange(upstream: &Upstream) -> Exchange {
     let ms = |millis| Some(Duration::from_millis(millis));
     Exchange {
         id: ExchangeId::new(1_795_000_000_000, 7),
         started: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
         trace: trace(),
-        upstream: Arc::new(upstream),
+        to: upstream.destination(),
         operation: Operation::Chat,
         route: Cow::Borrowed("/v1/chat/completions"),
         method: Method::POST,

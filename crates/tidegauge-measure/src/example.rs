@@ -23,5 +23,5 @@ pub(crate) fn record(upstream: &str, model: &str, duration: Duration) -> Record 
 
 /// A chat call at `upstream` that was sent after 2 ms and ended after 1002.
 pub(crate) fn exchange(upstream: &str) -> Exchange {
-    testing::exchange(Upstream { name: upstream.into(), ..testing::upstream(&Mute("plain")) })
+    testing::exchange(&Upstream { name: upstream.into(), ..testing::upstream(&Mute("plain")) })
 }

@@ -81,8 +81,8 @@ fn cost(
     }
     let tier = seen.response.service_tier.as_deref().or(seen.request.service_tier.as_deref());
     let cost = prices.cost(&Asked {
-        upstream: &exchange.upstream.name,
-        provider: exchange.upstream.dialect.provider(),
+        upstream: &exchange.to.name,
+        provider: exchange.to.provider,
         price_id,
         request_model: seen.request.model.as_deref(),
         response_model: seen.response.model.as_deref(),
@@ -130,8 +130,8 @@ fn batch_costs(
         let asked: Vec<Asked<'_>> = calls
             .iter()
             .map(|calls| Asked {
-                upstream: &exchange.upstream.name,
-                provider: exchange.upstream.dialect.provider(),
+                upstream: &exchange.to.name,
+                provider: exchange.to.provider,
                 price_id,
                 request_model: None,
                 response_model: calls.model.as_deref(),

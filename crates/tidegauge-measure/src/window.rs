@@ -125,8 +125,8 @@ impl Key {
         let seen = &record.observation;
         let model = seen.request.model.as_deref().or(seen.response.model.as_deref());
         Self {
-            upstream: record.exchange.upstream.name.clone(),
-            provider: record.exchange.upstream.dialect.provider(),
+            upstream: record.exchange.to.name.clone(),
+            provider: record.exchange.to.provider,
             model: cut(model.unwrap_or_default(), MODEL_BYTES).into(),
             operation: record.exchange.operation,
             stream: seen.stream,

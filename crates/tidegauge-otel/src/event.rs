@@ -49,12 +49,12 @@ fn exception(out: &mut Vec<u8>, record: &Record, error: &ErrorType, options: &Sp
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     list.text(name::EXCEPTION_TYPE, error.as_str());
     list.text(name::OPERATION_NAME, exchange.operation.name());
-    list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
+    list.text(name::PROVIDER_NAME, exchange.to.provider);
     list.text(name::REQUEST_MODEL, record.observation.request.model.as_deref());
     list.text(name::RESPONSE_ID, record.observation.response.id.as_deref());
-    list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
-    list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
-    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::SERVER_ADDRESS, &*exchange.to.origin.host);
+    list.whole(name::SERVER_PORT, exchange.to.origin.port);
+    list.text(name::UPSTREAM, &*exchange.to.name);
     list.show(name::EXCHANGE_ID, exchange.id);
     list.text(name::CATEGORY, category.map(Category::name));
     list.text(name::DOMAIN, category.and_then(Category::domain).map(Domain::name));

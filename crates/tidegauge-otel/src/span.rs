@@ -155,7 +155,7 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     list.text(name::USER_AGENT, exchange.user_agent.as_deref());
 
     list.show(name::EXCHANGE_ID, exchange.id);
-    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::UPSTREAM, &*exchange.to.name);
     list.text(name::OPERATION, exchange.operation.name());
     list.text(name::END, exchange.end.name());
     category(&mut list, outcome.category);
@@ -204,10 +204,10 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
     let (request, response) = (&observation.request, &observation.response);
     let streaming = request.stream || observation.stream;
     list.text(name::OPERATION_NAME, exchange.operation.name());
-    list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
+    list.text(name::PROVIDER_NAME, exchange.to.provider);
     list.text(name::REQUEST_MODEL, request.model.as_deref());
-    list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
-    list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
+    list.text(name::SERVER_ADDRESS, &*exchange.to.origin.host);
+    list.whole(name::SERVER_PORT, exchange.to.origin.port);
     let error = observation.outcome.error.as_ref();
     list.text(name::ERROR_TYPE, error.map(ErrorType::as_str));
     list.flag(name::REQUEST_STREAM, streaming);
@@ -235,7 +235,7 @@ pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOpt
         list.text(name::PROMPT_VERSION, prompt.version.as_deref());
     }
     list.show(name::EXCHANGE_ID, exchange.id);
-    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::UPSTREAM, &*exchange.to.name);
     list.text(name::END, exchange.end.name());
     category(list, observation.outcome.category);
     tools(list, request, response);
@@ -261,8 +261,8 @@ fn client(
     let mut list = Attributes::new(out, ATTRIBUTES, options.limits);
     list.text(name::HTTP_METHOD, known);
     list.text(name::HTTP_METHOD_ORIGINAL, original);
-    list.text(name::SERVER_ADDRESS, &*exchange.upstream.origin.host);
-    list.whole(name::SERVER_PORT, exchange.upstream.origin.port);
+    list.text(name::SERVER_ADDRESS, &*exchange.to.origin.host);
+    list.whole(name::SERVER_PORT, exchange.to.origin.port);
     url(&mut list, exchange);
     status_code(&mut list, attempt.status);
     let error = attempt_error(attempt);
@@ -275,7 +275,7 @@ fn client(
         list.whole(name::NETWORK_PEER_PORT, peer.port());
     }
     list.text(name::NETWORK_PROTOCOL_VERSION, attempt.version.and_then(protocol));
-    list.text(name::UPSTREAM, &*exchange.upstream.name);
+    list.text(name::UPSTREAM, &*exchange.to.name);
 
     close(list, error.is_some());
 }
@@ -437,16 +437,15 @@ fn asked(host: &str, secure: bool) -> Option<(&str, u16)> {
 /// The URL of an upstream request: origin, the path without our own first segment, and the query
 /// without secrets.
 fn url(list: &mut Attributes<'_>, exchange: &Exchange) {
-    let upstream = &exchange.upstream;
-    let ours = exchange.path.strip_prefix('/').and_then(|path| path.strip_prefix(&*upstream.name));
+    let to = &exchange.to;
+    let ours = exchange.path.strip_prefix('/').and_then(|path| path.strip_prefix(&*to.name));
     let rest = ours.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let path = path_or_root(rest.unwrap_or(&exchange.path));
     match &exchange.query {
-        Some(query) => list.show(
-            name::URL_FULL,
-            format_args!("{}{path}?{}", upstream.origin, redact::query(query)),
-        ),
-        None => list.show(name::URL_FULL, format_args!("{}{path}", upstream.origin)),
+        Some(query) => {
+            list.show(name::URL_FULL, format_args!("{}{path}?{}", to.origin, redact::query(query)));
+        }
+        None => list.show(name::URL_FULL, format_args!("{}{path}", to.origin)),
     }
 }
 

@@ -215,7 +215,7 @@ fn exchange(
         id: ExchangeId::new(millis, fastrand::u128(..)),
         started: began.wall,
         trace: trace.clone(),
-        upstream: Arc::clone(upstream),
+        to: upstream.destination(),
         operation,
         route: "".into(),
         method: parts.method.clone(),

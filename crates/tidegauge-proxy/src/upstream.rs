@@ -56,7 +56,7 @@ pub(crate) enum Way {
 #[derive(Clone, PartialEq, Eq)]
 struct Settings {
     name: Arc<str>,
-    origin: Origin,
+    origin: Arc<Origin>,
     connect: Duration,
     ca: Option<Arc<[u8]>>,
     identity: Option<Arc<[u8]>>,
@@ -67,7 +67,7 @@ impl Settings {
     fn of(upstream: &Upstream) -> Self {
         Self {
             name: Arc::clone(&upstream.name),
-            origin: upstream.origin.clone(),
+            origin: Arc::clone(&upstream.origin),
             connect: upstream.timeouts.connect,
             ca: upstream.ca.clone(),
             identity: upstream.client_identity.clone(),

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Capture, Category, Charge, Cost,
-    CostLine, CostStatus, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure,
+    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Category, Charge, Cost, CostLine,
+    CostStatus, Destination, End, ErrorType, Estimate, Estimator, Exchange, ExchangeId, Failure,
     Labels, Measurement, Money, Observation, Operation, Origin, Outcome, OutputType, Overhead,
-    Prompt, Propagate, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
-    StreamTimes, Timeouts, Times, Trace, TraceId, Unpriced, Upstream, Usage, UsagePolicy, Within,
+    Prompt, ProviderError, RateLimit, Record, Request, Reset, Response, Source, SpanId,
+    StreamTimes, Times, Trace, TraceId, Unpriced, Usage, Within,
 };
 
 pub(crate) use self::content::content;
@@ -42,7 +42,7 @@ pub(crate) fn exchange(stored: proto::Exchange, world: &dyn World) -> Result<Exc
         id: id(&stored.id)?,
         started: since_epoch(stored.started).ok_or(Unreadable::Unknown("time"))?,
         trace: trace(stored.trace.ok_or(Unreadable::Missing("trace"))?)?,
-        upstream: upstream(stored.upstream.ok_or(Unreadable::Missing("upstream"))?, world)?,
+        to: destination(stored.upstream.ok_or(Unreadable::Missing("upstream"))?, world)?,
         operation: named(&Operation::ALL, Operation::name, &stored.operation)
             .unwrap_or(Operation::Other),
         route: Cow::Owned(stored.route),
@@ -99,26 +99,20 @@ fn span(bytes: &[u8]) -> Result<SpanId, Unreadable> {
     <[u8; 8]>::try_from(bytes).map(SpanId).map_err(|_| Unreadable::Missing("span id"))
 }
 
-/// The place as it was; how it was spoken to, and with what keys, is not stored.
-fn upstream(stored: proto::Upstream, world: &dyn World) -> Result<Arc<Upstream>, Unreadable> {
-    Ok(Arc::new(Upstream {
+fn destination(stored: proto::Upstream, world: &dyn World) -> Result<Destination, Unreadable> {
+    let dialect = world.dialect(&stored.kind).ok_or(Unreadable::Unknown("protocol"))?;
+    let origin = Origin {
+        secure: stored.secure,
+        host: stored.host,
+        port: u16::try_from(stored.port).map_err(|_| Unreadable::Unknown("port"))?,
+        prefix: stored.prefix,
+    };
+    Ok(Destination {
         name: stored.name.into(),
-        dialect: world.dialect(&stored.kind).ok_or(Unreadable::Unknown("protocol"))?,
-        origin: Origin {
-            secure: stored.secure,
-            host: stored.host,
-            port: u16::try_from(stored.port).map_err(|_| Unreadable::Unknown("port"))?,
-            prefix: stored.prefix,
-        },
-        usage: UsagePolicy::Passthrough,
-        timeouts: Timeouts { connect: Duration::ZERO, head: None, idle: None },
-        headers: Vec::new(),
-        propagate: Propagate::None,
-        ca: None,
-        client_identity: None,
-        capture: Capture::Off,
-        http2: false,
-    }))
+        kind: dialect.kind(),
+        provider: dialect.provider(),
+        origin: Arc::new(origin),
+    })
 }
 
 fn labels(stored: proto::Labels) -> Labels {

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{StatusCode, Version};
 use tidegauge_core::{
-    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Cost, CostLine, Estimate, Exchange,
-    Failure, Labels, Measurement, Observation, Origin, Outcome, Overhead, Prompt, ProviderError,
-    RateLimit, Record, Request, Reset, Response, StreamTimes, Times, Trace, Upstream, Usage,
+    Attempt, Batch, BatchCalls, BatchCost, Billed, Bucket, Cost, CostLine, Destination, Estimate,
+    Exchange, Failure, Labels, Measurement, Observation, Origin, Outcome, Overhead, Prompt,
+    ProviderError, RateLimit, Record, Request, Reset, Response, StreamTimes, Times, Trace, Usage,
     Within,
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn opening(exchange: &Exchange) -> proto::Exchange {
         id: exchange.id.bits().to_be_bytes().to_vec(),
         started: since_epoch(exchange.started),
         trace: Some(proto::Trace { state: String::new(), ..trace(&exchange.trace) }),
-        upstream: Some(upstream(&exchange.upstream)),
+        upstream: Some(destination(&exchange.to)),
         operation: exchange.operation.name().to_owned(),
         route: exchange.route.clone().into_owned(),
         method: exchange.method.as_str().to_owned(),
@@ -50,7 +50,7 @@ fn exchange(exchange: &Exchange) -> proto::Exchange {
     #[rustfmt::skip]
     let Exchange {
         // These are in the opening.
-        id: _, started: _, upstream: _, operation: _, route: _, method: _, secure: _, version: _, end: _, within: _,
+        id: _, started: _, to: _, operation: _, route: _, method: _, secure: _, version: _, end: _, within: _,
         trace: whole, path, query, client, host, user_agent, labels: who, attempts, status: code, request_bytes,
         upstream_bytes, response_bytes, times: when, overhead: added, failure: why, injected,
     } = exchange;
@@ -99,16 +99,12 @@ fn trace(trace: &Trace) -> proto::Trace {
     }
 }
 
-fn upstream(upstream: &Upstream) -> proto::Upstream {
-    #[rustfmt::skip]
-    let Upstream {
-        name, dialect, origin: Origin { secure, host, port, prefix },
-        // May be secret, or is of no use later.
-        usage: _, timeouts: _, headers: _, propagate: _, ca: _, client_identity: _, capture: _, http2: _,
-    } = upstream;
+fn destination(to: &Destination) -> proto::Upstream {
+    let Destination { name, kind, provider: _, origin } = to;
+    let Origin { secure, host, port, prefix } = &**origin;
     proto::Upstream {
         name: name.to_string(),
-        kind: dialect.kind().to_owned(),
+        kind: (*kind).to_owned(),
         secure: *secure,
         host: host.clone(),
         port: (*port).into(),

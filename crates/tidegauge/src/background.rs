@@ -111,7 +111,7 @@ impl Memory {
 
 fn key(exchange: &Exchange, seen: &Observation) -> Option<Key> {
     let id = seen.response.id.as_deref()?;
-    Some((Arc::clone(&exchange.upstream.name), id.into()))
+    Some((Arc::clone(&exchange.to.name), id.into()))
 }
 
 fn tell(asked: Asked, spent: Spent, exchange: &mut Exchange, seen: &mut Observation) -> Accounted {

@@ -15,8 +15,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Begin, Capture, Category, Cost, CostStatus, Dropped, End, Exchange, Health, Observation,
-    Observe, Observers, Record, Sink, Task, Texts, Times, Upstream, Withheld,
+    Begin, Capture, Category, Cost, CostStatus, Destination, Dropped, End, Exchange, Health,
+    Observation, Observe, Observers, Record, Sink, Task, Texts, Times, Withheld,
 };
 use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
 use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
@@ -526,8 +526,8 @@ fn record(
     exchange.labels.or(observation.request.labels.clone());
     let price_id = provider.and_then(price_id);
     if observation.usage.is_known() && observation.usage.region.is_none() {
-        let Upstream { dialect, origin, .. } = &*exchange.upstream;
-        observation.usage.region = Prices::region_of(price_id, dialect.provider(), &origin.host);
+        let Destination { provider, origin, .. } = &exchange.to;
+        observation.usage.region = Prices::region_of(price_id, provider, &origin.host);
     }
     let numbers = |exchange: &Exchange| measure(exchange, &observation, prices, price_id);
     let mut measurement = numbers(&exchange);

@@ -24,13 +24,12 @@ pub(crate) fn exchange() -> Exchange {
     Exchange {
         id: ExchangeId::new(1_795_325_270_049, 7),
         started: UNIX_EPOCH + Duration::from_millis(1_795_325_270_049),
-        upstream: upstream(),
         path: "/openai/v1/chat/completions".to_owned(),
         upstream_bytes: 5200,
         times: Times { ended: us(1_843_340), ..Times::default() },
         overhead: Overhead { accept: us(40), admission: us(60), connect: us(900), relay: us(40) },
         injected: true,
-        ..testing::exchange(testing::upstream(provider("openai").unwrap()))
+        ..testing::exchange(&upstream())
     }
 }
 

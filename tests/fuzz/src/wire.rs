@@ -350,7 +350,7 @@ fn session(
     socket.keep_words(Wanted { request: true, response: true, schemas: true });
     socket.agreed(&fields(&[("sec-websocket-extensions", extensions)]));
     let dialect: &'static dyn Dialect = provider;
-    let mut exchange = testing::exchange(testing::upstream(dialect));
+    let mut exchange = testing::exchange(&testing::upstream(dialect));
     exchange.operation = provider.matched(head).operation;
     let (mut turns, zero) = (Vec::new(), std::time::Duration::ZERO);
     for (index, part) in parts.iter().enumerate() {
@@ -409,7 +409,7 @@ impl Call<'_> {
         }
         assert!(held <= MAX_HELD, "{held} bytes are held");
         let dialect: &'static dyn Dialect = self.provider;
-        let mut exchange = testing::exchange(testing::upstream(dialect));
+        let mut exchange = testing::exchange(&testing::upstream(dialect));
         exchange.operation = operation;
         let seen = observer.finish(&exchange);
         Observation { times: StreamTimes::default(), ..seen }

@@ -36,7 +36,7 @@ impl Limits {
     /// What a response said. What it left out stays as it was.
     pub(super) fn note(&mut self, record: &Record) {
         for limit in &record.observation.response.rate_limits {
-            let key = (record.exchange.upstream.name.to_string(), limit.resource);
+            let key = (record.exchange.to.name.to_string(), limit.resource);
             if self.0.len() >= ROOM && !self.0.contains_key(&key) {
                 continue;
             }
@@ -132,9 +132,7 @@ mod tests {
         let mut limits = Limits::default();
         for number in 0..ROOM + 10 {
             let mut record = record(vec![limit(Some(1), None, None)]);
-            let mut upstream = (*record.exchange.upstream).clone();
-            upstream.name = number.to_string().into();
-            record.exchange.upstream = upstream.into();
+            record.exchange.to.name = number.to_string().into();
             limits.note(&record);
         }
         assert_eq!(limits.0.len(), ROOM);

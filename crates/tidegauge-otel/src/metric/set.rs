@@ -77,7 +77,7 @@ impl Sets {
     pub(super) fn requests(&self, list: &mut List<'_>, record: &Record, bound: &mut Bound<'_>) {
         let exchange = &record.exchange;
         let category = record.observation.outcome.category;
-        list.text(name::UPSTREAM, &*exchange.upstream.name);
+        list.text(name::UPSTREAM, &*exchange.to.name);
         list.text(name::OPERATION, exchange.operation.name());
         list.text(name::END, exchange.end.name());
         list.text(name::CATEGORY, category.map(Category::name));
@@ -90,12 +90,12 @@ impl Sets {
     /// What all GenAI metrics share.
     pub(super) fn call(&self, list: &mut List<'_>, record: &Record, bound: &mut Bound<'_>) {
         let (exchange, observation) = (&record.exchange, &record.observation);
-        let origin = &exchange.upstream.origin;
+        let origin = &exchange.to.origin;
         list.text(name::OPERATION_NAME, exchange.operation.name());
-        list.text(name::PROVIDER_NAME, exchange.upstream.dialect.provider());
+        list.text(name::PROVIDER_NAME, exchange.to.provider);
         list.text(name::SERVER_ADDRESS, &*origin.host);
         list.whole(name::SERVER_PORT, origin.port);
-        list.text(name::UPSTREAM, &*exchange.upstream.name);
+        list.text(name::UPSTREAM, &*exchange.to.name);
         model(list, name::REQUEST_MODEL, &observation.request.model, record, bound);
         model(list, name::RESPONSE_MODEL, &observation.response.model, record, bound);
         self.tags(list, record, bound);
@@ -162,7 +162,7 @@ pub(super) fn server(list: &mut List<'_>, record: &Record) {
 
 /// A request of ours to the upstream.
 pub(super) fn attempt(list: &mut List<'_>, exchange: &Exchange, attempt: &Attempt) {
-    let origin = &exchange.upstream.origin;
+    let origin = &exchange.to.origin;
     list.text(name::HTTP_METHOD, method(&exchange.method).0);
     list.text(name::SERVER_ADDRESS, &*origin.host);
     list.whole(name::SERVER_PORT, origin.port);
@@ -173,7 +173,7 @@ pub(super) fn attempt(list: &mut List<'_>, exchange: &Exchange, attempt: &Attemp
 
 /// What is counted by upstream alone.
 pub(super) fn upstream(list: &mut List<'_>, record: &Record) {
-    list.text(name::UPSTREAM, &*record.exchange.upstream.name);
+    list.text(name::UPSTREAM, &*record.exchange.to.name);
 }
 
 fn status(list: &mut List<'_>, status: Option<http::StatusCode>) {

@@ -81,7 +81,7 @@ impl Extra {
             Self::Langfuse => langfuse(list, record, full),
             Self::OpenLit => list.text(name::OPENLIT_USER, from.user()),
             Self::Axiom => axiom(list, record),
-            Self::System => list.text(name::SYSTEM, record.exchange.upstream.dialect.provider()),
+            Self::System => list.text(name::SYSTEM, record.exchange.to.provider),
             Self::ReasoningTokens => {
                 let count = record.observation.usage.reasoning.filter(|_| full);
                 list.count(name::REASONING_TOKENS, count);
@@ -150,7 +150,7 @@ fn openinference(list: &mut Attributes<'_>, record: &Record, usage: bool) {
     list.text(name::OPENINFERENCE_KIND, kind);
     let (answered, asked) = (&observation.response.model, &observation.request.model);
     list.text(name::LLM_MODEL, answered.as_deref().or(asked.as_deref()));
-    list.text(name::LLM_PROVIDER, record.exchange.upstream.dialect.provider());
+    list.text(name::LLM_PROVIDER, record.exchange.to.provider);
     if usage {
         let usage = &observation.usage;
         let (input, output) = (usage.input_tokens(), usage.output_tokens());
@@ -193,7 +193,7 @@ fn axiom(list: &mut Attributes<'_>, record: &Record) {
     let from = Caller::of(record);
     let prompt = from.prompt().map(|prompt| prompt.name.as_str());
     let capability = from.tag("capability").or(from.agent()).or(prompt);
-    list.text(name::AXIOM_CAPABILITY, capability.unwrap_or(&record.exchange.upstream.name));
+    list.text(name::AXIOM_CAPABILITY, capability.unwrap_or(&record.exchange.to.name));
     let step = from.tag("step").or(prompt);
     list.text(name::AXIOM_STEP, step.unwrap_or(record.exchange.operation.name()));
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::{Method, StatusCode, Version};
 use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{
-    Attempt, Category, Content, Cost, End, ErrorType, Exchange, ExchangeId, Failure, Labels,
-    Measurement, Message, Modality, Observation, Operation, Origin, Outcome, Overhead, Part,
-    Prompt, Record, Request, Response, Source, SpanId, StreamTimes, Times, ToolDefinition, Trace,
-    TraceId, Upstream, Usage, Value, Within,
+    Attempt, Category, Content, Cost, Destination, End, ErrorType, Exchange, ExchangeId, Failure,
+    Labels, Measurement, Message, Modality, Observation, Operation, Origin, Outcome, Overhead,
+    Part, Prompt, Record, Request, Response, Source, SpanId, StreamTimes, Times, ToolDefinition,
+    Trace, TraceId, Usage, Value, Within,
 };
 
 static OPENAI: Mute = Mute("openai");
@@ -24,9 +24,9 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn upstream(dialect: &'static Mute, host: &str) -> Arc<Upstream> {
+fn to(dialect: &'static Mute, host: &str) -> Destination {
     let origin = Origin { secure: true, host: host.to_owned(), port: 443, prefix: String::new() };
-    Arc::new(Upstream { origin, ..testing::upstream(dialect) })
+    Destination { origin: Arc::new(origin), ..testing::upstream(dialect).destination() }
 }
 
 fn attempt(id: u8, started: u64, ended: u64, status: u16) -> Attempt {
@@ -69,7 +69,7 @@ fn exchange() -> Exchange {
             inference: SpanId([4; 8]),
             ..testing::trace()
         },
-        upstream: upstream(&OPENAI, "api.openai.com"),
+        to: to(&OPENAI, "api.openai.com"),
         path: "/openai/v1/chat/completions".to_owned(),
         client: Some("127.0.0.1:50000".parse().expect("an address")),
         host: Some("localhost:4310".to_owned()),
@@ -96,7 +96,7 @@ fn exchange() -> Exchange {
             connect: ms(30),
             relay: Duration::from_micros(15),
         },
-        ..testing::exchange(testing::upstream(&OPENAI))
+        ..testing::exchange(&testing::upstream(&OPENAI))
     }
 }
 
@@ -186,7 +186,7 @@ pub fn rate_limited() -> Record {
 pub fn error_in_stream() -> Record {
     let mut record = stream();
     fail(&mut record, "overloaded_error", Category::Overloaded);
-    record.exchange.upstream = upstream(&ANTHROPIC, "api.anthropic.com");
+    record.exchange.to = to(&ANTHROPIC, "api.anthropic.com");
     record.exchange.route = Cow::Borrowed("/v1/messages");
     record.exchange.path = "/anthropic/v1/messages".to_owned();
     record.observation.request.api = None;
@@ -259,7 +259,7 @@ pub fn embeddings() -> Record {
 pub fn count_tokens() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::CountTokens;
-    record.exchange.upstream = upstream(&ANTHROPIC, "api.anthropic.com");
+    record.exchange.to = to(&ANTHROPIC, "api.anthropic.com");
     record.exchange.route = Cow::Borrowed("/v1/messages/count_tokens");
     record.exchange.path = "/anthropic/v1/messages/count_tokens".to_owned();
     record.observation.response.counted_tokens = Some(42);

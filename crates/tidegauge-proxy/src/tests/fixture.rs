@@ -225,7 +225,7 @@ pub(crate) fn upstream(addr: SocketAddr) -> Upstream {
     let (host, port) = (addr.ip().to_string(), addr.port());
     Upstream {
         name: "up".into(),
-        origin: Origin { secure: false, host, port, prefix: String::new() },
+        origin: Origin { secure: false, host, port, prefix: String::new() }.into(),
         timeouts: Timeouts { connect: LONG, head: None, idle: None },
         ..testing::upstream(&Fake)
     }

@@ -136,8 +136,8 @@ pub(super) async fn before(
     adapt: impl FnOnce(&mut Upstream),
 ) -> Rig {
     let mut upstream = super::fixture::upstream(addr);
-    upstream.origin.secure = true;
-    upstream.origin.host = "localhost".into();
+    Arc::make_mut(&mut upstream.origin).secure = true;
+    Arc::make_mut(&mut upstream.origin).host = "localhost".into();
     adapt(&mut upstream);
     Rig::of(config, super::fixture::policy(vec![upstream]), tasks).await
 }
@@ -202,7 +202,7 @@ async fn half_a_handshake_is_no_connection() {
         })
         .await;
         let mut upstream = super::fixture::upstream(addr);
-        upstream.origin.secure = true;
+        Arc::make_mut(&mut upstream.origin).secure = true;
         let rig = Rig::of(config(), super::fixture::policy(vec![upstream]), tasks).await;
         let response = rig.raw(POST).await;
         let text = String::from_utf8_lossy(&response);

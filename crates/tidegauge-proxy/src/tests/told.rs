@@ -1,5 +1,6 @@
 //! What an exchange says about itself, and what its trace becomes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegauge_core::{Operation, Propagate, Trust};
@@ -25,7 +26,7 @@ async fn an_exchange_knows_who_what_and_where() {
     .await;
     let mut upstream = fixture::upstream(addr);
     upstream.propagate = Propagate::Inject;
-    upstream.origin.prefix = "/base".to_owned();
+    Arc::make_mut(&mut upstream.origin).prefix = "/base".to_owned();
     let mut policy = fixture::policy(vec![upstream]);
     policy.trust = Trust::Continue;
     policy.trace_header = true;

@@ -283,7 +283,7 @@ async fn unreachable_upstreams_are_told_at_once() {
     let refused = upstream(free);
     let mut unknown = upstream(free);
     unknown.name = "unknown".into();
-    unknown.origin.host = "does-not-exist.invalid".into();
+    Arc::make_mut(&mut unknown.origin).host = "does-not-exist.invalid".into();
     let rig = Rig::of(config(), policy(vec![refused, unknown]), JoinSet::new()).await;
     let mut fastest = Duration::MAX;
     for _ in 0..10 {

@@ -150,6 +150,6 @@ pub(crate) fn exchange(dialect: &'static dyn Provider, case: &Case) -> Exchange 
         request_bytes: case.request.len() as u64,
         upstream_bytes: case.response.len() as u64,
         response_bytes: case.response.len() as u64,
-        ..testing::exchange(testing::upstream(dialect))
+        ..testing::exchange(&testing::upstream(dialect))
     }
 }

@@ -54,8 +54,7 @@ fn the_same_id_elsewhere_is_another_response() {
     let (memory, health) = (Memory::default(), Health::default());
     memory.settle(Some(Background::Begun), &mut exchange(), &mut seen("r"), &health);
     let mut other = exchange();
-    let upstream = tidegauge_core::Upstream { name: "other".into(), ..(*other.upstream).clone() };
-    other.upstream = Arc::new(upstream);
+    other.to.name = "other".into();
     assert_eq!(memory.settle(over(), &mut other, &mut seen("r"), &health), Accounted::Elsewhere);
     assert_eq!(health.responses_open(), 1);
 }

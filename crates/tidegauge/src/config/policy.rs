@@ -54,7 +54,7 @@ fn published(upstream: &upstream::Upstream) -> Option<Arc<Upstream>> {
     Some(Arc::new(Upstream {
         name: upstream.name.as_str().into(),
         dialect: provider(upstream.provider)?,
-        origin: upstream.origin.clone(),
+        origin: Arc::new(upstream.origin.clone()),
         usage: upstream.usage,
         timeouts: upstream.timeouts,
         headers: upstream.headers.iter().filter_map(header).collect(),
