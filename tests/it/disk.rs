@@ -274,3 +274,95 @@ async fn f40_a_limit_on_the_size_of_files_gives_way_to_memory() {
     rig.waits("the disk to be used again", |memory, disk| memory == 0 && disk == 30).await;
     rig.delivers(0).await;
 }
+
+/// A journal where nothing may be written stops nothing either: it is used once it can be.
+#[tokio::test]
+async fn f40_a_journal_that_cannot_be_written_is_said_and_tried_again() {
+    let Some(disk) = Disk::of("2m").await else { return };
+    disk.remount("ro").await;
+    let upstream = Upstream::always(answers::value(200, &HELLO.chat())).await;
+    let mut program = Start::upstreams(&[("openai", &upstream.origin())])
+        .and(&format!("data_dir: '{}'\ntelemetry: {{ journal: {{}} }}\n", disk.0.path().display()))
+        .run()
+        .await;
+    let body = json!({"model": "gpt-4o-mini", "messages": []});
+    let mut asked = 0;
+    let mut ask = async || {
+        let answer = call(program.listen, &post("/openai/v1/chat/completions", &body)).await;
+        assert_eq!(answer.status, 200);
+        asked += 1;
+        asked
+    };
+    ask().await;
+    until("the reason to be said", || {
+        let said = program.said();
+        (said.contains("cannot be used: read-only filesystem") && !said.contains("Some("))
+            .then_some(())
+    })
+    .await;
+    until_async("the lost line to be counted", || async {
+        let page = program.metrics().await;
+        Some(()).filter(|()| page.total("tidegauge_journal_lost_total") == 1.0)
+    })
+    .await;
+    balances(&program).await;
+    disk.remount("rw").await;
+    until("the journal to be used", || program.said().contains("can be used now").then_some(()))
+        .await;
+    ask().await;
+    until_async("the opening to be noted", || async {
+        let page = program.metrics().await;
+        Some(()).filter(|()| page.total("tidegauge_journal_closed_total") == 1.0)
+    })
+    .await;
+    balances(&program).await;
+    assert!(program.stop().await.success());
+}
+
+/// Lines of a record file that ran out of room are whole or counted, those that come afterwards too.
+#[tokio::test]
+async fn f40_a_record_file_on_a_full_disk_is_of_whole_lines() {
+    let Some(disk) = Disk::of("256k").await else { return };
+    let upstream = Upstream::always(answers::value(200, &HELLO.chat())).await;
+    for (capture, size) in [("full", 20_000), ("off", 10)] {
+        let path = disk.0.path().join(format!("records-{capture}"));
+        let program = Start::upstreams(&[("openai", &upstream.origin())])
+            .and(&format!("capture: {capture}\n"))
+            .record_file(&path)
+            .run()
+            .await;
+        let message = json!({"role": "user", "content": "x".repeat(size)});
+        let body = json!({"model": "gpt-4o-mini", "messages": [message]});
+        let ask = async |calls: usize| {
+            for _ in 0..calls {
+                let answer =
+                    call(program.listen, &post("/openai/v1/chat/completions", &body)).await;
+                assert_eq!(answer.status, 200);
+            }
+        };
+        let ballast = disk.0.path().join("ballast");
+        ask(2).await;
+        program.first_records(2).await;
+        // Some room is left, for more than one line.
+        std::fs::write(&ballast, vec![0; 180 << 10]).expect("there is as much room");
+        let whole_or_counted = async |expected: usize| {
+            until_async("each line to be there or counted", || async {
+                let lost = program.metrics().await.total("tidegauge_lines_dropped_total") as usize;
+                // Each whole line is a record, or this panics.
+                Some(lost).filter(|lost| lost + program.records().len() == expected)
+            })
+            .await
+        };
+        let (mut calls, mut lost) = (2, 0);
+        while lost == 0 {
+            ask(10).await;
+            calls += 10;
+            lost = whole_or_counted(calls).await;
+            assert!(calls < 2000, "the disk is full some time");
+        }
+        std::fs::remove_file(&ballast).expect("there is room again");
+        ask(3).await;
+        assert_eq!(whole_or_counted(calls + 3).await, lost, "nothing more is lost");
+        std::fs::remove_file(&path).expect("room for the next");
+    }
+}

@@ -30,6 +30,7 @@ mod money;
 #[path = "../fuzz/src/pieces.rs"]
 mod pieces;
 mod probes;
+mod record_file;
 mod reload;
 mod replay;
 mod rig;

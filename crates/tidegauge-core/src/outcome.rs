@@ -187,6 +187,8 @@ pub enum Failure {
     Internal,
     /// This proxy was killed with the exchange open; the next one says so.
     Killed,
+    /// The same, as the exchange had just ended: a record of it may be there besides.
+    MaybeKilled,
     /// This proxy has no file descriptor left for a connection to the upstream.
     Descriptors,
     /// The client's request body stopped coming.
@@ -201,7 +203,7 @@ pub enum Failure {
 
 impl Failure {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -216,6 +218,7 @@ impl Failure {
         Self::RequestAborted,
         Self::Internal,
         Self::Killed,
+        Self::MaybeKilled,
         Self::Descriptors,
         Self::RequestStalled,
         Self::Budget,
@@ -234,7 +237,9 @@ impl Failure {
             Self::Protocol => Category::MalformedResponse,
             Self::StreamCut => Category::StreamCut,
             Self::RequestAborted | Self::RequestStalled => Category::ClientCancelled,
-            Self::Internal | Self::Killed | Self::Descriptors => Category::Proxy,
+            Self::Internal | Self::Killed | Self::MaybeKilled | Self::Descriptors => {
+                Category::Proxy
+            }
             Self::Budget => Category::Budget,
             Self::Guardrail => Category::Guardrail,
             Self::RouteDisabled => Category::RouteDisabled,
@@ -256,6 +261,7 @@ impl Failure {
             Self::RequestAborted => "request_aborted",
             Self::Internal => "proxy_internal_error",
             Self::Killed => "proxy_killed",
+            Self::MaybeKilled => "proxy_killed_maybe",
             Self::Descriptors => "proxy_descriptors_exhausted",
             Self::RequestStalled => "request_timeout",
             Self::Budget => "budget_exceeded",

@@ -132,8 +132,8 @@ fn told(failure: Failure) -> (StatusCode, &'static str, &'static str) {
         Failure::Budget | Failure::Guardrail | Failure::RouteDisabled => {
             (StatusCode::FORBIDDEN, "http_request_denied", "A rule of the proxy stopped it.")
         }
-        // Nobody is left to be told of the second one.
-        Failure::Internal | Failure::Killed => {
+        // Nobody is left to be told of the last two.
+        Failure::Internal | Failure::Killed | Failure::MaybeKilled => {
             (StatusCode::INTERNAL_SERVER_ERROR, "proxy_internal_error", "The proxy made a mistake.")
         }
     }

@@ -70,6 +70,8 @@ pub enum Entry {
     Open(Box<Exchange>),
     /// This one has become a record, or a counted loss.
     Close(ExchangeId),
+    /// This one is over; whether a record of it is kept will be known soon.
+    Over(ExchangeId),
 }
 
 /// A record as bytes.
@@ -99,6 +101,12 @@ pub fn closing(id: ExchangeId) -> Vec<u8> {
     proto::JournalEntry { entry }.encode_to_vec()
 }
 
+/// The journal's line for an exchange that is over, before its record is known to be kept.
+pub fn over(id: ExchangeId) -> Vec<u8> {
+    let entry = Some(proto::journal_entry::Entry::Over(id.bits().to_be_bytes().to_vec()));
+    proto::JournalEntry { entry }.encode_to_vec()
+}
+
 /// A line of a journal from bytes.
 ///
 /// # Errors
@@ -110,5 +118,6 @@ pub fn read_entry(bytes: &[u8], world: &dyn World) -> Result<Entry, Unreadable> 
             Ok(Entry::Open(Box::new(read::exchange(exchange, world)?)))
         }
         proto::journal_entry::Entry::Close(id) => Ok(Entry::Close(read::id(&id)?)),
+        proto::journal_entry::Entry::Over(id) => Ok(Entry::Over(read::id(&id)?)),
     }
 }

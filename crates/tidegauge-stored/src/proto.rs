@@ -19,7 +19,7 @@ pub struct Record {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct JournalEntry {
     /// What happened.
-    #[prost(oneof = "journal_entry::Entry", tags = "1, 2")]
+    #[prost(oneof = "journal_entry::Entry", tags = "1, 2, 3")]
     pub entry: ::core::option::Option<journal_entry::Entry>,
 }
 /// Nested message and enum types in `JournalEntry`.
@@ -33,6 +33,9 @@ pub mod journal_entry {
         /// The exchange of that id (16 bytes) has become a record, or a counted loss.
         #[prost(bytes, tag = "2")]
         Close(::prost::alloc::vec::Vec<u8>),
+        /// The exchange of that id (16 bytes) is over; whether a record of it is kept will be known soon.
+        #[prost(bytes, tag = "3")]
+        Over(::prost::alloc::vec::Vec<u8>),
     }
 }
 /// One request and its response, as the data plane saw them.
@@ -978,6 +981,8 @@ pub enum Failure {
     Guardrail = 18,
     /// The route was switched off.
     RouteDisabled = 19,
+    /// This proxy was killed as the exchange had just ended.
+    MaybeKilled = 20,
 }
 impl Failure {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1006,6 +1011,7 @@ impl Failure {
             Self::Budget => "FAILURE_BUDGET",
             Self::Guardrail => "FAILURE_GUARDRAIL",
             Self::RouteDisabled => "FAILURE_ROUTE_DISABLED",
+            Self::MaybeKilled => "FAILURE_MAYBE_KILLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1031,6 +1037,7 @@ impl Failure {
             "FAILURE_BUDGET" => Some(Self::Budget),
             "FAILURE_GUARDRAIL" => Some(Self::Guardrail),
             "FAILURE_ROUTE_DISABLED" => Some(Self::RouteDisabled),
+            "FAILURE_MAYBE_KILLED" => Some(Self::MaybeKilled),
             _ => None,
         }
     }

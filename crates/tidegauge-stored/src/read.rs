@@ -408,6 +408,7 @@ fn failure(number: i32) -> Option<Failure> {
         Stored::RequestAborted => Some(Failure::RequestAborted),
         Stored::Internal => Some(Failure::Internal),
         Stored::Killed => Some(Failure::Killed),
+        Stored::MaybeKilled => Some(Failure::MaybeKilled),
         Stored::Descriptors => Some(Failure::Descriptors),
         Stored::RequestStalled => Some(Failure::RequestStalled),
         Stored::Budget => Some(Failure::Budget),

@@ -399,6 +399,8 @@ proptest! {
         prop_assert!(back.host.is_none() && back.client.is_none() && back.user_agent.is_none());
         let Entry::Close(id) = read_entry(&closing(it.id), &world).unwrap() else { panic!("an end") };
         prop_assert_eq!(id, it.id);
+        let Entry::Over(id) = read_entry(&over(it.id), &world).unwrap() else { panic!("an end") };
+        prop_assert_eq!(id, it.id);
     }
 }
 

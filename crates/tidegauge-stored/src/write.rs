@@ -439,6 +439,7 @@ fn failure(failure: Option<Failure>) -> i32 {
         Some(Failure::RequestAborted) => Stored::RequestAborted,
         Some(Failure::Internal) => Stored::Internal,
         Some(Failure::Killed) => Stored::Killed,
+        Some(Failure::MaybeKilled) => Stored::MaybeKilled,
         Some(Failure::Descriptors) => Stored::Descriptors,
         Some(Failure::RequestStalled) => Stored::RequestStalled,
         Some(Failure::Budget) => Stored::Budget,

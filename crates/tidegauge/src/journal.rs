@@ -2,15 +2,20 @@
 //!
 //! In: the opening of each exchange, from the data plane, which only tries to send; its end, when the
 //! record of it was shown to all sinks or counted as lost. Out: at the next start, a record for each
-//! exchange that was opened and not closed (identity I6). One thread writes; what it cannot write is
-//! counted. Holds ids, time and way of an exchange, nothing that a caller wrote.
+//! exchange that was opened and not closed (identity I6), unless a record of it is at hand. One thread
+//! writes; what it cannot write is counted, and a directory that cannot be used is tried again. Holds
+//! ids, time and way of an exchange, nothing that a caller wrote.
+//!
+//! An end is two lines. That the exchange is over is written at once; that it is closed only when what
+//! was made of it has had the time to reach a disk. Killed in between, nobody knows whether it did, and
+//! the record says so: [`Failure::MaybeKilled`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +26,7 @@ use tidegauge_core::{
 };
 use tidegauge_proxy::Clock;
 use tidegauge_spool::{PushError, Spool, SpoolBounds, SpoolError};
-use tidegauge_stored::{Entry, closing, opening, read_entry};
+use tidegauge_stored::{Entry, closing, opening, over, read_entry};
 use tidegauge_wire::provider;
 
 /// Lines that may wait for the thread.
@@ -32,6 +37,8 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long an end is held back: longer than spans take to be written to a disk queue, so that no
 /// exchange is over here and lost there.
 const HELD: Duration = Duration::from_millis(250);
+/// How long a directory that cannot be used is left alone.
+const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5000 });
 /// Bytes after which what is open is written anew and all before it let go.
 const CHECKPOINT: usize = 1 << 20;
 /// The one kind of record in these files.
@@ -43,21 +50,18 @@ const SETTINGS: SpoolBounds = SpoolBounds {
     fsync_every: Duration::from_millis(500),
 };
 
-/// Why a journal cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Its directory.
-    #[error(transparent)]
-    Directory(#[from] SpoolError),
-    /// The system gives no thread.
-    #[error("no thread: {}", .0.kind())]
-    Thread(io::Error),
-}
-
 /// One thing to note.
 enum Line {
     Open(ExchangeId, Vec<u8>),
     Close(ExchangeId),
+}
+
+/// What the journal is given to look with, and to tell.
+pub(crate) struct Around {
+    /// The ids of the exchanges of which a record is at hand. Asked once the directory is open.
+    pub(crate) recorded: Box<dyn Fn() -> HashSet<String> + Send>,
+    /// Takes the record of an exchange that was left open, and returns at once.
+    pub(crate) show: Box<dyn Fn(&Record) + Send>,
 }
 
 /// Notes which exchanges are open.
@@ -71,7 +75,7 @@ pub struct Journal {
 
 /// An exchange that was noted as open. Dropping it notes the end.
 #[derive(Debug)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     id: ExchangeId,
     entry: Arc<SyncSender<Line>>,
     health: Arc<Health>,
@@ -83,55 +87,32 @@ impl Drop for Ticket {
     }
 }
 
-/// What a killed process left: the record of it, and the ticket to be dropped when it was shown.
-type Left = Vec<(Record, Ticket)>;
-
 impl Journal {
-    /// Opens the directory, reads what is open in it, and starts the thread.
+    /// Opens the directory, shows what a killed process left open in it, and starts the thread. A
+    /// directory that cannot be used, or that another process has, is warned about and tried again
+    /// every five seconds; openings are counted as lost until then. Files that are damaged are no
+    /// error either: what cannot be read is counted.
     ///
     /// # Errors
-    /// When another process has it, it cannot be used at all, or the system gives no thread. Files
-    /// that are damaged are no error: what cannot be read is counted.
-    pub fn start(dir: &Path, health: Arc<Health>) -> Result<(Arc<Self>, Left), JournalError> {
-        let (mut spool, recovery) = Spool::open(dir, SETTINGS)?;
-        let lost = || Dropped::ALL.iter().map(|why| health.journal_lost(*why)).sum::<u64>();
-        let before = lost();
-        let left = read(&mut spool, &health);
-        if recovery.torn_bytes > 0 && lost() == before {
-            // The last line, whose own count is gone with it.
-            health.journal_line_lost(Dropped::DiskIo, 1);
-        }
-        if recovery.set_aside > 0 || recovery.torn_bytes > 0 {
-            tracing::warn!(files = recovery.set_aside, "a part of the journal could not be read");
-        }
+    /// When the system gives no thread.
+    pub(crate) fn start(dir: &Path, around: Around, health: Arc<Health>) -> io::Result<Arc<Self>> {
         let (entry, exit) = sync_channel(WAITING);
         let (entry, stopped) = (Arc::new(entry), Arc::new(AtomicBool::new(false)));
         let (finished, done) = sync_channel(1);
-        let ticket = |record: Record| {
-            let id = record.exchange.id;
-            health.exchange_killed();
-            (record, Ticket { id, entry: Arc::clone(&entry), health: Arc::clone(&health) })
-        };
-        // Too many for the channel would not be closed, and told once more by the next process.
-        let killed = records(&left).into_iter().take(WAITING / 2).map(ticket).collect();
-        let open = left.into_iter().map(|exchange| (exchange.id, opening(&exchange))).collect();
-        let mut writer = Writer::new(spool, open, Arc::clone(&health));
-        // So that another kill right now changes nothing.
-        writer.checkpoint();
-        thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn({
-                let stopped = Arc::clone(&stopped);
-                move || {
-                    writer.run(&exit, &stopped);
-                    // The directory may be opened by whoever is told.
-                    drop(writer);
-                    let _ = finished.send(());
-                }
-            })
-            .map_err(JournalError::Thread)?;
+        let mut writer =
+            Writer::new(dir.to_owned(), around, Arc::downgrade(&entry), Arc::clone(&health));
+        writer.try_open();
+        thread::Builder::new().name("journal".to_owned()).spawn({
+            let stopped = Arc::clone(&stopped);
+            move || {
+                writer.run(&exit, &stopped);
+                // The directory may be opened by whoever is told.
+                drop(writer);
+                let _ = finished.send(());
+            }
+        })?;
         let (entry, done) = (ArcSwapOption::from(Some(entry)), Mutex::new(Some(done)));
-        Ok((Arc::new(Self { entry, stopped, done, health }), killed))
+        Ok(Arc::new(Self { entry, stopped, done, health }))
     }
 
     /// Notes that an exchange begins. Never waits; `None` once the journal is shut down.
@@ -165,12 +146,19 @@ fn send(entry: &SyncSender<Line>, line: Line, health: &Health) {
 
 /// The thread and its files.
 struct Writer {
-    spool: Spool,
+    dir: PathBuf,
+    /// `None` as long as the directory cannot be used.
+    spool: Option<Spool>,
+    /// When it is tried again.
+    again: Duration,
+    around: Around,
+    /// Where ends of what was shown go. Weak, or the thread would wait for itself.
+    entry: Weak<SyncSender<Line>>,
     clock: Clock,
     /// What is open, as it is written.
     open: BTreeMap<ExchangeId, Vec<u8>>,
     open_bytes: usize,
-    /// What is over but not yet noted as such, and when it is to be.
+    /// What is over but not yet noted as closed, and when it is to be.
     held: VecDeque<(Duration, ExchangeId)>,
     /// Bytes written since the last checkpoint.
     since: usize,
@@ -180,10 +168,94 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(spool: Spool, open: BTreeMap<ExchangeId, Vec<u8>>, health: Arc<Health>) -> Self {
-        let open_bytes = open.values().map(Vec::len).sum();
-        let (clock, held) = (Clock::real(), VecDeque::new());
-        Self { spool, clock, open, open_bytes, held, since: 0, failing: false, health }
+    fn new(
+        dir: PathBuf,
+        around: Around,
+        entry: Weak<SyncSender<Line>>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self {
+            dir,
+            spool: None,
+            again: Duration::ZERO,
+            around,
+            entry,
+            clock: Clock::real(),
+            open: BTreeMap::new(),
+            open_bytes: 0,
+            held: VecDeque::new(),
+            since: 0,
+            failing: false,
+            health,
+        }
+    }
+
+    /// Opens the directory, if it can be used by now, and shows what was left open in it.
+    fn try_open(&mut self) {
+        let (mut spool, recovery) = match Spool::open(&self.dir, SETTINGS) {
+            Ok(opened) => opened,
+            Err(error) => {
+                if self.again.is_zero() {
+                    let (dir, why) = (self.dir.display(), why(&error));
+                    tracing::warn!(
+                        "the journal in {dir} cannot be used: {why}. It is tried again every five \
+                         seconds; requests that are open when this process is killed are not told \
+                         until it can"
+                    );
+                }
+                self.again = self.clock.now() + AGAIN;
+                return;
+            }
+        };
+        if !self.again.is_zero() {
+            tracing::info!("the journal in {} can be used now", self.dir.display());
+        }
+        let health = Arc::clone(&self.health);
+        let lost = || Dropped::ALL.iter().map(|why| health.journal_lost(*why)).sum::<u64>();
+        let before = lost();
+        let left = read(&mut spool, &health);
+        if recovery.torn_bytes > 0 && lost() == before {
+            // The last line, whose own count is gone with it.
+            health.journal_line_lost(Dropped::DiskIo, 1);
+        }
+        if recovery.set_aside > 0 || recovery.torn_bytes > 0 {
+            tracing::warn!(files = recovery.set_aside, "a part of the journal could not be read");
+        }
+        let left = self.untold(left);
+        for Left { exchange, .. } in &left {
+            let bytes = opening(exchange);
+            self.open_bytes += bytes.len();
+            self.open.insert(exchange.id, bytes);
+        }
+        self.spool = Some(spool);
+        // So that another kill right now changes nothing.
+        self.checkpoint();
+        // Too many for the channel would not be closed, and told once more by the next process.
+        for record in records(&left).iter().take(WAITING / 2) {
+            self.health.exchange_killed();
+            (self.around.show)(record);
+            if let Some(entry) = self.entry.upgrade() {
+                send(&entry, Line::Close(record.exchange.id), &self.health);
+            }
+        }
+    }
+
+    /// Those of which no record is at hand.
+    fn untold(&self, left: Vec<Left>) -> Vec<Left> {
+        if left.is_empty() {
+            return left;
+        }
+        let recorded = (self.around.recorded)();
+        let all = left.len();
+        let is_told = |left: &Left| recorded.contains(&left.exchange.id.to_string());
+        let untold: Vec<_> = left.into_iter().filter(|left| !is_told(left)).collect();
+        if untold.len() < all {
+            tracing::info!(
+                calls = all - untold.len(),
+                "had ended when the process was killed: their records are in the record file"
+            );
+        }
+        untold
     }
 
     /// Until nobody can send any more, or nobody does and it is to end.
@@ -206,7 +278,9 @@ impl Writer {
             self.close(id);
         }
         self.checkpoint();
-        let _ = self.spool.flush();
+        if let Some(spool) = &mut self.spool {
+            let _ = spool.flush();
+        }
     }
 
     fn take(&mut self, line: Line) {
@@ -218,7 +292,13 @@ impl Writer {
                     self.open.insert(id, bytes);
                 }
             }
-            Line::Close(id) => self.held.push_back((self.clock.now() + HELD, id)),
+            Line::Close(id) => {
+                if self.open.contains_key(&id) {
+                    // One that cannot be written costs nothing but certainty.
+                    self.write(&over(id));
+                    self.held.push_back((self.clock.now() + HELD, id));
+                }
+            }
         }
     }
 
@@ -233,8 +313,12 @@ impl Writer {
         if self.since > CHECKPOINT.max(self.open_bytes * 2) {
             self.checkpoint();
         }
-        // What is not on the medium yet is what a power cut may take; the next call tries again.
-        let _ = self.spool.sync(now);
+        match &mut self.spool {
+            // What is not on the medium yet is what a power cut may take; the next call tries again.
+            Some(spool) => drop(spool.sync(now)),
+            None if self.again <= now => self.try_open(),
+            None => {}
+        }
     }
 
     fn close(&mut self, id: ExchangeId) {
@@ -247,7 +331,11 @@ impl Writer {
     }
 
     fn write(&mut self, bytes: &[u8]) -> bool {
-        match self.spool.push(LINES, 1, bytes) {
+        let Some(spool) = &mut self.spool else {
+            self.health.journal_line_lost(Dropped::DiskIo, 1);
+            return false;
+        };
+        match spool.push(LINES, 1, bytes) {
             Ok(_) => {
                 self.since += bytes.len();
                 self.failing = false;
@@ -270,20 +358,30 @@ impl Writer {
 
     /// Writes what is open anew and lets go of everything before it, unless it cannot be written.
     fn checkpoint(&mut self) {
-        let before = self.spool.pushed(LINES);
-        let open: Vec<_> = self.open.values().cloned().collect();
-        if open.iter().all(|bytes| self.write(bytes)) {
+        let Some(before) = self.spool.as_ref().map(|spool| spool.pushed(LINES)) else { return };
+        let over: Vec<_> = self.held.iter().map(|(_, id)| over(*id)).collect();
+        let open: Vec<_> = self.open.values().cloned().chain(over).collect();
+        if open.iter().all(|bytes| self.write(bytes))
+            && let Some(spool) = &mut self.spool
+        {
             // An error only says that it is read once more by the next process.
-            let _ = self.spool.done_to(LINES, before);
+            let _ = spool.done_to(LINES, before);
         }
         self.since = 0;
     }
 }
 
+/// An exchange that was opened and not closed.
+struct Left {
+    exchange: Exchange,
+    /// It was over, and what was made of it may be kept somewhere.
+    over: bool,
+}
+
 /// What is open in the files, in the order of arrival.
-fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
+fn read(spool: &mut Spool, health: &Health) -> Vec<Left> {
     let world = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
-    let mut open = BTreeMap::new();
+    let mut open: BTreeMap<ExchangeId, Left> = BTreeMap::new();
     let expected = spool.counters().queued.of(LINES).records;
     // All at once: the files are bounded, and nothing is acknowledged yet.
     match spool.peek(LINES, usize::MAX) {
@@ -292,8 +390,16 @@ fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
             health.journal_line_lost(Dropped::DiskIo, lost);
             for line in batch.records() {
                 match read_entry(&line.payload, &world) {
-                    Ok(Entry::Open(exchange)) => drop(open.insert(exchange.id, *exchange)),
+                    Ok(Entry::Open(exchange)) => {
+                        let left = Left { exchange: *exchange, over: false };
+                        open.insert(left.exchange.id, left);
+                    }
                     Ok(Entry::Close(id)) => drop(open.remove(&id)),
+                    Ok(Entry::Over(id)) => {
+                        if let Some(left) = open.get_mut(&id) {
+                            left.over = true;
+                        }
+                    }
                     Err(_) => health.journal_line_lost(Dropped::EncodeError, 1),
                 }
             }
@@ -305,27 +411,37 @@ fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
 
 /// A record for each exchange that was left open. Nobody knows when it ended: as far as it was seen,
 /// when the last of them began.
-fn records(left: &[Exchange]) -> Vec<Record> {
-    let last = left.iter().map(|exchange| exchange.started).max();
-    left.iter().map(|exchange| record(exchange, last.unwrap_or(exchange.started))).collect()
+fn records(left: &[Left]) -> Vec<Record> {
+    let last = left.iter().map(|left| left.exchange.started).max();
+    left.iter().map(|left| record(left, last.unwrap_or(left.exchange.started))).collect()
 }
 
-fn record(exchange: &Exchange, seen: SystemTime) -> Record {
+fn record(left: &Left, seen: SystemTime) -> Record {
+    let Left { exchange, over } = left;
     let lasted = seen.duration_since(exchange.started).unwrap_or_default();
+    let failure = if *over { Failure::MaybeKilled } else { Failure::Killed };
     let outcome = Outcome {
         category: Some(Category::Proxy),
-        error: Some(Failure::Killed.error_type()),
+        error: Some(failure.error_type()),
         unclassified: false,
     };
     Record {
         exchange: Exchange {
             end: End::Failed,
-            failure: Some(Failure::Killed),
+            failure: Some(failure),
             times: Times { ended: lasted, ..Times::default() },
             ..exchange.clone()
         },
         observation: Observation { outcome, ..Observation::default() },
         measurement: Measurement { duration: lasted, total: lasted, ..Measurement::default() },
+    }
+}
+
+/// Why a directory cannot be used, in words of the system.
+fn why(error: &SpoolError) -> String {
+    match error {
+        SpoolError::Locked => "another process uses it".to_owned(),
+        SpoolError::Directory(error) => error.kind().to_string(),
     }
 }
 

@@ -20,6 +20,7 @@ mod pricelist;
 mod record;
 mod reload;
 mod serve;
+mod signals;
 pub mod sinks;
 mod telemetry;
 #[cfg(test)]

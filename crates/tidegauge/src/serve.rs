@@ -23,10 +23,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::capture::Rules;
 use crate::config::{Config, Resolved};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Around, Journal};
 use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
-use crate::sinks::{Live, Recorder};
+use crate::sinks::{Live, Recorder, last_ids};
 use crate::telemetry::Telemetry;
 use crate::{console, descriptors};
 
@@ -71,14 +71,6 @@ pub enum StartError {
     /// The telemetry settings.
     #[error("telemetry cannot be set up: {0}")]
     Telemetry(#[from] tidegauge_export::StartError),
-    /// The journal.
-    #[error("telemetry.journal {}: {error}", .path.display())]
-    Journal {
-        /// Its directory.
-        path: PathBuf,
-        /// What is wrong.
-        error: JournalError,
-    },
     /// The price list.
     #[error("pricing: an entry of `models` cannot be used")]
     Prices,
@@ -143,6 +135,7 @@ impl Plane {
 pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Running, StartError> {
     let Resolved { config, exporter, .. } = resolved;
     let Plane { health, telemetry } = plane;
+    make_data_dir(config);
     let list = pricelist::read_or(config, Prices::bundled, &health);
     let prices = Arc::new(ArcSwap::from_pointee(over(list, config)?));
     let rules = Arc::new(ArcSwap::from_pointee(rules(config)?));
@@ -232,6 +225,11 @@ impl Running {
     /// The rolling windows.
     pub fn live(&self) -> &Arc<Live> {
         &self.parts.live
+    }
+
+    /// What appends records to a file, if anything does.
+    pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
+        self.parts.recorder.clone()
     }
 
     /// What to ask for a stop, from anywhere.
@@ -407,28 +405,37 @@ fn rules(config: &Config) -> Result<Rules, StartError> {
     Rules::new(&capture.patterns, capture.tool_schemas).map_err(|_| StartError::Patterns)
 }
 
-/// Opens the journal and shows the sinks what a killed process had left open.
+/// Opens the journal; the sinks are shown what a killed process had left open.
 fn journal(
     config: &Config,
     health: &Arc<Health>,
     sinks: &[Arc<dyn Sink>],
-) -> Result<Option<Arc<Journal>>, StartError> {
+) -> io::Result<Option<Arc<Journal>>> {
     let Some(path) = &config.telemetry.journal else { return Ok(None) };
-    let (journal, killed) = Journal::start(path, Arc::clone(health))
-        .map_err(|error| StartError::Journal { path: path.clone(), error })?;
-    for (record, ticket) in killed {
-        for sink in sinks {
-            sink.record(&record);
-        }
-        drop(ticket);
+    let (record_file, sinks) = (config.record_file.clone(), sinks.to_vec());
+    let around = Around {
+        recorded: Box::new(move || record_file.as_ref().map(last_ids).unwrap_or_default()),
+        show: Box::new(move |record| sinks.iter().for_each(|sink| sink.record(record))),
+    };
+    Journal::start(path, around, Arc::clone(health)).map(Some)
+}
+
+/// Makes the directory for files of our own, so that what is put there later is noticed.
+fn make_data_dir(config: &Config) {
+    let Some(dir) = config.data_dir.as_ref().filter(|dir| !dir.exists()) else { return };
+    let mut options = std::fs::DirBuilder::new();
+    options.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
+    if let Err(error) = options.create(dir) {
+        tracing::warn!("data_dir {} cannot be made: {}", dir.display(), error.kind());
     }
-    Ok(Some(journal))
 }
 
 fn recorder(config: &Config, health: &Arc<Health>) -> Result<Option<Arc<Recorder>>, StartError> {
-    let Some(path) = &config.record_file else { return Ok(None) };
-    let recorder = Recorder::open(path, Arc::clone(health))
-        .map_err(|source| StartError::RecordFile { path: path.clone(), source })?;
+    let Some(file) = &config.record_file else { return Ok(None) };
+    let recorder = Recorder::open(file, Arc::clone(health))
+        .map_err(|source| StartError::RecordFile { path: file.path.clone(), source })?;
     Ok(Some(Arc::new(recorder)))
 }
 

@@ -22,12 +22,13 @@ pub(crate) struct Start {
     config: String,
     env: Vec<(String, String)>,
     through: Vec<String>,
+    record_file: Option<PathBuf>,
 }
 
 impl Start {
     /// With this configuration file.
     pub(crate) fn with(config: impl Into<String>) -> Self {
-        Self { config: config.into(), env: Vec::new(), through: Vec::new() }
+        Self { config: config.into(), env: Vec::new(), through: Vec::new(), record_file: None }
     }
 
     /// With upstreams of these names at these origins, nothing asked that clients did not ask.
@@ -49,6 +50,12 @@ impl Start {
 
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Appends records there, and not in the program's own folder.
+    pub(crate) fn record_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.record_file = Some(path.into());
         self
     }
 
@@ -74,22 +81,23 @@ impl Start {
         let mut command = command_through(&self.through, dir.path());
         command.arg("serve").arg("--config").arg(&config);
         command.args(["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
-        command.arg("--record-file").arg(dir.path().join("records.jsonl")).envs(self.env);
+        let record_file = self.record_file.unwrap_or_else(|| dir.path().join("records.jsonl"));
+        command.arg("--record-file").arg(&record_file).envs(self.env);
         let mut child = command.spawn().expect("the program starts");
         let stdout = Captured::of(child.stdout.take().expect("piped"));
         let stderr = Captured::of(child.stderr.take().expect("piped"));
         let (listen, console) = until("the program to say where it listens", || {
-            let said = stdout.text();
+            let said = stdout.text() + &stderr.text();
             if let Some(found) = addresses(&said) {
                 return Some(found);
             }
             if let Ok(Some(status)) = child.try_wait() {
-                panic!("the program ended with {status}: {said}{}", stderr.text());
+                panic!("the program ended with {status}: {said}");
             }
             None
         })
         .await;
-        Program { dir, config, child, stdout, stderr, listen, console }
+        Program { dir, config, record_file, child, stdout, stderr, listen, console }
     }
 }
 
@@ -133,6 +141,7 @@ pub(crate) fn stderr(output: &Output) -> String {
 pub(crate) struct Program {
     dir: TempDir,
     pub(crate) config: PathBuf,
+    record_file: PathBuf,
     child: Child,
     stdout: Captured,
     stderr: Captured,
@@ -165,7 +174,12 @@ impl Program {
     }
 
     pub(crate) fn record_file(&self) -> PathBuf {
-        self.dir.path().join("records.jsonl")
+        self.record_file.clone()
+    }
+
+    /// Everything written to standard output so far.
+    pub(crate) fn output(&self) -> String {
+        self.stdout.text()
     }
 
     /// Waits until so many records are written.

@@ -18,11 +18,12 @@ use crate::cli::DemoArgs;
 use crate::config::{Mistakes, Outside, Overrides, Resolved, Typed, resolve};
 use crate::demo::{Captions, Options, Screen, Sent, UPSTREAMS, Upstream, render, run as send};
 use crate::serve::{Plane, Running, start};
+use crate::signals::{Heard, Signals};
 use crate::sinks::Live;
 use crate::{log, welcome};
 
 use super::Exit;
-use super::serve::{obey, runtime};
+use super::serve::runtime;
 
 /// Runs until the calls are over, or a signal.
 pub(crate) fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
@@ -39,7 +40,13 @@ async fn show(args: &DemoArgs, options: Options, out: &mut dyn Write) -> anyhow:
     let running = start(&resolved, plane, Clock::compressed(options.speed)).await?;
 
     let stop = CancellationToken::new();
-    running.spawn(obey(running.stopper(), Arc::new(Notify::new()), stop.clone()));
+    let heard = Heard {
+        stopper: running.stopper(),
+        reload: Arc::new(Notify::new()),
+        recorder: None,
+        configured: false,
+    };
+    running.spawn(heard.obey(Signals::listen(), stop.clone()));
     let mut lines = Vec::new();
     welcome::print(&running, &resolved, &mut lines)?;
     out.write_all(&lines)?;

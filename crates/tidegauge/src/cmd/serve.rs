@@ -10,15 +10,22 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Loaded, Outside, Source, load};
+use crate::config::{Loaded, Outside, RecordFile, Source, load};
 use crate::reload::Reload;
-use crate::serve::{Plane, Stopper, start};
+use crate::serve::{Plane, start};
+use crate::signals::{Heard, Signals};
 use crate::{log, welcome};
 
 use super::Exit;
 
 /// Runs until it is told to stop and everything has ended.
 pub(crate) fn run(source: Source, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let runtime = runtime()?;
+    // Before anything else: the first process of a container is deaf to what it does not listen for.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()
+    };
     let loaded = match load(&source, &Outside::real()) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -32,7 +39,10 @@ pub(crate) fn run(source: Source, out: &mut dyn Write) -> anyhow::Result<Exit> {
     for warning in &loaded.resolved.warnings {
         tracing::warn!("{}", warning.0);
     }
-    runtime()?.block_on(serve(source, loaded, plane, out))
+    // What is on standard output alone can be read by a program.
+    let piped = loaded.resolved.config.record_file.as_ref().is_some_and(RecordFile::is_stdout);
+    let out: &mut dyn Write = if piped { &mut std::io::stderr() } else { out };
+    runtime.block_on(serve(source, loaded, plane, signals, out))
 }
 
 /// The runtime of the data plane: a worker for each core.
@@ -47,13 +57,20 @@ async fn serve(
     source: Source,
     loaded: Loaded,
     plane: Plane,
+    signals: std::io::Result<Signals>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let running = start(&loaded.resolved, plane, Clock::real()).await?;
     let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
-    running.spawn(obey(running.stopper(), asked, stop.clone()));
+    let heard = Heard {
+        stopper: running.stopper(),
+        reload: asked,
+        recorder: running.recorder(),
+        configured: loaded.file.is_some(),
+    };
+    running.spawn(heard.obey(signals, stop.clone()));
     // Whoever reads that it runs may send a signal at once.
     if welcome::print(&running, &loaded.resolved, out).is_err() {
         tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
@@ -83,63 +100,5 @@ fn tell_lost(health: &Health) {
     let logs = health.logs_dropped(late);
     if records + lines + spans + logs > 0 {
         tracing::warn!(records, lines, spans, logs, "not delivered before the end, and lost");
-    }
-}
-
-/// SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reloads. Signals are heard from
-/// the call on, before the future is first polled.
-#[cfg(unix)]
-pub(crate) fn obey(
-    stopper: Stopper,
-    reload: Arc<Notify>,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + Send + use<> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    async move {
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-            return tracing::error!("signals cannot be heard");
-        };
-        let mut told = false;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = hangup.recv() => {
-                    reload.notify_one();
-                    continue;
-                }
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tell(&stopper, &mut told);
-        }
-    }
-}
-
-/// Ctrl-C stops gracefully, a second one at once.
-#[cfg(not(unix))]
-pub(crate) async fn obey(stopper: Stopper, _: Arc<Notify>, stop: CancellationToken) {
-    let mut told = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tell(&stopper, &mut told);
-    }
-}
-
-fn tell(stopper: &Stopper, told: &mut bool) {
-    if *told {
-        tracing::warn!("stopping at once");
-        stopper.abort();
-    } else {
-        *told = true;
-        tracing::info!("stopping: no new connections; what runs may end. Once more stops at once");
-        stopper.graceful();
     }
 }

@@ -52,9 +52,9 @@ pub(crate) struct File {
     /// The program's own log, on standard error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
-    /// Append one JSON object per exchange to this file.
+    /// Append one JSON object per exchange to this file; `-` is standard output.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub record_file: Option<PathBuf>,
+    pub record_file: Option<RecordFileWord>,
     /// Where the program may keep files of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
@@ -132,6 +132,30 @@ pub(crate) struct Console {
     /// loopback one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretWord>,
+}
+
+/// The record file: a path, or a path and how large it may become.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum RecordFileWord {
+    /// Its path; `-` is standard output.
+    Path(PathBuf),
+    /// Its path, and how large it may become.
+    Map(RecordFile),
+}
+
+/// The record file in full.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordFile {
+    /// Its path; `-` is standard output.
+    pub path: PathBuf,
+    /// Bytes after which it is renamed to `PATH.1` and begun anew. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Size>,
+    /// How many files are kept that were renamed so; the oldest goes. Default 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
 }
 
 /// A value that may be secret: a text in which secrets stand as `${NAME}`, or a file.

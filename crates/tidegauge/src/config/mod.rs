@@ -76,7 +76,7 @@ pub struct Config {
     /// The program's own log.
     pub log: Log,
     /// Where records are appended, one JSON object a line.
-    pub record_file: Option<PathBuf>,
+    pub record_file: Option<RecordFile>,
     /// Where the program may keep files of its own; `None`: it keeps none.
     pub data_dir: Option<PathBuf>,
 }
@@ -96,6 +96,24 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// Log level or filter.
     pub log: Option<String>,
+}
+
+/// Where records are appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordFile {
+    /// The file; `-` is standard output.
+    pub path: PathBuf,
+    /// Bytes after which it is put aside; `None`: never.
+    pub max_bytes: Option<u64>,
+    /// How many files that were put aside are kept, at least one.
+    pub keep: u32,
+}
+
+impl RecordFile {
+    /// Whether it is standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
 }
 
 /// How what is said is captured.

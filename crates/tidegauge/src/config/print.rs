@@ -12,15 +12,16 @@ use super::file::{
     Capture as CaptureFile, CaptureSetting, CaptureWord, Compat, Console as ConsoleFile,
     ConsoleWord, DiskQueueWord, ExporterWord, File, JournalWord, Limits as LimitsFile,
     ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord,
-    Sampling, SecretFile, SecretWord, Semconv, Spans, Telemetry as TelemetryFile, TimeOrOff,
-    TimeoutsWord, TrustWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile, UsageWord,
+    RecordFile as RecordFileMap, RecordFileWord, Sampling, SecretFile, SecretWord, Semconv, Spans,
+    Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile,
+    UpstreamTls as UpstreamTlsFile, UsageWord,
 };
 use super::pricing;
 use super::secret::Secret;
 use super::shape::escape;
 use super::upstream::{Upstream, UpstreamTls};
 use super::value::{Size, Time};
-use super::{CaptureSettings, Config, Console, DiskQueue, Exporter, Otlp, Telemetry};
+use super::{CaptureSettings, Config, Console, DiskQueue, Exporter, Otlp, RecordFile, Telemetry};
 
 impl Config {
     /// The configuration as YAML.
@@ -75,7 +76,7 @@ impl Config {
                 ),
                 level: Some(escape(&self.log.level)),
             }),
-            record_file: self.record_file.as_deref().map(path),
+            record_file: self.record_file.as_ref().map(record_file),
             data_dir: self.data_dir.as_deref().map(path),
         }
     }
@@ -88,6 +89,17 @@ fn console(console: Option<&Console>) -> ConsoleWord {
         Some(Console { listen, token: Some(token) }) => ConsoleWord::Map(ConsoleFile {
             listen: Some(listen.to_string()),
             token: Some(word(token)),
+        }),
+    }
+}
+
+fn record_file(file: &RecordFile) -> RecordFileWord {
+    match file.max_bytes {
+        None => RecordFileWord::Path(path(&file.path)),
+        Some(most) => RecordFileWord::Map(RecordFileMap {
+            path: path(&file.path),
+            max_bytes: Some(Size(most)),
+            keep: Some(file.keep),
         }),
     }
 }

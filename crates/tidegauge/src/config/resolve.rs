@@ -17,7 +17,8 @@ use crate::telemetry::TelemetryConfig;
 
 use super::file::{
     Capture as CaptureWords, CaptureSetting, ConsoleWord, File, HistogramsWord,
-    Limits as LimitsWord, Log as LogWord, LogFormat, Telemetry as TelemetryWord, TrustWord,
+    Limits as LimitsWord, Log as LogWord, LogFormat, RecordFileWord, Telemetry as TelemetryWord,
+    TrustWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
@@ -27,11 +28,16 @@ use super::shape::{listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
-use super::{CaptureSettings, Config, Console, Limits, ListenTls, Log, Overrides, Telemetry};
+use super::{
+    CaptureSettings, Config, Console, Limits, ListenTls, Log, Overrides, RecordFile, Telemetry,
+};
 use super::{pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
 const LEAST_HEAD: u64 = 8 << 10;
+
+/// The least size at which a record file is put aside: a few large records.
+const LEAST_FILE: u64 = 1 << 20;
 
 /// What was typed.
 #[derive(Clone, Copy)]
@@ -176,7 +182,11 @@ impl Resolver<'_> {
             }
         }
         if let Some(path) = &layer.record_file {
-            file.record_file = Some(path.clone());
+            self.overridden.insert("record_file".to_owned(), place("TIDEGAUGE_RECORD_FILE"));
+            match &mut file.record_file {
+                Some(RecordFileWord::Map(map)) => map.path = path.clone(),
+                other => *other = Some(RecordFileWord::Path(path.clone())),
+            }
         }
         if let Some(path) = &layer.data_dir {
             file.data_dir = Some(path.clone());
@@ -217,7 +227,7 @@ impl Resolver<'_> {
             price_file: file.pricing.as_ref().and_then(|pricing| pricing.file.clone()),
             limits: self.limits(&file.limits.clone().unwrap_or_default()),
             log: self.log(file.log.clone().unwrap_or_default()),
-            record_file: file.record_file.clone(),
+            record_file: file.record_file.as_ref().and_then(|word| self.record_file(word)),
             data_dir: file.data_dir.clone(),
             upstreams,
             default_upstream,
@@ -292,6 +302,35 @@ impl Resolver<'_> {
             self.wrong(&path, message, None);
         }
         Some(Console { listen, token })
+    }
+
+    fn record_file(&mut self, word: &RecordFileWord) -> Option<RecordFile> {
+        let (path, max_bytes, keep) = match word {
+            RecordFileWord::Path(path) => (path, None, None),
+            RecordFileWord::Map(map) => (&map.path, map.max_bytes, map.keep),
+        };
+        let file = RecordFile {
+            path: path.clone(),
+            max_bytes: max_bytes.map(|size| size.0),
+            keep: keep.unwrap_or(5),
+        };
+        let mut wrong = |key: &str, message: &str| {
+            self.wrong(&["record_file", key], message.to_owned(), None);
+        };
+        if file.path.as_os_str().is_empty() {
+            wrong("path", "expected a path, or `-` for standard output");
+            return None;
+        }
+        if file.max_bytes.is_some_and(|most| most < LEAST_FILE) {
+            wrong("max_bytes", &format!("expected {} or more", Size(LEAST_FILE)));
+        }
+        if file.keep == 0 {
+            wrong("keep", "expected 1 or more, found `0`");
+        }
+        if file.is_stdout() && file.max_bytes.is_some() {
+            wrong("max_bytes", "standard output has no size");
+        }
+        Some(file)
     }
 
     fn telemetry(&mut self, word: TelemetryWord, data_dir: Option<&Path>) -> Telemetry {

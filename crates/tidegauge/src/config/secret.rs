@@ -17,7 +17,11 @@ impl Secret {
     /// Finds the value. The error says which variable or file is missing, and quotes no value.
     pub(crate) fn find(word: &SecretWord, outside: &Outside<'_>) -> Result<Self, String> {
         let value = match word {
-            SecretWord::Text(text) => expand(text, outside.env)?,
+            SecretWord::Text(text) => {
+                // As it comes of `echo` and a file, behind the variable.
+                let trimmed = |text: String| text.trim_end_matches(['\r', '\n']).to_owned();
+                expand(text, &|name| (outside.env)(name).map(trimmed))?
+            }
             SecretWord::Map(SecretFile { file }) => {
                 let bytes = (outside.read)(file)
                     .map_err(|error| format!("cannot read {}: {}", file.display(), error.kind()))?;

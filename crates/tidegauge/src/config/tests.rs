@@ -17,6 +17,7 @@ fn outside() -> Outside<'static> {
     Outside {
         env: &|name| match name {
             "KEY" => Some("canary-secret".to_owned()),
+            "ECHOED" => Some("canary-secret\r\n".to_owned()),
             "PORT" => Some("5000".to_owned()),
             _ => None,
         },
@@ -53,6 +54,23 @@ fn mistakes(text: &str) -> String {
 #[test]
 fn each_mistake_is_told_with_its_place() {
     let table = [
+        (
+            "record_file: ''",
+            "t.yaml:1:14: record_file.path: expected a path, or `-` for standard output",
+        ),
+        (
+            "record_file: {path: f, max_bytes: 1KiB}",
+            "t.yaml:1:35: record_file.max_bytes: expected 1MiB or more",
+        ),
+        (
+            "record_file: {path: f, max_bytes: 1MiB, keep: 0}",
+            "t.yaml:1:47: record_file.keep: expected 1 or more, found `0`",
+        ),
+        (
+            "record_file: {path: '-', max_bytes: 1MiB}",
+            "t.yaml:1:37: record_file.max_bytes: standard output has no size",
+        ),
+        ("record_file: {max_bytes: 1MiB}", "t.yaml:1:14: record_file: `path` is missing"),
         ("upstrems: {}", "t.yaml:1:1: unknown key `upstrems`; did you mean `upstreams`?"),
         (
             "listen: 4310",
@@ -311,7 +329,7 @@ fn flags_win_over_variables_and_those_over_the_file() {
     assert_eq!(config.listen.port(), 3);
     let console = config.console.as_ref().unwrap();
     assert_eq!((console.listen.port(), console.token.is_some()), (2, true));
-    assert_eq!(config.record_file, Some(PathBuf::from("g")));
+    assert_eq!(config.record_file.unwrap().path, Path::new("g"));
     assert_eq!(
         (origin("openai"), origin("anthropic")),
         ("http://flag".into(), "http://env".into())
@@ -612,7 +630,11 @@ prop_compose! {
             gpu: usage.then_some(GpuPrice { usd_per_hour: price, gpus: records }),
         }];
         config.aliases = [(f, g)].into();
-        config.record_file = Some(PathBuf::from(h));
+        config.record_file = Some(RecordFile {
+            path: PathBuf::from(format!("{h}f")),
+            max_bytes: usage.then_some(hold + (1 << 20)),
+            keep: if usage { records.max(1) } else { 5 },
+        });
         config.limits.hold = hold;
         config.limits.held_bytes = hold;
         config.limits.body_idle = idle.map(ms);
@@ -709,4 +731,15 @@ telemetry:
             "langfuse Next Old (true, true, true)",
         ]
     );
+}
+
+/// A secret from a variable is what one from a file is.
+#[test]
+fn the_end_of_a_line_is_no_part_of_a_secret() {
+    for word in ["'${ECHOED}'", "{file: token}"] {
+        let text = format!("upstreams: {{openai: {{headers: {{x-key: {word}}}}}}}");
+        let config = config(&text);
+        let openai = config.upstreams.iter().find(|upstream| upstream.name == "openai").unwrap();
+        assert_eq!(openai.headers["x-key"].expose(), "canary-secret", "{word}");
+    }
 }

@@ -5,3 +5,4 @@ mod recorder;
 
 pub use live::Live;
 pub use recorder::Recorder;
+pub(crate) use recorder::last_ids;
