@@ -139,7 +139,7 @@ impl ErrorType {
 }
 
 /// How keys begin.
-const KEYS: [&str; 6] = ["sk-", "sk_", "pk-", "pk_", "xai-", "gsk_"];
+const KEYS: [&str; 5] = ["sk-", "sk_", "pk-", "pk_", "gsk_"];
 
 /// Whether a part of a code is a word or a number: letters that are written small, large or as words
 /// run together; at most six digits; or a short mix of both, such as `http2`.

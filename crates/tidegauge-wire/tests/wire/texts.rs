@@ -258,6 +258,20 @@ fn repeated_texts_are_sampled_once() {
     }
 }
 
+/// Some hosts send a piece in the shape of a completion and of a chat at once.
+#[test]
+fn a_piece_in_two_shapes_is_sampled_once() {
+    let asked = json!({"model": "m", "prompt": "x", "messages": []});
+    let piece = |text: &str| json!({"choices": [{"index": 0, "text": text, "delta": {"role": "assistant", "content": text}}]});
+    let events = json!([piece("Hel"), piece("lo")]);
+    for path in ["/v1/chat/completions", "/v1/completions"] {
+        let case = case("together", path, &asked, &events);
+        let (_, texts) =
+            case.observe_with_texts(&mut |left| left, |exchange| exchange.end = End::Cancelled);
+        assert_eq!(text(&texts.answered), ("Hello", 5), "{path}");
+    }
+}
+
 #[test]
 fn what_has_no_tokens_of_text_or_failed_gives_out_nothing() {
     let asked = json!({"model": "m", "input": "x", "messages": [{"role": "user", "content": "x"}]});

@@ -74,8 +74,12 @@ fn read_choice(choice: Json<'_>, place: usize, stream: bool, into: &mut Answer) 
         into.fail(Some(ProviderError { kind: reason.kept(64), ..ProviderError::default() }));
     }
     into.response.content_filter |= filtered(choice);
-    into.text(index, None, choice.get("text"));
-    read_message(message_of(choice, stream), index, stream, into);
+    let message = message_of(choice, stream);
+    if message.is_object() {
+        read_message(message, index, stream, into);
+    } else {
+        into.text(index, None, choice.get("text"));
+    }
     // Some hosts state the usage of a stream inside its last choice.
     usage::read(choice.get("usage"), into);
 }

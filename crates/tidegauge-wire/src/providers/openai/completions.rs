@@ -27,11 +27,12 @@ impl Reader for Completions {
         for (place, choice) in body.get("choices").items().enumerate() {
             let index = choice.get("index").size().unwrap_or(place as u64);
             into.response.content_filter |= chat::filtered(choice);
-            into.text(index, None, choice.get("text"));
-            // One that fills in the middle answers in the shape of a chat.
+            // One that fills in the middle answers in the shape of a chat; some send both shapes.
             let message = chat::message_of(choice, event.stream);
+            let text = choice.get("text");
             into.role(index, message.get("role"));
-            into.text(index, None, message.get("content"));
+            let text = if text.has_text() { text } else { message.get("content") };
+            into.text(index, None, text);
             into.finish(index, choice.get("finish_reason"));
         }
         usage::read(body.get("usage"), into);
