@@ -95,7 +95,7 @@ impl Sending<'_> {
         upload: Upload,
         span: SpanId,
         length: Option<u64>,
-    ) -> Result<Request<Upload>, Failure> {
+    ) -> Result<Request<Box<Upload>>, Failure> {
         let Call { parts, upstream, trace, .. } = *self.call;
         let outward = Outward {
             version: parts.version,
@@ -107,7 +107,7 @@ impl Sending<'_> {
             upgrade: self.upgrade,
             via: self.call.shared.hop.via(parts.version),
         };
-        let mut request = Request::new(upload);
+        let mut request = Request::new(Box::new(upload));
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = self.uri().ok_or(Failure::Internal)?;
         *request.version_mut() = Version::HTTP_11;
@@ -139,7 +139,11 @@ impl Sending<'_> {
 
     /// Until the response head. Dropped in between, the request is cancelled.
     /// `fresh`: on a connection of its own, as far as the upstream speaks HTTP/1.1.
-    async fn issue(&self, request: Request<Upload>, fresh: bool) -> Result<Answer, Unanswered> {
+    async fn issue(
+        &self,
+        request: Request<Box<Upload>>,
+        fresh: bool,
+    ) -> Result<Answer, Unanswered> {
         match &self.client.http {
             Way::Alone(_) if fresh => self.issue_by(&self.client.sockets, request, None).await,
             _ if self.upgrade => self.issue_by(&self.client.sockets, request, None).await,
@@ -167,7 +171,7 @@ impl Sending<'_> {
     async fn issue_by(
         &self,
         client: &Http,
-        mut request: Request<Upload>,
+        mut request: Request<Box<Upload>>,
         stream: Option<StreamPermit<Http>>,
     ) -> Result<Answer, Unanswered> {
         let issued = self.open.now();

@@ -44,25 +44,23 @@ pub(crate) async fn serve(
 ) {
     let limits = shared.base.limits;
     let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.base.clock));
-    let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
+    // Boxed, like the connection below: else a connection keeps the room for it to its end.
+    let greeted = Box::pin(tokio::time::timeout(limits.head_timeout, greet(tcp, tls)));
     // A connection that never said a thing is no request.
     let Some(Ok(Some((stream, first, h2)))) = draining.until(greeted).await else { return };
     let preface = h2.then_some(PREFACE.len());
     let socket = TokioIo::new(Socket::new(stream, first, preface, Arc::clone(&caller)));
     let answers = Answers::new(Arc::clone(&shared), Arc::clone(&caller), h2);
     if h2 {
-        return serve_h2(&shared, &caller, socket, answers, &draining).await;
+        return Box::pin(serve_h2(&shared, &caller, socket, answers, &draining)).await;
     }
-    let ended = {
-        let builder = h1_builder(&shared, &caller);
-        let connection = builder.serve_connection(socket, answers).with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        match draining.until(connection.as_mut()).await {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+    let connection = h1_builder(&shared, &caller).serve_connection(socket, answers);
+    let mut connection = Box::pin(connection.with_upgrades());
+    let ended = match draining.until(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
     if let Err(error) = ended {
@@ -278,5 +276,25 @@ impl Future for HeadWait {
             this.sleep.as_mut().reset(tokio::time::Instant::now() + left);
         }
         this.sleep.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::tests::fixture::Rig;
+
+    /// What a connection's task takes for as long as it lives.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_takes_little_memory() {
+        let rig = Rig::new(|_, _| async {}).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let tcp = TcpStream::connect(addr).await.unwrap();
+        let serving = serve(Arc::clone(&rig.shared), tcp, addr, None, Arc::default());
+        let size = size_of_val(&serving);
+        assert!(size < 1024, "{size} bytes");
     }
 }

@@ -103,6 +103,11 @@ impl Server {
         self.shared.local
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Serves until `shutdown` asks to stop and everything has ended or was cut.
     ///
     /// Asked gracefully, the listener closes, idle connections close, and exchanges go on to their

@@ -29,8 +29,9 @@ impl Tasks {
     pub(crate) fn run(&self, future: impl Future<Output: Send> + Send + 'static) {
         let stop = Arc::clone(&self.stop);
         let health = Arc::clone(&self.health);
+        // Boxed, so that the task does not hold it once as an argument and once where it is polled.
+        let guarded = Box::pin(AssertUnwindSafe(future).catch_unwind());
         self.tracker.spawn(async move {
-            let guarded = AssertUnwindSafe(future).catch_unwind();
             if let Some(Err(_panic)) = stop.until(guarded).await {
                 health.panicked(Task::Connection, 1);
             }

@@ -22,7 +22,8 @@ use crate::multiplex::Multiplex;
 use crate::tasks::Tasks;
 use crate::upload::Upload;
 
-pub(crate) type Http = legacy::Client<Connector, Upload>;
+/// The body is boxed: the client moves it, and keeps room for it in every connection.
+pub(crate) type Http = legacy::Client<Connector, Box<Upload>>;
 
 /// Bytes of an HTTP/1 connection's buffers; also the longest response head.
 const BUFFER: usize = 64 * 1024;

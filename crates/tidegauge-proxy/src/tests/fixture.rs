@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::shared::Shared;
 use crate::{Config, Drained, Server, Shutdown};
 
 /// Longer than anything may take on a loaded machine.
@@ -215,6 +216,7 @@ pub(crate) struct Rig {
     pub(crate) health: Arc<Health>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) shutdown: Shutdown,
     pub(crate) running: JoinHandle<Drained>,
     _tasks: JoinSet<()>,
@@ -282,6 +284,7 @@ impl Rig {
             .await
             .unwrap();
         let addr = server.local_addr();
+        let shared = server.shared();
         let shutdown = Shutdown::new();
         let mut serving = JoinSet::new();
         let (tell, told) = tokio::sync::oneshot::channel();
@@ -291,7 +294,7 @@ impl Rig {
         });
         let running = tokio::task::spawn_blocking(move || told.blocking_recv().unwrap_or_default());
         serving.detach_all();
-        Self { addr, health, recorder, policy, shutdown, running, _tasks: tasks }
+        Self { addr, health, recorder, policy, shared, shutdown, running, _tasks: tasks }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
