@@ -79,7 +79,7 @@ pub trait Dialect: Send + Sync + Debug {
     fn matched(&self, head: Head<'_>) -> Matched;
 
     /// What a complete request body asks for; `None` where it is not understood.
-    fn peek(&self, _operation: Operation, _head: Head<'_>, _body: &[u8]) -> Option<Peek> {
+    fn peek(&self, _head: Head<'_>, _body: &[u8]) -> Option<Peek> {
         None
     }
 

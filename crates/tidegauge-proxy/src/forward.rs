@@ -144,7 +144,7 @@ fn admitted(
     admit: &dyn Admit,
     body: Option<&Bytes>,
 ) -> Result<(), Unforwarded> {
-    let peek = body.and_then(|body| call.upstream.dialect.peek(call.operation, call.head(), body));
+    let peek = body.and_then(|body| call.upstream.dialect.peek(call.head(), body));
     let admitted = open.ask(|exchange| admit.admit(exchange, peek.as_ref()));
     admitted.unwrap_or(Ok(())).map_err(|refused| Unforwarded::Refused(Box::new(refused)))
 }

@@ -4,13 +4,15 @@
 //! what any provider does.
 
 use http::HeaderMap;
-use tidegauge_core::{Category, Dialect, Head, Operation, ProviderError, Response, UsagePolicy};
+use tidegauge_core::{
+    Category, Dialect, Head, Operation, Peek, ProviderError, Request, Response, UsagePolicy,
+};
 
 use crate::answer::Answer;
-use crate::field::Json;
+use crate::field::{Doc, Json};
 use crate::providers::{self, headers};
 use crate::session::Session;
-use crate::transcript::Prompt;
+use crate::transcript::{Prompt, Wanted};
 
 /// Everything known about one provider.
 pub trait Provider: Dialect {
@@ -139,6 +141,24 @@ pub enum Streams {
     Listed(&'static str),
 }
 
+/// What a complete request body asks for, by the reader of its API: see [`Dialect::peek`].
+pub(crate) fn peek<P: Provider + ?Sized>(
+    provider: &P,
+    head: Head<'_>,
+    body: &[u8],
+) -> Option<Peek> {
+    let reader = provider.reader(head)?;
+    let mut doc = Doc::default();
+    if !doc.parse(body) {
+        return None;
+    }
+    let mut prompt = Prompt::new(Wanted::default());
+    let asked = Asked { path: head.path.to_owned() };
+    reader.read_request(&asked, doc.root(body), &mut prompt);
+    let Request { model, stream, max_tokens, .. } = prompt.request;
+    Some(Peek { model, stream: Some(stream), max_tokens })
+}
+
 /// What of a request head a reader may need when the body is read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
@@ -168,4 +188,66 @@ pub fn provider(kind: &str) -> Option<&'static dyn Provider> {
 /// The provider that a request at the root is meant for when no provider claims it.
 pub fn default_provider() -> &'static dyn Provider {
     providers::DEFAULT
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+    use tidegauge_core::{Head, Peek};
+
+    use super::provider;
+
+    /// What has to be known before a request is forwarded is what its record will say.
+    #[test]
+    fn bodies_say_what_they_ask_for() {
+        let peek = |model: &str, stream, max_tokens| {
+            Some(Peek { model: Some(model.to_owned()), stream: Some(stream), max_tokens })
+        };
+        for (kind, path, body, expected) in [
+            (
+                "openai",
+                "/v1/chat/completions",
+                r#"{"model":"m","stream":true,"max_completion_tokens":5,"messages":[]}"#,
+                peek("m", true, Some(5)),
+            ),
+            (
+                "openai",
+                "/v1/responses",
+                r#"{"model":"m","max_output_tokens":7}"#,
+                peek("m", false, Some(7)),
+            ),
+            (
+                "anthropic",
+                "/v1/messages",
+                r#"{"model":"m","max_tokens":9}"#,
+                peek("m", false, Some(9)),
+            ),
+            (
+                "gemini",
+                "/v1beta/models/m:generateContent",
+                r#"{"generationConfig":{"maxOutputTokens":3}}"#,
+                peek("m", false, Some(3)),
+            ),
+            ("cohere", "/v2/chat", r#"{"model":"m","stream":true}"#, peek("m", true, None)),
+            (
+                "ollama",
+                "/api/chat",
+                r#"{"model":"m","options":{"num_predict":4}}"#,
+                peek("m", true, Some(4)),
+            ),
+            (
+                "bedrock",
+                "/model/m/converse",
+                r#"{"inferenceConfig":{"maxTokens":2}}"#,
+                peek("m", false, Some(2)),
+            ),
+            ("openai", "/v1/chat/completions", r#"{"model":"m""#, None),
+            ("openai", "/v1/unknown", r#"{"model":"m"}"#, None),
+        ] {
+            let headers = HeaderMap::new();
+            let head = Head { method: &Method::POST, path, query: None, headers: &headers };
+            let told = provider(kind).unwrap().peek(head, body.as_bytes());
+            assert_eq!(told, expected, "{kind} {path} {body}");
+        }
+    }
 }

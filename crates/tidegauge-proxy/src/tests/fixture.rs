@@ -51,7 +51,7 @@ impl Dialect for Fake {
         Matched { operation, route: Cow::Borrowed(route) }
     }
 
-    fn peek(&self, _: Operation, _: Head<'_>, body: &[u8]) -> Option<Peek> {
+    fn peek(&self, _: Head<'_>, body: &[u8]) -> Option<Peek> {
         let max_tokens = std::str::from_utf8(body).ok()?.parse().ok();
         max_tokens.is_some().then(|| Peek { max_tokens, ..Peek::default() })
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
+    Category, Dialect, Filter, Head, Matched, Operation, Peek, ProviderError, Response, Splice,
     UsagePolicy,
 };
 
@@ -11,7 +11,7 @@ use super::anthropic;
 use super::openai::{self, OpenAi};
 use super::plain::Found;
 use super::routes;
-use crate::provider::{Provider, Reader, SocketReader};
+use crate::provider::{Provider, Reader, SocketReader, peek};
 
 /// The first version of the API that can be asked for usage in a stream.
 const USAGE_SINCE: &str = "2024-09-01";
@@ -32,6 +32,10 @@ impl Dialect for Azure {
     fn claims(&self, head: Head<'_>) -> bool {
         let mut segments = routes::segments(head.path);
         segments.next() == Some("openai") && segments.next() == Some("deployments")
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

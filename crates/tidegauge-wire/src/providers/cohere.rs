@@ -5,7 +5,7 @@ mod words;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
-    Billed, Bucket, Category, Dialect, Head, Matched, Operation, OutputType, ProviderError,
+    Billed, Bucket, Category, Dialect, Head, Matched, Operation, OutputType, Peek, ProviderError,
     RateLimit, Request, Response, Source,
 };
 
@@ -16,7 +16,7 @@ use super::routes::{self, Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
 use crate::figures::Figures;
-use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::provider::{Asked, Event, Provider, Reader, Streams, peek};
 use crate::splice::quoted;
 use crate::transcript::Prompt;
 
@@ -41,6 +41,10 @@ impl Dialect for Cohere {
     /// Ranking and vectors under `/v2` are served by others too.
     fn claims(&self, head: Head<'_>) -> bool {
         head.path == "/v2/chat"
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

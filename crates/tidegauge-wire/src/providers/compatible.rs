@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tidegauge_core::{
-    Category, Dialect, Filter, Head, Matched, Operation, ProviderError, Response, Splice,
+    Category, Dialect, Filter, Head, Matched, Operation, Peek, ProviderError, Response, Splice,
     UsagePolicy,
 };
 
@@ -15,7 +15,7 @@ use super::routes::{self, Route, post};
 use super::{headers, plain};
 use crate::answer::Answer;
 use crate::figures::Figures;
-use crate::provider::{Provider, Reader, SocketReader};
+use crate::provider::{Provider, Reader, SocketReader, peek};
 
 /// A host that differs from OpenAI by data only.
 pub(crate) struct Compatible {
@@ -52,6 +52,10 @@ impl Dialect for Compatible {
 
     fn claims(&self, head: Head<'_>) -> bool {
         self.claims.iter().any(|prefix| head.path.starts_with(prefix))
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tidegauge_core::{
-    Dialect, Filter, Head, Matched, Operation, OutputType, Source, Splice, UsagePolicy,
+    Dialect, Filter, Head, Matched, Operation, OutputType, Peek, Source, Splice, UsagePolicy,
 };
 
 use super::anthropic;
@@ -16,7 +16,7 @@ use super::plain::{self, Found};
 use super::routes::{self, Route, any, post};
 use crate::answer::{Answer, MAX_NAME};
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader, Streams};
+use crate::provider::{Asked, Event, Provider, Reader, Streams, peek};
 use crate::splice::quoted;
 use crate::transcript::Prompt;
 
@@ -39,6 +39,10 @@ impl Dialect for Ollama {
     fn claims(&self, head: Head<'_>) -> bool {
         let path = head.path.strip_prefix('/');
         ROUTES.iter().any(|row| path == Some(row.pattern) && row.operation != Operation::Other)
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tidegauge_core::{Dialect, Head, Matched};
+use tidegauge_core::{Dialect, Head, Matched, Peek};
 
 use super::headers;
 use super::routes::{self, Route};
 use crate::answer::Answer;
-use crate::provider::{Provider, Reader};
+use crate::provider::{Provider, Reader, peek};
 
 /// What a request head asks for, and who reads it.
 pub(crate) type Found = (Matched, Option<&'static dyn Reader>);
@@ -46,6 +46,10 @@ impl Dialect for Plain {
 
     fn claims(&self, head: Head<'_>) -> bool {
         (self.claims)(head)
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

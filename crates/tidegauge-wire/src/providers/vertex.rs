@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, Peek, ProviderError, Response};
 
 use super::anthropic;
 use super::gemini::path::{self, Path};
@@ -11,7 +11,7 @@ use super::gemini::{self, errors, generate};
 use super::openai::{OpenAi, chat};
 use crate::answer::Answer;
 use crate::field::Json;
-use crate::provider::{Asked, Event, Provider, Reader, SocketReader};
+use crate::provider::{Asked, Event, Provider, Reader, SocketReader, peek};
 use crate::transcript::Prompt;
 
 /// aiplatform.googleapis.com and its regional hosts.
@@ -29,6 +29,10 @@ impl Dialect for Vertex {
 
     fn claims(&self, head: Head<'_>) -> bool {
         path::is_platform(head.path)
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

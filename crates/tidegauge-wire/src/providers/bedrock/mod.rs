@@ -11,14 +11,14 @@ mod words;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, Peek, ProviderError, Response};
 
 use self::path::Path;
 use super::headers;
 use super::openai::OpenAi;
 use crate::answer::Answer;
 use crate::field::Json;
-use crate::provider::{Provider, Reader};
+use crate::provider::{Provider, Reader, peek};
 
 /// bedrock-runtime, in any region.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ impl Dialect for Bedrock {
 
     fn claims(&self, head: Head<'_>) -> bool {
         Path::of(head.path).is_some()
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

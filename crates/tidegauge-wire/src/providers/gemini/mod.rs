@@ -16,12 +16,12 @@ mod words;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Category, Dialect, Head, Matched, Operation, ProviderError, Response};
+use tidegauge_core::{Category, Dialect, Head, Matched, Operation, Peek, ProviderError, Response};
 
 use self::path::Path;
 use super::openai::OpenAi;
 use crate::field::Json;
-use crate::provider::{Provider, Reader, SocketReader};
+use crate::provider::{Provider, Reader, SocketReader, peek};
 
 /// generativelanguage.googleapis.com.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ impl Dialect for Gemini {
     fn claims(&self, head: Head<'_>) -> bool {
         let key = head.headers.contains_key("x-goog-api-key");
         path::is_public(head.path) || key && !path::is_platform(head.path)
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {

@@ -18,13 +18,13 @@ pub(crate) mod words;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Splice, UsagePolicy};
+use tidegauge_core::{Dialect, Filter, Head, Matched, Operation, Peek, Splice, UsagePolicy};
 
 use super::anthropic;
 use super::plain::{self, Found};
 use super::results;
 use super::routes::{self, Route, any, get, post};
-use crate::provider::{Provider, Reader, SocketReader};
+use crate::provider::{Provider, Reader, SocketReader, peek};
 use crate::splice;
 
 /// api.openai.com.
@@ -42,6 +42,10 @@ impl Dialect for OpenAi {
 
     fn claims(&self, _head: Head<'_>) -> bool {
         false
+    }
+
+    fn peek(&self, head: Head<'_>, body: &[u8]) -> Option<Peek> {
+        peek(self, head, body)
     }
 
     fn matched(&self, head: Head<'_>) -> Matched {
