@@ -16,7 +16,6 @@ mod exposition;
 mod metric;
 mod names;
 mod openmetrics;
-mod percent;
 mod points;
 mod process;
 mod prometheus;

@@ -3,7 +3,7 @@
 //! The data plane redacts before it hands over; this is the second lock on the same door. Knows no
 //! URL library and no provider.
 
-use crate::percent;
+use percent_encoding::percent_decode_str;
 
 /// What stands for a secret value.
 const REDACTED: &str = "REDACTED";
@@ -56,7 +56,7 @@ pub(crate) fn query(query: &str) -> String {
 
 /// Whether a parameter name, possibly percent-encoded, is one of the secret ones.
 fn is_secret(name: &str) -> bool {
-    let name = percent::decoded(name);
+    let name: Vec<u8> = percent_decode_str(name).collect();
     SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_bytes()))
 }
 

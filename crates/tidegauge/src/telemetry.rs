@@ -6,6 +6,7 @@
 
 mod env;
 mod preset;
+mod receiver;
 mod settings;
 mod target;
 mod variables;
@@ -22,8 +23,9 @@ use tidegauge_otel::{Encoder, Format, Subscriber, sample};
 
 pub use env::TelemetryMistakes;
 pub use preset::Preset;
+pub(crate) use receiver::{Receiver, Signals};
 pub use settings::{ExporterPlan, Sampler, TelemetryConfig};
-pub(crate) use settings::{ExporterSettings, Receiver, Settings, Signals};
+pub(crate) use settings::{ExporterSettings, Settings};
 pub use variables::Misread;
 
 /// Sends one span, one metric point and one log record to every exporter that takes them, and says what

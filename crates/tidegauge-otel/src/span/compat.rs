@@ -4,7 +4,7 @@
 //! have no name for, or another one. Source: the receivers' own mapping code and pages, as of the autumn
 //! of 2026. Must not know a receiver's address or protocol.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use tidegauge_core::{Operation, Record};
 
@@ -214,29 +214,18 @@ fn tags(from: Caller<'_>) -> Vec<String> {
 
 /// A moment in UTC as ISO 8601 writes it, to the millisecond.
 fn iso(started: SystemTime, offset: Duration) -> String {
-    let since = started.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(offset);
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    let millis = since.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{millis:03}Z", second % 60)
-}
-
-/// The date so many days after 1970-01-01. Years are counted from March, so that the day that comes
-/// and goes is the last one.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let first = (153 * month + 2) / 5;
-    let (calendar, late) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + late, calendar, day - first + 1)
+    let moment = started.checked_add(offset).unwrap_or(started);
+    let moment = time::OffsetDateTime::from(moment);
+    let (year, month, day) = moment.to_calendar_date();
+    let (hour, minute, second, milli) = moment.to_hms_milli();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]

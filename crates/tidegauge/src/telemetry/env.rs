@@ -16,9 +16,8 @@ use tidegauge_otel::{
 };
 
 use super::preset::Preset;
-use super::settings::{
-    ExporterPlan, ExporterSettings, Receiver, Sampler, Settings, Signals, TelemetryConfig,
-};
+use super::receiver::{Receiver, Signals};
+use super::settings::{ExporterPlan, ExporterSettings, Sampler, Settings, TelemetryConfig};
 use super::target::{TargetReader, note};
 use super::variables::{Misread, Variables, decoded};
 

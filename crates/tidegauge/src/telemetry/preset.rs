@@ -18,7 +18,7 @@ use serde_json::json;
 use tidegauge_export::Protocol;
 use tidegauge_otel::{AttributeLimits, Rendering, ResourceAttributes, SpanOptions};
 
-use super::settings::{Receiver, Signals};
+use super::receiver::{Receiver, Signals};
 use row::{Endpoint, Need, NeedPlace, PresetRow};
 use rows::{ANY, ROWS};
 

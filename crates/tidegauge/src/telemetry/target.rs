@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegauge_core::Signal;
 use tidegauge_export::{Compression, Identity, Protocol, Target, can_use_tls};
 
-use super::settings::Receiver;
+use super::receiver::Receiver;
 use super::variables::{MILLIS, Misread, Variables, decoded, millis};
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use tidegauge_export::Protocol;
 use tidegauge_otel::{AttributeLimits, CacheWriteName, Compat, Histograms, Names, SpanTree, Sums};
 
-use crate::telemetry::settings::Signals;
+use crate::telemetry::receiver::Signals;
 
 /// Everything about one receiver. What is not set is as for any receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use tidegauge_export::Protocol;
 use tidegauge_otel::{CacheWriteName, Compat, Extra, Names, SpanTree, Sums};
 
 use super::row::{Endpoint, Need, NeedPlace, PresetRow};
-use crate::telemetry::settings::Signals;
+use crate::telemetry::receiver::Signals;
 
 const TRACES: Signals = Signals { traces: true, metrics: false, logs: false };
 
