@@ -257,7 +257,8 @@ pub struct Measurement {
     pub time_to_first_chunk: Option<Duration>,
     /// Upstream request issued until the first visible token. Streams only.
     pub ttft: Option<Duration>,
-    /// (Last token - first token) / (output tokens - 1). Streams with two tokens or more.
+    /// (Last token - first token) / (output tokens - 1). Streams with two tokens or more that did not
+    /// come all at once: never zero.
     pub tpot: Option<Duration>,
     /// What the proxy added.
     pub overhead: Overhead,

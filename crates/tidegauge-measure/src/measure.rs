@@ -56,12 +56,13 @@ pub fn measure(
     }
 }
 
-/// Time between tokens: the first one's wait is not in it.
+/// Time between tokens: the first one's wait is not in it. Tokens that came all at once have none.
 fn per_token(seen: &Observation) -> Option<Duration> {
     let gaps = seen.usage.output_tokens()?.checked_sub(1).filter(|gaps| *gaps > 0)?;
     let (first, last) = (seen.times.first_token?, seen.times.last_token?);
     let nanos = last.checked_sub(first)?.as_nanos() / u128::from(gaps);
-    seen.stream.then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    (seen.stream && nanos > 0)
+        .then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
 fn cost(

@@ -2,6 +2,8 @@
 //!
 //! Absent means unknown, never a filler. Adding a field keeps `v`; changing or removing one does not.
 
+mod line;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +13,8 @@ use tidegauge_core::{
     Billed, Bucket, Content, CostStatus, Field, Fields, Message, Money, Part, Record,
     ToolDefinition, Unpriced, Usage, Value,
 };
+
+pub(crate) use self::line::line;
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -496,7 +500,8 @@ fn timing(record: &Record) -> TimingJson {
         ttfb_ms: measured.ttfb.map(ms),
         time_to_first_chunk_ms: measured.time_to_first_chunk.map(ms),
         ttft_ms: measured.ttft.map(ms),
-        tpot_ms: measured.tpot.map(ms),
+        // Under half a microsecond nothing is left of it, and 0 would be a time.
+        tpot_ms: measured.tpot.map(ms).filter(|time| *time > 0.0),
         overhead_ms: ms(measured.overhead.total()),
     }
 }

@@ -63,6 +63,8 @@ fn time_per_token_needs_two_tokens_and_counts_reasoning() {
     let mut seen = stream(222, 252, 952, 8);
     seen.times.last_token = None;
     assert_eq!(measured(&exchange("up"), &seen).tpot, None);
+    // All of it in one event: no time passed between its tokens, so none is known.
+    assert_eq!(measured(&exchange("up"), &stream(222, 252, 252, 8)).tpot, None);
 }
 
 #[test]

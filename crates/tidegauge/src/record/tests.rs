@@ -95,3 +95,11 @@ fn milliseconds_are_told_to_the_microsecond() {
         assert_eq!(ms(Duration::from_nanos(nanos)), expected);
     }
 }
+
+#[test]
+fn a_time_per_token_of_zero_is_none() {
+    let mut record = record();
+    record.measurement.tpot = Some(Duration::from_nanos(499));
+    let json = serde_json::to_value(RecordJson::of(&record)).unwrap();
+    assert_eq!(json["timing"].get("tpot_ms"), None);
+}

@@ -21,7 +21,7 @@ use tidegauge_core::{Dropped, Health, Record, Sink};
 use tidegauge_proxy::Clock;
 
 use crate::config::RecordFile;
-use crate::record::RecordJson;
+use crate::record;
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 4096;
@@ -91,10 +91,9 @@ impl Recorder {
 
 impl Sink for Recorder {
     fn record(&self, record: &Record) {
-        let Ok(mut line) = serde_json::to_vec(&RecordJson::of(record)) else {
+        let Ok(line) = record::line(record) else {
             return self.health.line_dropped(Dropped::EncodeError, 1);
         };
-        line.push(b'\n');
         if let Err(reason) = self.send(Job::Line(line)) {
             self.health.line_dropped(reason, 1);
         }
