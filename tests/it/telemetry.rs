@@ -455,6 +455,36 @@ async fn a_call_without_a_trace_begins_one_and_says_which() {
     }
 }
 
+/// One exporter takes calls alone, a request says whose spans tell tokens, and a session is one trace.
+#[tokio::test]
+async fn calls_of_a_session_are_one_trace_and_say_tokens_unless_the_caller_does() {
+    let collector = Collector::start().await;
+    let upstream = Upstream::start(answers::provider).await;
+    let origin = upstream.origin();
+    let telemetry = format!(
+        "telemetry:\n  spans: {{sessions: trace}}\n  exporters:\n    - {{name: calls, endpoint: '{}', \
+         protocol: http/protobuf, signals: [traces], spans: calls}}\n",
+        collector.origin()
+    );
+    let mut program = Start::upstreams(&[("openai", &origin)]).and(&telemetry).run().await;
+    let body = br#"{"model":"gpt-4o-mini","messages":[]}"#;
+    for usage in ["own", "link_only"] {
+        let headers = [("x-tidegauge-session", "s-1"), ("x-tidegauge-usage", usage)];
+        call(program.listen, &request("POST", "/openai/v1/chat/completions", &headers, body)).await;
+    }
+    program.first_records(2).await;
+    assert!(program.stop().await.success());
+    let spans = collector.spans();
+    let [first, second] = &spans[..] else { panic!("two spans: {spans:?}") };
+    for span in [first, second] {
+        assert_eq!((span.scope.as_str(), span.parent.as_str()), ("tidegauge.genai", ""));
+    }
+    assert_eq!(first.trace, second.trace);
+    let tells = |span: &&Span| span.attributes.contains_key("gen_ai.usage.input_tokens");
+    assert_eq!(spans.iter().filter(tells).count(), 1);
+    assert!(upstream.seen().iter().all(|seen| seen.header("x-tidegauge-usage").is_none()));
+}
+
 #[tokio::test]
 async fn an_unsampled_caller_makes_no_spans_and_all_metrics() {
     let collector = Collector::start().await;
