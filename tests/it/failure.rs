@@ -597,7 +597,11 @@ async fn a_collector_whose_certificate_has_expired_gets_nothing() {
         works(&program).await;
     }
     until("the failure to be said", || program.said().contains("connection").then_some(())).await;
-    let page = program.metrics().await;
+    let page = until_async("all spans to be made", || async {
+        let page = program.metrics().await;
+        (page.total("tidegauge_records_total") as u64 == 5).then_some(page)
+    })
+    .await;
     assert_eq!(page.total("tidegauge_spans_queued") as u64, 15, "{page:?}");
     assert_eq!(page.total("tidegauge_spans_dropped_total") as u64, 0, "{page:?}");
     assert_eq!(collector.requests(), 0, "not a byte of a request");

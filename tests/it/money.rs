@@ -179,8 +179,14 @@ async fn a_price_list_is_swapped_while_it_runs() {
             if take(text).await == Some(1) {
                 std::fs::write(&list, text).unwrap();
             }
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            Some(state().await).filter(|state| wanted(state))
+            // A file that became shorter may be half written, and is left to lie a while.
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                if let Some(state) = Some(state().await).filter(|state| wanted(state)) {
+                    return Some(state);
+                }
+            }
+            None
         })
         .await
     };

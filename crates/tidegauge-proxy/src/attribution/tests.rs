@@ -84,7 +84,7 @@ const TABLE: &[(&[(&str, &str)], &str)] = &[
     (&[("x-opencode-session", "ses_2"), ("x-session-affinity", "ses_1")], "session=ses_1"),
     (&[("x-opencode-session", "ses_2")], "session=ses_2"),
     (&[("agent-session-id", "s")], "session=s"),
-    (&[("conversation_id", "c"), ("x-openai-subagent", "review")], "session=c agent=review"),
+    (&[("conversation_id", "c")], "session=c"),
     // Precedence: ours, baggage, the others in the order of the table.
     (
         &[
