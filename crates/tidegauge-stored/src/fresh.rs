@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const HEAD: &str = "//! The stored form, as code. Made by `UPDATE=1 cargo test -p tidegauge-stored fresh` from\n//! `proto/tidegauge/v1/record.proto`; never edited by hand.\n\n";
+const HEAD: &str = "//! The journal, as code. Made by `UPDATE=1 cargo test -p tidegauge-stored fresh` from\n//! `proto/tidegauge/v1/journal.proto`; never edited by hand.\n\n";
 
 fn root() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", ".."].iter().collect()
@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 #[test]
 fn the_code_is_fresh() {
     let proto = root().join("proto");
-    let described = protox::compile(["tidegauge/v1/record.proto"], [&proto]).unwrap();
+    let described = protox::compile(["tidegauge/v1/journal.proto"], [&proto]).unwrap();
     let mut config = prost_build::Config::new();
     config.btree_map(["."]).format(true);
     let module = prost_build::Module::from_protobuf_package_name("tidegauge.v1");

@@ -379,9 +379,15 @@ struct Left {
 }
 
 /// What is open in the files, in the order of arrival.
+<<<<<<< HEAD
 fn read(spool: &mut Spool, health: &Health) -> Vec<Left> {
-    let world = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
+    let dialects = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
     let mut open: BTreeMap<ExchangeId, Left> = BTreeMap::new();
+=======
+fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
+    let dialects = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
+    let mut open = BTreeMap::new();
+>>>>>>> 9431179 (Keep in the stored form what the journal needs, and no second form of a record)
     let expected = spool.counters().queued.of(LINES).records;
     // All at once: the files are bounded, and nothing is acknowledged yet.
     match spool.peek(LINES, usize::MAX) {
@@ -389,11 +395,16 @@ fn read(spool: &mut Spool, health: &Health) -> Vec<Left> {
             let lost = expected.saturating_sub(batch.records().len() as u64);
             health.journal_line_lost(Dropped::DiskIo, lost);
             for line in batch.records() {
-                match read_entry(&line.payload, &world) {
+<<<<<<< HEAD
+                match read_entry(&line.payload, &dialects) {
                     Ok(Entry::Open(exchange)) => {
                         let left = Left { exchange: *exchange, over: false };
                         open.insert(left.exchange.id, left);
                     }
+=======
+                match read_entry(&line.payload, &dialects) {
+                    Ok(Entry::Open(exchange)) => drop(open.insert(exchange.id, *exchange)),
+>>>>>>> 9431179 (Keep in the stored form what the journal needs, and no second form of a record)
                     Ok(Entry::Close(id)) => drop(open.remove(&id)),
                     Ok(Entry::Over(id)) => {
                         if let Some(left) = open.get_mut(&id) {
