@@ -248,15 +248,6 @@ impl Overhead {
     }
 }
 
-/// The session that a turn belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Within {
-    /// The session's exchange.
-    pub exchange: ExchangeId,
-    /// The session's inference span: the parent of the turn's.
-    pub span: SpanId,
-}
-
 /// Where an exchange went: what of an [`Upstream`](crate::Upstream) may be kept. No header, no key and
 /// no way to speak to it; a copy costs two counters.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -275,7 +266,7 @@ pub struct Destination {
 ///
 /// A turn of a session (one response over a socket) is told by the same words: it has an id, times
 /// and an inference span of its own, and no attempts, status or overhead, which are the session's.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Exchange {
     /// Our id for it.
     pub id: ExchangeId,
@@ -305,7 +296,7 @@ pub struct Exchange {
     pub version: Version,
     /// `user-agent` of the client.
     pub user_agent: Option<String>,
-    /// Who is calling, from headers and baggage.
+    /// Who is calling, from headers and baggage; in a [`Record`](crate::Record) they are in its `who`.
     pub labels: Labels,
     /// The tries at the upstream, in order.
     pub attempts: Vec<Attempt>,
@@ -327,6 +318,4 @@ pub struct Exchange {
     pub failure: Option<Failure>,
     /// Usage was asked for by us: the request body was spliced and the extra chunk removed again.
     pub injected: bool,
-    /// This is no request of its own but a turn of a session. Such records are counted apart.
-    pub within: Option<Within>,
 }

@@ -18,8 +18,9 @@ mod observe;
 mod outcome;
 mod piece;
 mod policy;
+mod record;
 mod sink;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod texts;
 mod trace;
@@ -31,7 +32,6 @@ pub use content::{
 pub use dialect::{Dialect, Filter, Head, Matched, Peek, Splice};
 pub use exchange::{
     Attempt, Destination, End, Exchange, ExchangeId, Labels, Operation, Overhead, Prompt, Times,
-    Within,
 };
 pub use health::{Dropped, Health, HealthMetric, HealthReading, Rejected, Task, Withheld};
 pub use ledger::{Ledger, LedgerMetric, LedgerReading};
@@ -48,7 +48,8 @@ pub use piece::{Emitter, Outbox, Piece, Scope, Signal};
 pub use policy::{
     Admit, Origin, Owner, Policy, Propagate, Refused, Timeouts, Trust, Upstream, UsagePolicy,
 };
-pub use sink::{Record, Sink};
+pub use record::{Record, RecordKind, Verdict};
+pub use sink::Sink;
 pub use texts::{Asked, Call, Sample, Texts, Tool};
 pub use trace::{SpanId, Trace, TraceId};
 pub use usage::{Billed, Bucket, Estimate, Estimator, Source, Usage};

@@ -80,7 +80,8 @@ pub struct Request {
     pub tools: Option<u64>,
     /// Tool results in the request that say they failed.
     pub tool_errors: u64,
-    /// Who is calling, as the provider's own body fields tell it.
+    /// Who is calling, as the provider's own body fields tell it; in a [`Record`](crate::Record) they are
+    /// in its `who`.
     pub labels: Labels,
 }
 

@@ -1,21 +1,23 @@
 //! Where finished records go.
 
-use crate::{Exchange, Measurement, Observation};
+use std::time::Duration;
 
-/// Everything known about one exchange.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// What the data plane saw.
-    pub exchange: Exchange,
-    /// What was said.
-    pub observation: Observation,
-    /// What it measured.
-    pub measurement: Measurement,
-}
+use crate::{Record, Verdict};
 
-/// Takes finished records. Must return at once: a slow sink drops and counts, it never makes us
-/// wait.
+/// Takes finished records and what graders think of them later. Both return at once: a slow sink drops
+/// and counts, it never makes us wait.
 pub trait Sink: Send + Sync {
-    /// One exchange is over.
+    /// One call is over.
     fn record(&self, record: &Record);
+
+    /// A grader has judged a call whose record was shown before. Sinks without interest do nothing.
+    fn verdict(&self, record: &Record, verdict: &Verdict) {
+        let _ = (record, verdict);
+    }
+
+    /// No more comes. Finishes what waits, for at most `deadline`, and counts the rest as lost; blocks
+    /// the calling thread. The second time it does nothing.
+    fn shutdown(&self, deadline: Duration) {
+        let _ = deadline;
+    }
 }

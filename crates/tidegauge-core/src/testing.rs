@@ -11,8 +11,9 @@ use http::{Method, StatusCode, Version};
 
 use crate::{
     Capture, Cost, CostStatus, Dialect, End, Exchange, ExchangeId, Head, Labels, Matched,
-    Measurement, Money, Observation, Operation, Origin, Overhead, Propagate, Record, Request,
-    Response, Source, SpanId, Timeouts, Times, Trace, TraceId, Upstream, Usage, UsagePolicy,
+    Measurement, Money, Observation, Operation, Origin, Overhead, Propagate, Record, RecordKind,
+    Request, Response, Source, SpanId, Timeouts, Times, Trace, TraceId, Upstream, Usage,
+    UsagePolicy,
 };
 
 /// A protocol of that name which knows nothing: every path is [`Operation::Other`].
@@ -110,7 +111,6 @@ pub fn exchange(upstream: &Upstream) -> Exchange {
         end: End::Complete,
         failure: None,
         injected: false,
-        within: None,
     }
 }
 
@@ -147,17 +147,15 @@ pub fn record(exchange: Exchange) -> Record {
         catalogue: Some("2026-10-30".into()),
         ..Cost::default()
     };
-    Record {
-        observation: Observation { request, response, usage, ..Observation::default() },
-        measurement: Measurement {
-            duration: Duration::from_millis(1000),
-            total: Duration::from_millis(1002),
-            overhead: exchange.overhead,
-            cost,
-            ..Measurement::default()
-        },
-        exchange,
-    }
+    let measurement = Measurement {
+        duration: Duration::from_millis(1000),
+        total: Duration::from_millis(1002),
+        overhead: exchange.overhead,
+        cost,
+        ..Measurement::default()
+    };
+    let observation = Observation { request, response, usage, ..Observation::default() };
+    Record::new(RecordKind::Request, exchange, observation, measurement)
 }
 
 /// A small reproducible generator (SplitMix64), so that no dependency decides the sample.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegauge_core::testing::{self, Mute};
-use tidegauge_core::{Exchange, Measurement, Observation, Record, Upstream};
+use tidegauge_core::{Exchange, Measurement, Observation, Record, RecordKind, Upstream};
 
 /// Milliseconds.
 pub(crate) fn ms(millis: u64) -> Duration {
@@ -14,11 +14,8 @@ pub(crate) fn ms(millis: u64) -> Duration {
 pub(crate) fn record(upstream: &str, model: &str, duration: Duration) -> Record {
     let mut observation = Observation::default();
     observation.request.model = Some(model.to_owned());
-    Record {
-        exchange: exchange(upstream),
-        observation,
-        measurement: Measurement { duration, ..Measurement::default() },
-    }
+    let measurement = Measurement { duration, ..Measurement::default() };
+    Record::new(RecordKind::Request, exchange(upstream), observation, measurement)
 }
 
 /// A chat call at `upstream` that was sent after 2 ms and ended after 1002.

@@ -158,7 +158,7 @@ impl Meter {
         let mut state = self.lock();
         state.limits.note(record);
         // A turn is no request: its session's is counted.
-        if record.exchange.within.is_none() {
+        if !record.kind.is_turn() {
             self.record_http(&mut state, record, &example);
             self.record_overhead(&mut state, record, &example);
         }

@@ -23,8 +23,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, Version};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tidegauge_core::{
-    Attempt, Category, CostStatus, End, ErrorType, Exchange, Record, Request, Response, Scope,
-    SpanId, TraceId, Usage,
+    Attempt, Category, CostStatus, End, ErrorType, Exchange, Record, RecordKind, Request, Response,
+    Scope, SpanId, TraceId, Usage,
 };
 
 use crate::attribute::Attributes;
@@ -39,7 +39,7 @@ pub use options::{CacheWriteName, CallDetail, SpanOptions, SpanTree};
 /// Writes the spans of one exchange, parents first. Whether it is sampled is the caller's question.
 pub(crate) fn encode(record: &Record, options: &SpanOptions, out: &mut Encoded) {
     let exchange = &record.exchange;
-    if record.exchange.within.is_some() {
+    if record.kind.is_turn() {
         return out.message(Scope::GenAi, |out| inference(out, record, options));
     }
     if options.tree == SpanTree::Calls {
@@ -167,20 +167,20 @@ fn server(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
     list.seconds(name::OVERHEAD_RELAY, overhead.relay);
     list.seconds(name::OVERHEAD_TOTAL, overhead.total());
     let from = Caller::of(record);
-    list.text(name::REQUEST_ID, from.text(|labels| &labels.request_id));
+    list.text(name::REQUEST_ID, from.request_id());
     caller(&mut list, from);
     close(list, error.is_some());
 }
 
 fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
-    let Record { exchange, observation, measurement } = record;
+    let Record { exchange, observation, measurement, .. } = record;
     let trace = &exchange.trace;
     // Without a server span the call has its parent and its links.
-    let alone = options.tree == SpanTree::Calls && exchange.within.is_none();
-    let parent = match exchange.within {
-        Some(session) => Parent::Ours(session.span),
-        None if alone => Parent::of_exchange(exchange),
-        None => Parent::Ours(trace.server),
+    let alone = options.tree == SpanTree::Calls && !record.kind.is_turn();
+    let parent = match record.kind {
+        RecordKind::Turn { parent, .. } => Parent::Ours(parent),
+        RecordKind::Request | RecordKind::Killed if alone => Parent::of_exchange(exchange),
+        RecordKind::Request | RecordKind::Killed => Parent::Ours(trace.server),
     };
     head(out, exchange, trace.inference, parent, SpanKind::Client);
     title(out, exchange.operation.name(), subject(record));
@@ -200,7 +200,7 @@ fn inference(out: &mut Vec<u8>, record: &Record, options: &SpanOptions) {
 
 /// Everything about a model call but what was said in it, for its span and its event.
 pub(crate) fn call(list: &mut Attributes<'_>, record: &Record, options: &SpanOptions) {
-    let Record { exchange, observation, measurement } = record;
+    let Record { exchange, observation, measurement, .. } = record;
     let (request, response) = (&observation.request, &observation.response);
     let streaming = request.stream || observation.stream;
     list.text(name::OPERATION_NAME, exchange.operation.name());
@@ -323,7 +323,7 @@ fn answered(list: &mut Attributes<'_>, record: &Record) {
 fn finish_reasons(list: &mut Attributes<'_>, record: &Record) {
     let response = &record.observation.response;
     let answered = response.status.is_some_and(|status| status.is_success());
-    let turn = record.exchange.within.is_some() && response.events > 0;
+    let turn = record.kind.is_turn() && response.events > 0;
     let due = record.observation.outcome.error.is_some() && (answered || turn);
     if response.finish_reasons.is_empty() && due {
         list.texts(name::RESPONSE_FINISH_REASONS, &["error"]);

@@ -237,6 +237,5 @@ fn exchange(
         end: End::Cancelled,
         failure: None,
         injected: false,
-        within: None,
     }
 }

@@ -21,6 +21,7 @@ mod tests;
 /// Made from `proto/tidegauge/v1/journal.proto`; a test compares them.
 #[expect(
     unreachable_pub,
+    clippy::large_enum_variant,
     reason = "made by prost-build"
 )]
 #[rustfmt::skip]

@@ -28,7 +28,7 @@ pub(crate) fn opening(
         started: UNIX_EPOCH
             .checked_add(Duration::from_nanos(stored.started))
             .ok_or(Unreadable::Unknown("time"))?,
-        trace: trace(stored.trace.ok_or(Unreadable::Missing("trace"))?)?,
+        trace: trace(&stored.trace.ok_or(Unreadable::Missing("trace"))?)?,
         to: destination(stored.upstream.ok_or(Unreadable::Missing("upstream"))?, dialects)?,
         operation: operation.unwrap_or(Operation::Other),
         route: Cow::Owned(stored.route),
@@ -52,11 +52,10 @@ pub(crate) fn opening(
         end: End::Failed,
         failure: None,
         injected: false,
-        within: None,
     })
 }
 
-fn trace(stored: proto::Trace) -> Result<Trace, Unreadable> {
+fn trace(stored: &proto::Trace) -> Result<Trace, Unreadable> {
     let link = stored
         .link
         .split_first_chunk::<16>()

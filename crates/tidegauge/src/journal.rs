@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwapOption;
 use tidegauge_core::{
     Category, Dialect, Dropped, End, Exchange, ExchangeId, Failure, Health, Measurement,
-    Observation, Outcome, Record, Times,
+    Observation, Outcome, Record, RecordKind, Times,
 };
 use tidegauge_proxy::Clock;
 use tidegauge_spool::{PushError, Spool, SpoolBounds, SpoolError};
@@ -379,15 +379,9 @@ struct Left {
 }
 
 /// What is open in the files, in the order of arrival.
-<<<<<<< HEAD
 fn read(spool: &mut Spool, health: &Health) -> Vec<Left> {
     let dialects = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
     let mut open: BTreeMap<ExchangeId, Left> = BTreeMap::new();
-=======
-fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
-    let dialects = |kind: &str| provider(kind).map(|provider| provider as &'static dyn Dialect);
-    let mut open = BTreeMap::new();
->>>>>>> 9431179 (Keep in the stored form what the journal needs, and no second form of a record)
     let expected = spool.counters().queued.of(LINES).records;
     // All at once: the files are bounded, and nothing is acknowledged yet.
     match spool.peek(LINES, usize::MAX) {
@@ -395,16 +389,11 @@ fn read(spool: &mut Spool, health: &Health) -> Vec<Exchange> {
             let lost = expected.saturating_sub(batch.records().len() as u64);
             health.journal_line_lost(Dropped::DiskIo, lost);
             for line in batch.records() {
-<<<<<<< HEAD
                 match read_entry(&line.payload, &dialects) {
                     Ok(Entry::Open(exchange)) => {
                         let left = Left { exchange: *exchange, over: false };
                         open.insert(left.exchange.id, left);
                     }
-=======
-                match read_entry(&line.payload, &dialects) {
-                    Ok(Entry::Open(exchange)) => drop(open.insert(exchange.id, *exchange)),
->>>>>>> 9431179 (Keep in the stored form what the journal needs, and no second form of a record)
                     Ok(Entry::Close(id)) => drop(open.remove(&id)),
                     Ok(Entry::Over(id)) => {
                         if let Some(left) = open.get_mut(&id) {
@@ -436,16 +425,15 @@ fn record(left: &Left, seen: SystemTime) -> Record {
         error: Some(failure.error_type()),
         unclassified: false,
     };
-    Record {
-        exchange: Exchange {
-            end: End::Failed,
-            failure: Some(failure),
-            times: Times { ended: lasted, ..Times::default() },
-            ..exchange.clone()
-        },
-        observation: Observation { outcome, ..Observation::default() },
-        measurement: Measurement { duration: lasted, total: lasted, ..Measurement::default() },
-    }
+    let exchange = Exchange {
+        end: End::Failed,
+        failure: Some(failure),
+        times: Times { ended: lasted, ..Times::default() },
+        ..exchange.clone()
+    };
+    let observation = Observation { outcome, ..Observation::default() };
+    let measurement = Measurement { duration: lasted, total: lasted, ..Measurement::default() };
+    Record::new(RecordKind::Killed, exchange, observation, measurement)
 }
 
 /// Why a directory cannot be used, in words of the system.

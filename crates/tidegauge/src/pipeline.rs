@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tidegauge_core::{
     Begin, Capture, Category, Cost, CostStatus, Destination, Dropped, End, Exchange, Health,
-    Observation, Observe, Observers, Record, Sink, Task, Texts, Times, Withheld,
+    Observation, Observe, Observers, Record, RecordKind, Sink, Task, Texts, Times, Withheld,
 };
 use tidegauge_measure::{Prices, Schemas, can_estimate_at_once, estimate, measure};
 use tidegauge_wire::{Concluded, Observer, Provider, Socket, Turn, provider};
@@ -415,9 +415,10 @@ impl Worker {
                 self.health.panicked(Task::Sink, 1);
             }
         }
-        match record.exchange.within {
-            Some(_) => self.health.turn_made(),
-            None => self.health.record_made(),
+        if record.kind.is_turn() {
+            self.health.turn_made();
+        } else {
+            self.health.record_made();
         }
     }
 
@@ -462,16 +463,17 @@ impl Counted {
 /// The records of what is over: one, but for a session that ends with turns.
 fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
     let Finished { watched, provider, mut exchange, capture, _room, ticket: _, hurried } = finished;
-    let of = |exchange, observation| {
-        record(exchange, observation, provider, tools.prices, Accounted::Here)
+    let of = |kind, exchange, observation| {
+        record(kind, exchange, observation, provider, tools.prices, Accounted::Here)
     };
     let of_turn = |turn, session: &Exchange| {
         let (exchange, mut observation, words) = turn::finish(turn, session);
         observation.content = tools.rules.admit(words, capture, tools.health);
-        of(exchange, observation)
+        let kind = RecordKind::Turn { of: session.id, parent: session.trace.inference };
+        of(kind, exchange, observation)
     };
     match watched {
-        Watched::Nobody => vec![of(exchange, Observation::default())],
+        Watched::Nobody => vec![of(RecordKind::Request, exchange, Observation::default())],
         Watched::Exchange(observer) => {
             let Concluded { mut observation, words, background, texts } =
                 observer.conclude(&exchange);
@@ -490,7 +492,14 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
             // A response that is shown again says the same again.
             let words = words.filter(|_| accounted != Accounted::Elsewhere);
             observation.content = tools.rules.admit(words, capture, health);
-            vec![record(exchange, observation, provider, tools.prices, accounted)]
+            vec![record(
+                RecordKind::Request,
+                exchange,
+                observation,
+                provider,
+                tools.prices,
+                accounted,
+            )]
         }
         Watched::Turn(turn) => {
             vec![of_turn(*turn, &exchange)]
@@ -499,7 +508,7 @@ fn records(finished: Finished, tools: &Tools<'_>) -> Vec<Record> {
             let (turns, session) = socket.finish(&mut exchange);
             let mut records: Vec<Record> =
                 turns.into_iter().map(|turn| of_turn(turn, &exchange)).collect();
-            records.push(of(exchange, session));
+            records.push(of(RecordKind::Request, exchange, session));
             records
         }
     }
@@ -515,15 +524,15 @@ fn check_calls(seen: &mut Observation, texts: &Texts, tools: &Tools<'_>) {
     }
 }
 
-/// Adds what the bodies tell about the caller to what the headers told, and measures.
+/// Measures, and puts the record together.
 fn record(
-    mut exchange: Exchange,
+    kind: RecordKind,
+    exchange: Exchange,
     mut observation: Observation,
     provider: Option<&'static dyn Provider>,
     prices: &Prices,
     accounted: Accounted,
 ) -> Record {
-    exchange.labels.or(observation.request.labels.clone());
     let price_id = provider.and_then(price_id);
     if observation.usage.is_known() && observation.usage.region.is_none() {
         let Destination { provider, origin, .. } = &exchange.to;
@@ -537,7 +546,7 @@ fn record(
         // It cost what it did when it was asked for, and for as long as it took.
         Accounted::Since(asked) => measurement.cost = numbers(&asked_at(asked, &exchange)).cost,
     }
-    Record { exchange, observation, measurement }
+    Record::new(kind, exchange, observation, measurement)
 }
 
 /// The exchange as if it had begun then.

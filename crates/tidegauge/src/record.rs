@@ -308,7 +308,7 @@ impl<'a> RecordJson<'a> {
     /// span, or the server span where no model was asked.
     pub fn of(record: &'a Record) -> Self {
         let Record { exchange, observation: seen, .. } = record;
-        let labels = &exchange.labels;
+        let labels = &record.who;
         let trace = &exchange.trace;
         let span = if exchange.operation.is_inference() { trace.inference } else { trace.server };
         let outcome = &seen.outcome;
@@ -343,7 +343,7 @@ impl<'a> RecordJson<'a> {
                 version: prompt.version.as_deref(),
             }),
             content: seen.content.as_deref().map(content),
-            within: exchange.within.map(|session| session.exchange.to_string()),
+            within: record.session().map(|session| session.to_string()),
             turns: seen.turns,
             partial: seen.partial,
             scores: [],

@@ -101,7 +101,10 @@ pub struct Running {
 struct Parts {
     health: Arc<Health>,
     pipeline: Arc<Pipeline>,
+    /// The record file, to be opened anew.
     recorder: Option<Arc<Recorder>>,
+    /// Who is shown the records, in this order, and ends in it.
+    sinks: Vec<Arc<dyn Sink>>,
     journal: Option<Arc<Journal>>,
     telemetry: Arc<Telemetry>,
     live: Arc<Live>,
@@ -141,16 +144,18 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let rules = Arc::new(ArcSwap::from_pointee(rules(config)?));
     let policy = Arc::new(ArcSwap::from_pointee(config.policy(exporter.sampler)));
     let live = Arc::new(Live::new(clock));
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&live) as _];
     let recorder = recorder(config, &health)?;
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&telemetry) as _, Arc::clone(&live) as _];
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
+    // Last: its end may wait for a receiver.
+    sinks.push(Arc::clone(&telemetry) as _);
     let journal = journal(config, &health, &sinks)?;
     let pipeline = Pipeline::start(Plant {
         capacity: usize::try_from(config.limits.records).unwrap_or(usize::MAX),
         estimates: config.telemetry.estimate_usage,
         prices: Arc::clone(&prices),
         rules: Arc::clone(&rules),
-        sinks,
+        sinks: sinks.clone(),
         journal: journal.clone(),
         health: Arc::clone(&health),
     })?;
@@ -168,7 +173,7 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let console_addr = listener.as_ref().map(|(_, addr)| *addr);
 
     let records = Arc::clone(&pipeline);
-    let parts = Parts { health, pipeline, recorder, journal, telemetry, live };
+    let parts = Parts { health, pipeline, recorder, sinks, journal, telemetry, live };
     let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
     if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
         let page = console::Console {
@@ -290,10 +295,9 @@ impl Parts {
         let telemetry = Arc::clone(&self.telemetry);
         let settle = move || {
             self.pipeline.shutdown(SETTLE);
-            if let Some(recorder) = &self.recorder {
-                recorder.shutdown(SETTLE);
+            for sink in &self.sinks {
+                sink.shutdown(SETTLE);
             }
-            self.telemetry.shutdown(SETTLE);
             // Last: what is closed in it is delivered, or on disk, or counted as dropped.
             if let Some(journal) = &self.journal {
                 journal.shutdown(SETTLE);

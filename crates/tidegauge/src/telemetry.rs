@@ -139,6 +139,10 @@ impl Sink for Telemetry {
     fn record(&self, record: &Record) {
         self.encoder.record(record);
     }
+
+    fn shutdown(&self, deadline: Duration) {
+        Self::shutdown(self, deadline);
+    }
 }
 
 impl Drop for Telemetry {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tidegauge_core::{
-    End, Exchange, ExchangeId, Labels, Measurement, Observation, Overhead, Prompt, Record, Source,
-    Times, Upstream, UsagePolicy, testing,
+    End, Exchange, ExchangeId, Labels, Measurement, Observation, Overhead, Prompt, Record,
+    RecordKind, Source, Times, Upstream, UsagePolicy, testing,
 };
 use tidegauge_wire::provider;
 
@@ -59,9 +59,6 @@ pub(crate) fn record() -> Record {
 /// A record of an exchange that came to nothing.
 pub(crate) fn failed() -> Record {
     let exchange = Exchange { status: None, end: End::Failed, ..exchange() };
-    Record {
-        exchange,
-        observation: Observation::default(),
-        measurement: Measurement { duration: us(12_345), ..Measurement::default() },
-    }
+    let measurement = Measurement { duration: us(12_345), ..Measurement::default() };
+    Record::new(RecordKind::Request, exchange, Observation::default(), measurement)
 }

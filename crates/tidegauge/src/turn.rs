@@ -5,9 +5,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tidegauge_core::{
-    Content, Exchange, ExchangeId, Observation, Overhead, SpanId, Times, Trace, Within,
-};
+use tidegauge_core::{Content, Exchange, ExchangeId, Observation, Overhead, SpanId, Times, Trace};
 use tidegauge_wire::Turn;
 
 /// The turn as a record tells it, and what was said in it if that was kept. Its times count from when it
@@ -45,7 +43,6 @@ pub(crate) fn finish(
         overhead: Overhead::default(),
         end: turn.end,
         failure: turn.failure,
-        within: Some(Within { exchange: session.id, span: trace.inference }),
         ..session.clone()
     };
     let (observation, words) = turn.conclude(&exchange);

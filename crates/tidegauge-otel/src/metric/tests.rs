@@ -322,7 +322,7 @@ fn a_sum_began_when_it_was_first_added_to() {
     let (began, first) = since(&meter.collect(0), "tidegauge.cost", 0);
     assert!(began < first, "{began} {first}");
     let mut other = records::unary();
-    other.exchange.labels.tags.insert("team".to_owned(), "new".to_owned());
+    other.who.tags.insert("team".to_owned(), "new".to_owned());
     meter.record(&other);
     let families = meter.collect(0);
     assert_eq!(since(&families, "tidegauge.cost", 0), (began, first), "it stays");

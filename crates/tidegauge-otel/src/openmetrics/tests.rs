@@ -20,7 +20,7 @@ fn page(text: Text) -> String {
     health.ledger("one").span_dropped(Dropped::QueueFull, 3);
     health.active_changed(2);
     for (_, mut record) in records::all() {
-        record.exchange.labels.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());
+        record.who.tags.insert("team".to_owned(), "a\"b\\c\nd".to_owned());
         meter.record(&record);
     }
     let mut resource = ResourceAttributes::default();

@@ -165,7 +165,7 @@ fn openinference(list: &mut Attributes<'_>, record: &Record, usage: bool) {
 /// Where the caller's own spans are there too, the trace has its name from them.
 fn langfuse(list: &mut Attributes<'_>, record: &Record, full: bool) {
     let from = Caller::of(record);
-    if full && record.exchange.within.is_none() {
+    if full && !record.kind.is_turn() {
         let operation = record.exchange.operation.name();
         match from.agent().or(from.prompt().map(|prompt| prompt.name.as_str())) {
             Some(known) => list.text(name::LANGFUSE_TRACE_NAME, known),

@@ -6,49 +6,43 @@ use tidegauge_core::{Labels, Operation, Prompt, Record};
 
 use crate::attribute::cut;
 
-/// Who is calling: what headers say, then what the body says.
+/// Who is calling.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    told: &'a Labels,
-    weaker: &'a Labels,
-}
+pub(crate) struct Caller<'a>(&'a Labels);
 
 impl<'a> Caller<'a> {
     /// The caller of a record.
     pub(crate) fn of(record: &'a Record) -> Self {
-        Self { told: &record.exchange.labels, weaker: &record.observation.request.labels }
+        Self(&record.who)
     }
 
     /// The value of one tag.
     pub(crate) fn tag(self, name: &str) -> Option<&'a str> {
-        let value = self.told.tags.get(name).or_else(|| self.weaker.tags.get(name));
-        value.map(String::as_str)
+        self.0.tags.get(name).map(String::as_str)
     }
 
-    pub(super) fn text(self, of: impl Fn(&'a Labels) -> &'a Option<String>) -> Option<&'a str> {
-        of(self.told).as_deref().or_else(|| of(self.weaker).as_deref())
+    pub(super) fn request_id(self) -> Option<&'a str> {
+        self.0.request_id.as_deref()
     }
 
     pub(super) fn session(self) -> Option<&'a str> {
-        self.text(|labels| &labels.session)
+        self.0.session.as_deref()
     }
 
     pub(crate) fn agent(self) -> Option<&'a str> {
-        self.text(|labels| &labels.agent)
+        self.0.agent.as_deref()
     }
 
     pub(super) fn user(self) -> Option<&'a str> {
-        self.text(|labels| &labels.user)
+        self.0.user.as_deref()
     }
 
     pub(crate) fn prompt(self) -> Option<&'a Prompt> {
-        self.told.prompt.as_ref().or(self.weaker.prompt.as_ref())
+        self.0.prompt.as_ref()
     }
 
     pub(super) fn tags(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let more =
-            self.weaker.tags.iter().filter(move |(tag, _)| !self.told.tags.contains_key(*tag));
-        self.told.tags.iter().chain(more).map(|(tag, value)| (tag.as_str(), value.as_str()))
+        self.0.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()))
     }
 }
 

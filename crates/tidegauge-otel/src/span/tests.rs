@@ -148,7 +148,7 @@ fn calls_alone_take_the_place_of_the_server_span() {
         let call = whole.iter().find(|(scope, _)| *scope == crate::span::Scope::GenAi);
         assert_eq!(alone.len(), usize::from(call.is_some()), "{name}");
         let (Some((_, call)), [(_, alone)]) = (call, &alone[..]) else { continue };
-        if record.exchange.within.is_some() {
+        if record.kind.is_turn() {
             assert_eq!(alone, call, "{name}");
             continue;
         }
@@ -233,7 +233,7 @@ fn lists_and_values_are_bounded() {
     let mut record = records::unary();
     record.exchange.user_agent = Some("é".repeat(4000));
     for tag in 0..200 {
-        record.exchange.labels.tags.insert(format!("t{tag}"), "x".to_owned());
+        record.who.tags.insert(format!("t{tag}"), "x".to_owned());
     }
     let limits = AttributeLimits { count: 40, value: 99 };
     let spans = spans(&record, &SpanOptions { limits, ..SpanOptions::default() });

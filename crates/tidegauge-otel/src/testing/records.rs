@@ -1,7 +1,6 @@
 //! Finished exchanges, made by hand: one for each way a call can go.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use tidegauge_core::testing::{self, Mute};
 use tidegauge_core::{
     Attempt, Category, Content, Cost, Destination, End, ErrorType, Exchange, ExchangeId, Failure,
     Labels, Measurement, Message, Modality, Observation, Operation, Origin, Outcome, Overhead,
-    Part, Prompt, Record, Request, Response, Source, SpanId, StreamTimes, Times, ToolDefinition,
-    Trace, TraceId, Usage, Value, Within,
+    Part, Prompt, Record, RecordKind, Request, Response, Source, SpanId, StreamTimes, Times,
+    ToolDefinition, Trace, TraceId, Usage, Value,
 };
 
 static OPENAI: Mute = Mute("openai");
@@ -47,8 +46,6 @@ pub fn unary() -> Record {
     let request = &mut record.observation.request;
     request.api = Some("chat_completions");
     request.temperature = Some(0.2);
-    request.labels.user = Some("weaker".to_owned());
-    request.labels.tags = BTreeMap::from([("plan".to_owned(), "pro".to_owned())]);
     record.observation.response.request_id = Some("req_1".to_owned());
     record.observation.response.output = true;
     record.measurement = Measurement {
@@ -80,7 +77,9 @@ fn exchange() -> Exchange {
             prompt: Some(Prompt { name: "greet".to_owned(), version: Some("3".to_owned()) }),
             agent: Some("helper".to_owned()),
             request_id: None,
-            tags: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
+            tags: [("team", "search"), ("plan", "pro")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
         },
         attempts: vec![attempt(5, 1, 400, 200)],
         times: Times {
@@ -241,6 +240,7 @@ pub fn embeddings() -> Record {
     record.exchange.operation = Operation::Embeddings;
     record.exchange.route = Cow::Borrowed("/v1/embeddings");
     record.exchange.path = "/v1/embeddings".to_owned();
+    record.who.tags.remove("plan");
     let request = &mut record.observation.request;
     *request = Request {
         model: Some("text-embedding-3-small".to_owned()),
@@ -308,6 +308,7 @@ pub fn key_in_query() -> Record {
 pub fn session() -> Record {
     let mut record = unary();
     record.exchange.operation = Operation::Realtime;
+    record.who.tags.remove("plan");
     record.exchange.route = Cow::Borrowed("/v1/realtime");
     record.exchange.method = Method::GET;
     record.exchange.status = Some(StatusCode::SWITCHING_PROTOCOLS);
@@ -332,8 +333,8 @@ pub fn turn() -> Record {
     record.exchange.id = ExchangeId::new(1_795_000_000_001, 8);
     record.exchange.trace.parent = None;
     record.exchange.trace.inference = SpanId([9; 8]);
-    record.exchange.within =
-        Some(Within { exchange: session.exchange.id, span: session.exchange.trace.inference });
+    record.kind =
+        RecordKind::Turn { of: session.exchange.id, parent: session.exchange.trace.inference };
     record.exchange.attempts.clear();
     record.exchange.status = None;
     record.exchange.overhead = Overhead::default();

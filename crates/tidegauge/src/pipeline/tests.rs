@@ -200,7 +200,7 @@ fn what_headers_tell_wins_over_what_the_body_tells() {
     observe.end(seen);
     pipeline.shutdown(LONG);
     let seen = notes.seen.lock().unwrap();
-    let labels = &seen[0].exchange.labels;
+    let labels = &seen[0].who;
     assert_eq!(labels.session.as_deref(), Some("from-header"));
     assert_eq!(labels.user.as_deref(), Some("from-body"));
 }
@@ -252,12 +252,12 @@ fn a_turn_is_a_record_before_its_session_is() {
     let seen = notes.seen.lock().unwrap();
     let ids: Vec<_> = seen.iter().map(|one| one.observation.response.id.as_deref()).collect();
     assert_eq!(ids, [Some("r1"), Some("r2"), None]);
-    assert_eq!((seen[2].observation.turns, seen[2].exchange.within), (Some(2), None));
+    assert_eq!((seen[2].observation.turns, seen[2].session()), (Some(2), None));
     let spans: Vec<_> = seen.iter().map(|one| one.exchange.trace.inference).collect();
     assert!(spans[0] != spans[1] && spans[1] != spans[2] && spans[0] != spans[2]);
     for turn in &seen[..2] {
-        let within = turn.exchange.within.unwrap();
-        assert_eq!((within.exchange, within.span), (seen[2].exchange.id, spans[2]));
+        let kind = RecordKind::Turn { of: seen[2].exchange.id, parent: spans[2] };
+        assert_eq!(turn.kind, kind);
         assert_eq!((turn.exchange.operation, turn.exchange.attempts.len()), (Operation::Chat, 0));
         assert_eq!(turn.exchange.trace.trace_id, seen[2].exchange.trace.trace_id);
     }

@@ -64,15 +64,6 @@ impl Recorder {
         Ok(Self { entry: Mutex::new(Some(entry)), done: Mutex::new(Some(done)), health })
     }
 
-    /// Takes no more and writes what waits, for at most `deadline`.
-    pub fn shutdown(&self, deadline: Duration) {
-        drop(self.entry.lock().ok().and_then(|mut entry| entry.take()));
-        if let Some(done) = self.done.lock().ok().and_then(|mut done| done.take()) {
-            // Late or not, the process goes on to its end.
-            let _ = done.recv_timeout(deadline);
-        }
-    }
-
     /// Lets go of a file that was renamed, so that whoever renamed it may compress it.
     pub fn reopen(&self) {
         // Where no more fits, lines wait, and each batch of them looks by itself.
@@ -96,6 +87,14 @@ impl Sink for Recorder {
         };
         if let Err(reason) = self.send(Job::Line(line)) {
             self.health.line_dropped(reason, 1);
+        }
+    }
+
+    fn shutdown(&self, deadline: Duration) {
+        drop(self.entry.lock().ok().and_then(|mut entry| entry.take()));
+        if let Some(done) = self.done.lock().ok().and_then(|mut done| done.take()) {
+            // Late or not, the process goes on to its end.
+            let _ = done.recv_timeout(deadline);
         }
     }
 }

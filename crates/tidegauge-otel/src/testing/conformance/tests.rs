@@ -38,7 +38,7 @@ fn every_way_a_call_can_go_conforms() {
     for histograms in [Histograms::Exponential, Histograms::Explicit] {
         for (name, record) in records::all() {
             // A turn is never without its session.
-            let with = record.exchange.within.map(|_| records::session());
+            let with = record.session().map(|_| records::session());
             let records: Vec<_> = with.into_iter().chain([record]).collect();
             let findings = registry.check(&output(&records, histograms));
             assert_eq!(findings, [], "{name} {histograms:?}");
@@ -226,7 +226,7 @@ fn a_hostile_client_is_folded() {
             let mut record = records::unary();
             record.observation.request.model = Some(format!("model-{id}"));
             record.observation.response.model = None;
-            record.exchange.labels.tags.insert("team".to_owned(), format!("team-{id}"));
+            record.who.tags.insert("team".to_owned(), format!("team-{id}"));
             record
         })
         .collect();

@@ -63,13 +63,13 @@ const BESIDES: &[(&str, &str, Option<&str>)] = &[
     ("langfuse", "gen_ai.usage.audio.input_tokens", None),
     ("langfuse", "langfuse.observation.prompt.name", Some("greet")),
     ("langfuse", "langfuse.observation.prompt.version", Some("3")),
-    ("langfuse", "langfuse.trace.tags", Some("[team:search, plan:pro]")),
+    ("langfuse", "langfuse.trace.tags", Some("[plan:pro, team:search]")),
     ("langfuse", "langfuse.observation.completion_start_time", Some("2026-11-18T11:06:40.221Z")),
     ("langfuse", "langfuse.trace.name", Some("helper")),
     ("langfuse", "llm.model_name", None),
     ("arize", "openinference.span.kind", Some("LLM")),
     ("galileo", "openinference.span.kind", Some("LLM")),
-    ("braintrust", "braintrust.tags", Some("[team:search, plan:pro]")),
+    ("braintrust", "braintrust.tags", Some("[plan:pro, team:search]")),
     ("braintrust", "braintrust.metadata.team", Some("search")),
     ("braintrust", "braintrust.metadata.session_id", Some("s-1")),
     ("langsmith", "langsmith.trace.session_id", Some("s-1")),
@@ -160,7 +160,7 @@ fn every_rendering_conforms() {
             let captured = record.observation.content.is_some();
             let mut output = Output { captured, ..Output::default() };
             // A turn is never without its session.
-            let session = record.exchange.within.map(|_| records::session());
+            let session = record.session().map(|_| records::session());
             for record in session.into_iter().chain([record]) {
                 output.spans.extend(spans(&record, &options).into_iter().map(|(_, span)| span));
                 output.logs.extend(events(&record, &options));
@@ -230,7 +230,7 @@ fn tools_for_calls_get_calls_alone() {
             if tools.contains(&preset.name()) {
                 assert_eq!(http, 0, "{preset:?}");
             } else {
-                assert!(http > 0 || record.exchange.within.is_some(), "{preset:?}");
+                assert!(http > 0 || record.kind.is_turn(), "{preset:?}");
             }
         }
     }
