@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::support::answers::{self, HELLO, LAST_CHUNK, chunk, joined, stream_head};
 use crate::support::client::{Client, call, get, post};
-use crate::support::collector::Collector;
+use crate::support::collector::{Collector, Mood};
 use crate::support::program::{self, Program, Start, run, stderr, stdout};
 use crate::support::upstream::{Gate, Step, Upstream};
 use crate::support::wait::{until, until_async, within};
@@ -96,9 +96,23 @@ async fn all_mistakes_are_told_at_once() {
 #[tokio::test]
 async fn a_good_configuration_is_shown_as_it_runs() {
     let config = "upstreams:\n  mine: { provider: openai, base_url: \"http://127.0.0.1:8000\" }\n";
-    let output = run(config, &["check"], &[("TIDEGAUGE_LISTEN", "127.0.0.1:4444")]).await;
+    let variables = [("TIDEGAUGE_LISTEN", "127.0.0.1:4444")];
+    let output = run(config, &["check"], &variables).await;
     let said = stdout(&output);
     assert!(output.status.success(), "{said}");
+    let set: Vec<_> = said.lines().filter(|line| !line.starts_with('#')).collect();
+    let expected = [
+        "listen: 127.0.0.1:4444",
+        "upstreams:",
+        "  mine:",
+        "    provider: openai",
+        "    base_url: http://127.0.0.1:8000",
+    ];
+    assert_eq!(set, expected, "what is set and nothing else");
+    let output = run("", &["check"], &[]).await;
+    assert!(stdout(&output).lines().all(|line| line.starts_with('#')), "{}", stdout(&output));
+    let output = run(config, &["check", "--all"], &variables).await;
+    let said = stdout(&output);
     for word in
         ["mine", "http://127.0.0.1:8000", "127.0.0.1:4444", "127.0.0.1:4311", "api.openai.com"]
     {
@@ -113,10 +127,94 @@ async fn a_good_configuration_is_shown_as_it_runs() {
 async fn what_check_shows_can_be_checked_again() {
     let config = "upstreams:\n  mine: { provider: openai, base_url: \"http://127.0.0.1:8000\", \
                   timeouts: { connect: 2s } }\nlimits: { drain: 90s }\n";
-    let first = stdout(&run(config, &["check"], &[]).await);
-    let again = run(&first, &["check"], &[]).await;
-    assert!(again.status.success(), "{}", stdout(&again));
-    assert_eq!(stdout(&again), first);
+    for args in [&["check"][..], &["check", "--all"]] {
+        let first = stdout(&run(config, args, &[]).await);
+        let again = run(&first, args, &[]).await;
+        assert!(again.status.success(), "{}", stdout(&again));
+        assert_eq!(stdout(&again), first);
+    }
+}
+
+/// In CI no key is there, and what is there is not meant for the file.
+#[tokio::test]
+async fn a_file_can_be_checked_without_variables() {
+    let config = "listen: 127.0.0.1:${PORT}\nconsole: { token: \"${TOKEN}\" }\n\
+        limits: { drain: \"${DRAIN}\", connections: \"${MANY}\" }\ndefault_upstream: mine\n\
+        upstreams:\n  mine: { provider: vllm, base_url: \"${URL}\", headers: { authorization: \"Bearer ${KEY}\" } }\n  \
+        other: { provider: openai, base_url: \"https://${HOST}:8443/x\", tls: { ca: \"${CA}\" } }\n\
+        telemetry: { otlp: { endpoint: \"${COLLECTOR}\" }, exporters: [{ name: \"${NAME}\", endpoint: \"http://${HOST}:4317\" }] }\n";
+    let around = [("TIDEGAUGE_LISTEN", "nowhere"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "nonsense")];
+    let output = run(config, &["check", "--no-env"], &around).await;
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("nonsense"), "{said}");
+    let output = run(config, &["check"], &around).await;
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    // What stands in the file is judged all the same.
+    let wrong = format!("{config}capture: some\n").replace("provider: openai", "provider: opnai");
+    let output = run(&wrong, &["check", "--no-env"], &around).await;
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.contains("capture") && said.contains("opnai"), "{said}");
+}
+
+#[tokio::test]
+async fn the_example_is_well_as_it_is_shipped() {
+    let text = include_str!("../../tidegauge.example.yaml");
+    for args in [&["check"][..], &["check", "--no-env"]] {
+        let output = run(text, args, &[]).await;
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("is well") && !said.contains("warning"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn check_warns_of_what_is_probably_not_meant() {
+    let config = "upstreams: { vllm: { base_url: \"http://127.0.0.1:8000/v1\" } }\n\
+        telemetry: { otlp: { endpoint: \"http://127.0.0.1:4318/v1/traces\" } }\nlog: { level: infoo }\n";
+    let output = run(config, &["check"], &[("https_proxy", "http://127.0.0.1:9")]).await;
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let warnings: Vec<_> = said.lines().filter(|line| line.starts_with("# warning")).collect();
+    assert_eq!(warnings.len(), 4, "{said}");
+    for word in ["upstreams.vllm.base_url", "`/v1/traces`", "`infoo`", "https_proxy"] {
+        assert!(warnings.iter().any(|line| line.contains(word)), "{word} is missing in {said}");
+    }
+}
+
+#[tokio::test]
+async fn check_sends_a_sample_to_every_exporter_and_says_what_came_back() {
+    let (good, closed) = (Collector::start().await, Collector::start().await);
+    closed.set(Mood::Refuse(401));
+    let config = format!(
+        "telemetry:\n  otlp: {{ endpoint: \"{}\", protocol: grpc }}\n  exporters:\n    \
+         - {{ name: closed, endpoint: \"{}\", protocol: http/protobuf, signals: [traces] }}\n    \
+         - {{ name: away, endpoint: \"http://127.0.0.1:9\", protocol: grpc, signals: [traces] }}\n",
+        good.origin(),
+        closed.origin()
+    );
+    let output = run(&config, &["check", "--send"], &[]).await;
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "not all were taken: {said}");
+    let line = |exporter: &str, signal: &str| {
+        let found = said.lines().find(|line| line.starts_with(exporter) && line.contains(signal));
+        found.unwrap_or_else(|| panic!("{exporter} {signal} in {said}")).to_owned()
+    };
+    for signal in ["traces", "metrics", "logs"] {
+        assert!(line("default", signal).contains("delivered"), "{said}");
+    }
+    assert!(line("closed", "traces").contains("FAILED: HTTP status"), "{said}");
+    assert!(line("away", "traces").contains("FAILED: no connection"), "{said}");
+    assert_eq!(good.spans().len(), 1, "one span");
+
+    let one = format!("telemetry: {{ otlp: {{ endpoint: \"{}\" }} }}\n", good.origin());
+    let output = run(&one, &["check", "--send"], &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let output = run("", &["check", "--send"], &[]).await;
+    assert_eq!(output.status.code(), Some(1), "there is nothing to try");
+    assert!(stdout(&output).contains("nothing to try"), "{}", stdout(&output));
 }
 
 #[tokio::test]

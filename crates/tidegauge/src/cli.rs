@@ -73,6 +73,15 @@ pub(crate) struct CheckArgs {
     /// Ask a running proxy whether its books balance [default: at the configured console]
     #[arg(long, value_name = "CONSOLE_URL", num_args = 0..=1, default_missing_value = "")]
     live: Option<String>,
+    /// Print every setting, and not only those that are set
+    #[arg(long)]
+    all: bool,
+    /// Look at the file alone: no variable is read, and each that the file names counts as set
+    #[arg(long, conflicts_with_all = ["live", "send", "all"])]
+    no_env: bool,
+    /// Send every exporter one sample of each signal that it takes, and say what came back
+    #[arg(long, conflicts_with_all = ["live", "all"])]
+    send: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -160,11 +169,6 @@ impl ServeArgs {
 }
 
 impl CheckArgs {
-    /// Where to ask a running proxy, if that is asked for; empty: where the configuration says.
-    pub(crate) fn live(&self) -> Option<&str> {
-        self.live.as_deref()
-    }
-
     /// Where the configuration comes from.
     pub(crate) fn source(self) -> Source {
         let file = self.file;
@@ -192,9 +196,13 @@ impl Cli {
     fn run(self, out: &mut dyn Write) -> Exit {
         let done = match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(args) => cmd::serve::run(args.source(), out),
-            Command::Check(args) => match args.live().map(ToOwned::to_owned) {
+            Command::Check(args) => match args.live.clone() {
                 Some(url) => cmd::live::run(&url, &args.source(), out),
-                None => cmd::check::run(&args.source(), out),
+                None if args.send => cmd::check::send(&args.source(), out),
+                None => {
+                    let show = cmd::check::Show { all: args.all, variables: !args.no_env };
+                    cmd::check::run(&args.source(), show, out)
+                }
             },
             Command::Healthcheck(args) => cmd::healthcheck::run(&args, out),
             Command::Prices(args) => cmd::prices::run(&args, out),

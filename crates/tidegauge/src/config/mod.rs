@@ -4,6 +4,7 @@
 //! `resolve` gives them meaning and defaults, `print` writes the result so that it can be read
 //! again. Nothing here opens a socket.
 
+mod advice;
 mod exporters;
 mod file;
 mod load;

@@ -15,12 +15,31 @@ pub struct Outside<'a> {
     pub read: Read<'a>,
     /// Whether others than its owner may read a file.
     pub exposed: &'a dyn Fn(&Path) -> bool,
+    /// Variables are not looked at: each that a value names counts as set, and a value with one in it
+    /// is not judged.
+    pub blind: bool,
+}
+
+/// What a variable counts as where they are not looked at: part of a host, of a path, a number.
+const STAND_IN: &str = "1";
+
+impl Outside<'_> {
+    /// What stands for `${NAME}` in a value.
+    pub(crate) fn expansion(&self, name: &str) -> Option<String> {
+        if self.blind { Some(STAND_IN.to_owned()) } else { (self.env)(name) }
+    }
 }
 
 impl Outside<'static> {
     /// This process and its files.
     pub fn real() -> Self {
-        Self { env: &variable, read: &|path| read(path, LARGEST), exposed: &exposed }
+        let read: Read<'_> = &|path| read(path, LARGEST);
+        Self { env: &variable, read, exposed: &exposed, blind: false }
+    }
+
+    /// The same without a look at variables.
+    pub fn without_variables() -> Self {
+        Self { env: &|_| None, blind: true, ..Self::real() }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
 
 use super::file::{
@@ -30,6 +31,21 @@ impl Config {
     /// None is known; the serializer's own is passed on.
     pub fn print(&self) -> Result<String, serde_saphyr::ser_error::Error> {
         serde_saphyr::to_string(&self.file())
+    }
+
+    /// The part of it that was `set`, as YAML; `None`: nothing was.
+    ///
+    /// # Errors
+    /// None is known; the serializers' own are passed on.
+    pub(crate) fn print_set(&self, set: &File) -> anyhow::Result<Option<String>> {
+        let set = serde_json::to_value(set)?;
+        let part = part(serde_json::to_value(self.file())?, &set);
+        if part.as_object().is_none_or(serde_json::Map::is_empty) {
+            return Ok(None);
+        }
+        // Through the type, for the order of its keys.
+        let part: File = serde_json::from_value(part)?;
+        Ok(Some(serde_saphyr::to_string(&part)?))
     }
 
     /// The file that resolves to this.
@@ -79,6 +95,27 @@ impl Config {
             record_file: self.record_file.as_ref().map(record_file),
             data_dir: self.data_dir.as_deref().map(path),
         }
+    }
+}
+
+/// The keys of `full` that `set` has too. Names of headers are the same in any case of letters.
+fn part(full: Value, set: &Value) -> Value {
+    match (full, set) {
+        (Value::Object(full), Value::Object(set)) => {
+            let same = |key: &str| {
+                let any_case = || set.iter().find(|(other, _)| other.eq_ignore_ascii_case(key));
+                set.get(key).or_else(|| any_case().map(|(_, value)| value))
+            };
+            let kept = full.into_iter().filter_map(|(key, value)| {
+                let set = same(&key)?;
+                Some((key, part(value, set)))
+            });
+            Value::Object(kept.collect())
+        }
+        (Value::Array(full), Value::Array(set)) if full.len() == set.len() => {
+            Value::Array(full.into_iter().zip(set).map(|(full, set)| part(full, set)).collect())
+        }
+        (full, _) => full,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Flags win over `TIDEGAUGE_*`, which win over the file, which wins over defaults. Must not open a
 //! socket or start anything: `check` calls this too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -24,14 +24,14 @@ use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
 use super::schema::schema;
 use super::secret::Secret;
-use super::shape::{listed, shape};
+use super::shape::{has_variable, listed, shape};
 use super::tree::{self, Node};
 use super::upstream::{self, Upstream};
 use super::value::Size;
 use super::{
     CaptureSettings, Config, Console, Limits, ListenTls, Log, Overrides, RecordFile, Telemetry,
 };
-use super::{pricing, telemetry};
+use super::{advice, pricing, telemetry};
 
 /// The least that a request head may be limited to, in bytes: the HTTP parser's own floor.
 const LEAST_HEAD: u64 = 8 << 10;
@@ -63,6 +63,8 @@ pub struct Resolved {
     pub warnings: Vec<Warning>,
     /// There is no file, or it sets nothing: what runs is what would run without it.
     pub empty: bool,
+    /// What was set, in the file or over it.
+    pub(crate) set: File,
 }
 
 /// Resolves a configuration.
@@ -82,14 +84,16 @@ pub fn resolve(typed: Typed<'_>, outside: &Outside<'_>) -> Result<Resolved, Mist
     let empty = resolver.is_empty(typed.flags, &config);
     match (resolver.exporter(&config), resolver.mistakes) {
         (Some(exporter), mistakes) if mistakes.is_empty() => {
-            Ok(Resolved { config, exporter, warnings: resolver.warnings, empty })
+            let mut warnings = resolver.warnings;
+            warnings.extend(advice::warnings(&config, &exporter, outside));
+            Ok(Resolved { config, exporter, warnings, empty, set: file })
         }
         (_, mistakes) => Err(Mistakes::new(mistakes)),
     }
 }
 
 fn read(tree: &Node, name: &str, outside: &Outside<'_>, mistakes: &mut Vec<Mistake>) -> File {
-    let value = shape(tree, &schema(), name, outside.env, mistakes);
+    let value = shape(tree, &schema(), name, outside, mistakes);
     serde_json::from_value(value).unwrap_or_else(|error| {
         let place = Place::File { file: name.to_owned(), at: At::default() };
         mistakes.push(Mistake {
@@ -238,15 +242,19 @@ impl Resolver<'_> {
         let Some(name) = &file.default_upstream else {
             return default_provider().kind().to_owned();
         };
-        self.known_upstream(&["default_upstream"], name, upstreams);
+        self.known_upstream(&["default_upstream"], name, file, upstreams);
         name.clone()
     }
 
-    fn known_upstream(&mut self, path: &[&str], name: &str, upstreams: &[Upstream]) {
-        let names = || upstreams.iter().map(|upstream| upstream.name.as_str());
-        if names().any(|known| known == name) {
+    /// An upstream that the file names is known, with mistakes in it too: those are told elsewhere.
+    fn known_upstream(&mut self, path: &[&str], name: &str, file: &File, upstreams: &[Upstream]) {
+        let good = upstreams.iter().map(|upstream| upstream.name.as_str());
+        let written = file.upstreams.iter().flat_map(BTreeMap::keys).map(String::as_str);
+        let all: BTreeSet<&str> = good.chain(written).collect();
+        if all.contains(name) {
             return;
         }
+        let names = || all.iter().copied();
         let hint = nearest(name, names());
         let message = match &hint {
             Some(_) => format!("no upstream is called `{}`", shown(name)),
@@ -395,7 +403,8 @@ impl Resolver<'_> {
             let message = format!("expected {}", mistake.expected);
             let path = telemetry::place(&mistake);
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            self.wrong(&path, message, None);
+            // Always a mistake: without an exporter there is nothing to show.
+            self.note(&path, message, None);
         }
         None
     }
@@ -445,7 +454,7 @@ impl Resolver<'_> {
         for (index, word) in words.iter().enumerate() {
             if let Some(name) = &word.upstream {
                 let path = ["pricing", "models", &index.to_string(), "upstream"];
-                self.known_upstream(&path, name, upstreams);
+                self.known_upstream(&path, name, file, upstreams);
             }
         }
         let prices: Vec<OwnPrice> = words.iter().map(pricing::own).collect();
@@ -454,7 +463,7 @@ impl Resolver<'_> {
             let (index, message) = pricing::told(&error);
             let index = index.to_string();
             // What is there and wrong is told already.
-            let there = |key: &&str| self.is_written(&["pricing", "models", &index, key]);
+            let there = |key: &&str| self.written(&["pricing", "models", &index, key]).is_some();
             if message == pricing::EMPTY && pricing::PARTS.iter().any(there) {
                 continue;
             }
@@ -547,16 +556,24 @@ impl Resolver<'_> {
         )));
     }
 
-    /// Notes a mistake at the setting `path`, wherever that setting was made.
+    /// Notes a mistake at the setting `path`, wherever that setting was made. Where variables are not
+    /// looked at, what is made with one is not judged.
     pub(super) fn wrong(&mut self, path: &[&str], message: String, hint: Option<String>) {
+        if self.outside.blind && self.written(path).is_some_and(|it| it.any_text(&has_variable)) {
+            return;
+        }
+        self.note(path, message, hint);
+    }
+
+    fn note(&mut self, path: &[&str], message: String, hint: Option<String>) {
         let place = self.place(path);
         self.mistakes.push(Mistake { place, path: path.join("."), message, hint });
     }
 
-    /// Whether the file has the setting, good or not.
-    fn is_written(&self, path: &[&str]) -> bool {
+    /// The setting as the file has it, good or not.
+    fn written(&self, path: &[&str]) -> Option<&Node> {
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        self.tree.as_ref().is_some_and(|tree| tree.find(&path).is_some())
+        self.tree.as_ref().and_then(|tree| tree.find(&path))
     }
 
     /// Where the setting, or else the nearest thing around it, was made.
@@ -566,8 +583,7 @@ impl Resolver<'_> {
             if let Some(place) = self.overridden.get(&part.join(".")) {
                 return place.clone();
             }
-            let part: Vec<String> = part.iter().map(|key| (*key).to_owned()).collect();
-            if let Some(node) = self.tree.as_ref().and_then(|tree| tree.find(&part)) {
+            if let Some(node) = self.written(part) {
                 return Place::File { file: self.name.to_owned(), at: node.at };
             }
         }

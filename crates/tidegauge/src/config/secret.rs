@@ -20,7 +20,7 @@ impl Secret {
             SecretWord::Text(text) => {
                 // As it comes of `echo` and a file, behind the variable.
                 let trimmed = |text: String| text.trim_end_matches(['\r', '\n']).to_owned();
-                expand(text, &|name| (outside.env)(name).map(trimmed))?
+                expand(text, &|name| outside.expansion(name).map(trimmed))?
             }
             SecretWord::Map(SecretFile { file }) => {
                 let bytes = (outside.read)(file)

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::file::LATER;
 use super::mistake::{At, Mistake, Place, nearest, shown};
+use super::outside::Outside;
 use super::tree::{Kind, Node};
 use super::value::{Amount, Size, Time};
 
@@ -19,17 +20,17 @@ pub(crate) fn shape(
     tree: &Node,
     schema: &Value,
     file: &str,
-    env: Env<'_>,
+    outside: &Outside<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Value {
-    let mut shaper = Shaper { root: schema, file, env, mistakes, path: Vec::new() };
+    let mut shaper = Shaper { root: schema, file, outside, mistakes, path: Vec::new() };
     shaper.node(tree, schema).unwrap_or_else(|| Value::Object(Map::new()))
 }
 
 struct Shaper<'a> {
     root: &'a Value,
     file: &'a str,
-    env: Env<'a>,
+    outside: &'a Outside<'a>,
     mistakes: &'a mut Vec<Mistake>,
     path: Vec<String>,
 }
@@ -62,6 +63,8 @@ impl<'a> Shaper<'a> {
     fn map(&mut self, at: At, entries: &[(String, At, Node)], schema: &'a Value) -> Option<Value> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let rest = schema.get("additionalProperties");
+        let required = schema.get("required").and_then(Value::as_array);
+        let optional = |key: &str| !required.is_some_and(|all| all.iter().any(|one| one == key));
         let mut map = Map::new();
         for (key, key_at, node) in entries {
             let known = properties.and_then(|properties| properties.get(key));
@@ -70,7 +73,9 @@ impl<'a> Shaper<'a> {
                 continue;
             };
             self.path.push(key.clone());
-            if let Some(value) = self.node(node, schema) {
+            if let Some(value) = self.node(node, schema)
+                && !(optional(key) && self.is_all_unseen(node))
+            {
                 map.insert(key.clone(), value);
             }
             self.path.pop();
@@ -123,7 +128,7 @@ impl<'a> Shaper<'a> {
         if variants.iter().any(|v| secret(&v)) {
             return Some(Value::String(written.to_owned()));
         }
-        let text = match expand(written, self.env) {
+        let text = match expand(written, &|name| self.outside.expansion(name)) {
             Ok(text) => text,
             Err(wrong) => {
                 self.say(at, wrong, None);
@@ -131,12 +136,20 @@ impl<'a> Shaper<'a> {
             }
         };
         let value = variants.iter().find_map(|variant| typed(&text, variant));
-        if value.is_none() {
+        if value.is_none() && !(self.outside.blind && has_variable(written)) {
             let words = variants.iter().flat_map(|variant| words(variant));
             let hint = nearest(written, words);
             self.say(at, mismatch(variants, &format!("`{}`", shown(written))), hint);
         }
         value
+    }
+
+    /// Whether a value is one variable and nothing else, where variables are not looked at. It counts as
+    /// absent where it can: an address that stands for it would be a wrong one.
+    fn is_all_unseen(&self, node: &Node) -> bool {
+        let Kind::Scalar(text) = &node.kind else { return false };
+        let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        self.outside.blind && inner.is_some_and(|name| !name.contains(['$', '}']))
     }
 
     fn unexpected(&mut self, at: At, variants: &[&Value], found: &str) -> Option<Value> {
@@ -196,6 +209,11 @@ pub(crate) fn expand(written: &str, env: Env<'_>) -> Result<String, String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Whether a text names a variable.
+pub(crate) fn has_variable(written: &str) -> bool {
+    written.replace("$${", "").contains("${")
 }
 
 /// The opposite of [`expand`] for a text without variables.

@@ -38,11 +38,16 @@ pub(crate) enum Kind {
 impl Node {
     /// Whether there is no value anywhere in it: only keys with nothing behind them.
     pub(crate) fn is_empty(&self) -> bool {
+        !self.any_text(&|_| true)
+    }
+
+    /// Whether some text in it is as `wanted`.
+    pub(crate) fn any_text(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
         match &self.kind {
-            Kind::Null => true,
-            Kind::Scalar(_) => false,
-            Kind::List(items) => items.iter().all(Self::is_empty),
-            Kind::Map(entries) => entries.iter().all(|(.., node)| node.is_empty()),
+            Kind::Null => false,
+            Kind::Scalar(text) => wanted(text),
+            Kind::List(items) => items.iter().any(|item| item.any_text(wanted)),
+            Kind::Map(entries) => entries.iter().any(|(.., node)| node.any_text(wanted)),
         }
     }
 

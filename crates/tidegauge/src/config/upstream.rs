@@ -263,7 +263,7 @@ impl Resolver<'_> {
                 self.wrong(&path, "this header is not set by configuration".to_owned(), None);
                 continue;
             }
-            let strict = SECRET_NAMES.iter().any(|part| lower.contains(part));
+            let strict = is_secret_name(lower);
             let Some(secret) = self.secret(&path, word, strict) else { continue };
             if HeaderValue::try_from(secret.expose()).is_err() {
                 self.wrong(&path, "the value cannot stand in a header".to_owned(), None);
@@ -299,6 +299,11 @@ impl Resolver<'_> {
         }
         Some(pem)
     }
+}
+
+/// Whether the value of a header of that name, in lower case, is secret.
+pub(super) fn is_secret_name(header: &str) -> bool {
+    SECRET_NAMES.iter().any(|part| header.contains(part))
 }
 
 pub(super) fn bound(word: Option<TimeOrOff>, default: Option<Duration>) -> Option<Duration> {
