@@ -637,3 +637,60 @@ async fn it_runs_without_any_configuration() {
     let mode = std::fs::metadata(&records).expect("the file").permissions().mode();
     assert_eq!(mode & 0o077, 0, "only its owner may read it: {mode:o}");
 }
+
+/// What the log says about calls: nothing by default where it is JSON, a line each where it is asked for.
+#[tokio::test]
+async fn a_call_has_a_line_in_the_log_if_that_is_wanted() {
+    let upstream = Upstream::always(answers::value(200, &HELLO.chat())).await;
+    let collector = Collector::start().await;
+    for (more, lines) in [("", 0), ("log: { access: 1 }\n", 1), ("log: { format: text }\n", 1)] {
+        let mut program = Start::upstreams(&[("openai", &upstream.origin())])
+            .and(more)
+            .export(&collector.origin(), "grpc")
+            .run()
+            .await;
+        let body = json!({"model": "gpt-4o-mini", "messages": []});
+        let answer = call(program.listen, &post("/openai/v1/chat/completions", &body)).await;
+        assert_eq!(answer.status, 200);
+        let record = program.record().await;
+        assert_eq!(program.stop().await.code(), Some(0));
+        let said = program.said();
+        let about = said.lines().filter(|line| line.contains("upstream") && line.contains("usd"));
+        let about: Vec<_> = about.collect();
+        assert_eq!(about.len(), lines, "{more} {said}");
+        let model = record["response"]["model"].as_str().expect("a model");
+        for word in
+            [model, "openai", "chat", "200", record["cost"]["usd"].as_str().expect("a cost")]
+        {
+            assert!(about.iter().all(|line| line.contains(word)), "{word} is missing in {about:?}");
+        }
+        let exported =
+            collector.logs().into_iter().filter(|log| format!("{log:?}").contains("usd"));
+        assert_eq!(exported.count(), 0, "a call is an event already");
+    }
+}
+
+/// Nobody made a mistake who names a directory that is not there yet, or cannot be read into.
+#[tokio::test]
+async fn a_fresh_data_directory_is_nothing_to_warn_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fresh = folder.path().join("not").join("there");
+    let config = format!("data_dir: {}\nlimits: {{ connections: 100 }}\n", fresh.display());
+    let mut program = Start::with(config.as_str()).run().await;
+    // A list that comes later is noticed.
+    let list = r#"[{"id":"openai","name":"OpenAI","api_pattern":"x","models":[]}]"#;
+    std::fs::write(fresh.join("prices.json"), list).expect("the directory is there");
+    until("the list to be read", || program.said().contains("price list").then_some(())).await;
+    assert_eq!(program.stop().await.code(), Some(0));
+    let said = program.said();
+    let began = said.split("price list").next().unwrap_or_default();
+    assert!(!began.contains("WARN") && !began.contains("ERROR"), "{said}");
+
+    // It cannot be read, whoever runs this: it is a directory.
+    std::fs::remove_file(fresh.join("prices.json")).expect("removed");
+    std::fs::create_dir(fresh.join("prices.json")).expect("made");
+    let mut program = Start::with(config).run().await;
+    assert_eq!(program.stop().await.code(), Some(0));
+    let said = program.said();
+    assert!(said.contains("cannot be read") && !said.contains("ERROR"), "{said}");
+}

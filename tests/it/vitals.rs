@@ -10,7 +10,7 @@ use crate::support::upstream::Upstream;
 use crate::support::wait::until;
 
 /// Names as they are pushed and as they are scraped, and a label that must be there.
-const LEVELS: [(&str, &str, &str); 24] = [
+const LEVELS: [(&str, &str, &str); 25] = [
     ("tidegauge.build.info", "tidegauge_build_info", "service_version"),
     ("tidegauge.config.reload_ok", "tidegauge_config_reload_ok", ""),
     ("tidegauge.config.reloads", "tidegauge_config_reloads_total", ""),
@@ -36,6 +36,7 @@ const LEVELS: [(&str, &str, &str); 24] = [
     ("tidegauge.logs.dropped", "tidegauge_logs_dropped_total", "tidegauge_reason"),
     ("tidegauge.records.lost", "tidegauge_records_lost_total", "tidegauge_reason"),
     ("tidegauge.lines.dropped", "tidegauge_lines_dropped_total", "tidegauge_reason"),
+    ("tidegauge.log.access_dropped", "tidegauge_log_access_dropped_total", "tidegauge_reason"),
     ("tidegauge.requests.rejected", "tidegauge_requests_rejected_total", "tidegauge_reason"),
     (
         "tidegauge.overhead.duration",

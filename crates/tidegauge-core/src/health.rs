@@ -304,6 +304,8 @@ totals_by_word! {
     journal_line_lost, journal_lost by Dropped as TotalByReason: "tidegauge.journal.lost" "{line}" "Lines that the journal could not note or read.";
     /// Lines of the record file were dropped.
     line_dropped, lines_dropped by Dropped as TotalByReason: "tidegauge.lines.dropped" "{line}" "Lines of the record file that were dropped.";
+    /// Lines about calls were dropped, which the log was to say.
+    access_line_dropped, access_lines_dropped by Dropped as TotalByReason: "tidegauge.log.access_dropped" "{line}" "Lines about calls that the log could not take.";
     /// A panic was caught.
     panicked, panics by Task as TotalByTask: "tidegauge.panics" "{panic}" "Panics that were caught.";
     /// What was said in an exchange was to be captured and was dropped.

@@ -37,6 +37,8 @@ const UNHEARD: &[&str] = &[
     "tokio_util",
     "tonic",
     "tower",
+    // A call is a span and an event already.
+    "tidegauge::access",
 ];
 
 /// A layer that exports log lines of level INFO and above; `None` when log lines are not exported.
@@ -55,7 +57,7 @@ where
 
 fn is_heard(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next().unwrap_or_default();
-    !UNHEARD.contains(&root)
+    !UNHEARD.contains(&root) && !UNHEARD.contains(&metadata.target())
 }
 
 /// Puts log records into the queues of events.

@@ -29,11 +29,21 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().parse(level)
 }
 
+/// Whether lines are JSON.
+fn is_json(log: &Log) -> bool {
+    log.json.unwrap_or_else(|| !std::io::stderr().is_terminal())
+}
+
+/// The share of calls that have a line of their own, 0 to 1.
+pub(crate) fn access(log: &Log) -> f64 {
+    log.access.unwrap_or(if is_json(log) { 0.0 } else { 1.0 })
+}
+
 /// Sends log lines to standard error, and to the exporter if it wants them. Once per process; a
 /// second time nothing changes.
 pub(crate) fn start(log: &Log, telemetry: &Telemetry) {
     let Ok(filter) = filter(&log.level) else { return };
-    let json = log.json.unwrap_or_else(|| !std::io::stderr().is_terminal());
+    let json = is_json(log);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if json {
         lines.event_format(Json).boxed()

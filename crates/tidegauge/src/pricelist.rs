@@ -201,6 +201,13 @@ pub(crate) fn read_or(
         }
         // Gone on purpose, or never there.
         Ok(None) => Prices::bundled(),
+        // Of the system, not of the list: it may be there again the next time.
+        Err(trouble @ Trouble::Read { .. }) => {
+            health.price_list_read(false);
+            let list = otherwise();
+            tracing::warn!(in_use = &**list.catalogue(), "the price list {trouble}");
+            list
+        }
         Err(trouble) => {
             health.price_list_read(false);
             let list = otherwise();

@@ -42,6 +42,8 @@ pub(crate) struct Reload {
 /// A file that is read again when it changes.
 struct Watched {
     file: Option<PathBuf>,
+    /// Somebody named it, so it should be there.
+    named: bool,
     seen: Option<Stamp>,
     /// Bytes of the one in use.
     used: u64,
@@ -59,15 +61,37 @@ struct Stamp {
 }
 
 impl Watched {
-    fn new(file: Option<PathBuf>) -> Self {
+    fn new(file: Option<PathBuf>, named: bool) -> Self {
         let seen = file.as_deref().and_then(stamp);
         let used = seen.as_ref().map_or(0, |seen| seen.len);
-        Self { file, seen, used, changed: Arc::default(), watcher: None }
+        Self { file, named, seen, used, changed: Arc::default(), watcher: None }
+    }
+
+    /// The price list of a configuration. Its directory may be the program's own, which then is made:
+    /// a list that comes later is to be noticed.
+    fn prices(config: &Config) -> Self {
+        let place = Place::of(config);
+        let named = place.as_ref().is_some_and(|place| place.named);
+        if let Some(dir) = config.data_dir.as_deref().filter(|_| place.is_some() && !named) {
+            // Where it cannot be made there is nothing to watch.
+            let _ = std::fs::create_dir_all(dir);
+        }
+        Self::new(place.map(|place| place.path), named)
     }
 
     fn watch(&mut self) {
         let changed = Arc::clone(&self.changed);
-        self.watcher = self.file.as_deref().and_then(|file| watch(file, changed));
+        let watched = self.file.as_deref().map(|file| (file, watch(file, changed)));
+        let Some((file, watcher)) = watched else { return };
+        // Nobody misses a file that is neither named nor there.
+        if watcher.is_none() && (self.named || self.seen.is_some()) {
+            tracing::warn!(file = %file.display(), "cannot be watched: send SIGHUP to reload it");
+        }
+        // What changed since it was read, and before it was watched.
+        if stamp(file) != self.seen {
+            self.changed.notify_one();
+        }
+        self.watcher = watcher;
     }
 
     /// Resolves when the file is another than was seen last, and lies still.
@@ -110,8 +134,8 @@ impl Reload {
     /// Of a process that was started with `loaded`.
     pub(crate) fn new(source: Source, loaded: &Loaded, reloader: Reloader) -> Self {
         let started = loaded.resolved.config.clone();
-        let prices = Watched::new(Place::of(&started).map(|place| place.path));
-        let config = Watched::new(loaded.file.clone());
+        let prices = Watched::prices(&started);
+        let config = Watched::new(loaded.file.clone(), true);
         let empty = loaded.resolved.empty;
         Self { source, reloader, now: started.clone(), empty, started, config, prices }
     }
@@ -182,7 +206,7 @@ impl Reload {
             self.prices.see();
             return self.prices.take();
         }
-        self.prices = Watched::new(file);
+        self.prices = Watched::prices(&self.now);
         self.prices.watch();
     }
 
@@ -274,11 +298,7 @@ fn watch(file: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
     });
     let watched =
         watcher.as_mut().map(|watcher| watcher.watch(directory, RecursiveMode::NonRecursive));
-    if !matches!(watched, Ok(Ok(()))) {
-        tracing::warn!(file = %file.display(), "cannot be watched: send SIGHUP to reload it");
-        return None;
-    }
-    watcher.ok()
+    if matches!(watched, Ok(Ok(()))) { watcher.ok() } else { None }
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -26,7 +26,7 @@ use crate::config::{Config, Resolved};
 use crate::journal::{Around, Journal};
 use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
-use crate::sinks::{Live, Recorder, last_ids};
+use crate::sinks::{AccessLog, Live, Recorder, last_ids};
 use crate::telemetry::Telemetry;
 use crate::{console, descriptors};
 
@@ -147,6 +147,10 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&live) as _];
     let recorder = recorder(config, &health)?;
     sinks.extend(recorder.clone().map(|recorder| recorder as _));
+    let share = crate::log::access(&config.log);
+    if share > 0.0 {
+        sinks.push(Arc::new(AccessLog::start(share, Arc::clone(&health))?));
+    }
     // Last: its end may wait for a receiver.
     sinks.push(Arc::clone(&telemetry) as _);
     let journal = journal(config, &health, &sinks)?;

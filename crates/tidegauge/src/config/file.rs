@@ -791,6 +791,10 @@ pub(crate) struct Log {
     /// (`info,tidegauge_proxy=debug`). Default `info`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
+    /// Share of calls, 0 to 1, that have a line at `info`: upstream, model, status, category, time, tokens
+    /// and cost. Default: 1 where lines are text, 0 where they are JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<f64>,
 }
 
 /// Form of log lines.

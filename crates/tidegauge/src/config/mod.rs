@@ -317,10 +317,12 @@ impl Default for Limits {
 }
 
 /// The program's own log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Log {
     /// JSON lines; `None`: unless standard error is a terminal.
     pub json: Option<bool>,
     /// Level or filter directives.
     pub level: String,
+    /// Share of calls that have a line; `None`: all where lines are text, else none.
+    pub access: Option<f64>,
 }

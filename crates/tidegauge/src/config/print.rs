@@ -91,6 +91,7 @@ impl Config {
                     },
                 ),
                 level: Some(escape(&self.log.level)),
+                access: self.log.access,
             }),
             record_file: self.record_file.as_ref().map(record_file),
             data_dir: self.data_dir.as_deref().map(path),

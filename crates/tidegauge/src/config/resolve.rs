@@ -343,10 +343,7 @@ impl Resolver<'_> {
 
     fn telemetry(&mut self, word: TelemetryWord, data_dir: Option<&Path>) -> Telemetry {
         let sampling = word.sampling.unwrap_or_default();
-        if let Some(ratio) = sampling.ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
-            let message = format!("expected a number from 0 to 1, found `{ratio}`");
-            self.wrong(&["telemetry", "sampling", "ratio"], message, None);
-        }
+        self.share(&["telemetry", "sampling", "ratio"], sampling.ratio);
         let disk_queue = word.disk_queue.and_then(|word| {
             self.disk_queue(&["telemetry", "disk_queue"], word, data_dir, "queue")
         });
@@ -385,6 +382,13 @@ impl Resolver<'_> {
             call_span: spans.genai.unwrap_or_default(),
             sessions: spans.sessions.unwrap_or_default(),
             disk_queue,
+        }
+    }
+
+    /// A share is from 0 to 1.
+    fn share(&mut self, path: &[&str], share: Option<f64>) {
+        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+            self.wrong(path, format!("expected a number from 0 to 1, found `{share}`"), None);
         }
     }
 
@@ -525,7 +529,9 @@ impl Resolver<'_> {
             let hint = nearest(&level, ["error", "warn", "info", "debug", "trace"]);
             self.wrong(&["log", "level"], message, hint);
         }
-        Log { json: word.format.map(|format| format == LogFormat::Json), level }
+        self.share(&["log", "access"], word.access);
+        let json = word.format.map(|format| format == LogFormat::Json);
+        Log { json, level, access: word.access }
     }
 
     /// Finds a secret; a literal one is refused where `strict`.

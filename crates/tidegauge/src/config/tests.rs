@@ -660,7 +660,7 @@ fn what_is_set_can_be_printed_alone() {
         ),
         (
             "telemetry: {exporters: [{endpoint: 'http://h', name: a}]}",
-            "telemetry:\n  exporters:\n    - name: a\n      endpoint: http://h\n",
+            "telemetry:\n  exporters:\n  - name: a\n    endpoint: http://h\n",
         ),
     ];
     for (text, expected) in table {
