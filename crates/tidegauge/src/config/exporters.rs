@@ -26,7 +26,7 @@ impl Resolver<'_> {
         let at = |key| [path, &[key]].concat();
         Otlp {
             endpoint: word.endpoint,
-            protocol: word.protocol,
+            protocol: word.protocol.map(Into::into),
             headers: self.headers(&at("headers"), &headers),
             compression: word.compression,
             timeout: word.timeout.map(|time| time.0),
@@ -97,10 +97,10 @@ impl Resolver<'_> {
             traces_endpoint: word.traces_endpoint,
             metrics_endpoint: word.metrics_endpoint,
             logs_endpoint: word.logs_endpoint,
-            spans: word.spans,
-            usage: word.usage,
+            spans: word.spans.map(Into::into),
+            usage: word.usage.map(Into::into),
             temporality: word.temporality,
-            histograms: word.histograms,
+            histograms: word.histograms.map(Into::into),
             resource: word.resource.unwrap_or_default(),
             disk_queue: word.disk_queue.and_then(|word| {
                 self.disk_queue(&[path, &["disk_queue"]].concat(), word, data_dir, &dir)

@@ -8,6 +8,7 @@ mod advice;
 mod exporters;
 mod file;
 mod load;
+mod meaning;
 mod mistake;
 mod outside;
 mod policy;
@@ -32,14 +33,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegauge_core::{Capture, Trust};
+use tidegauge_export::Protocol;
 use tidegauge_measure::OwnPrice;
+use tidegauge_otel::{CacheWriteName, CallDetail, Histograms, Names, SpanTree};
 
 use crate::telemetry::Preset;
 
-pub use file::{
-    BucketsWord, CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord,
-    ProtocolWord, SessionsWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
-};
+pub use file::{BucketsWord, CompressionWord, SessionsWord, SignalWord, TemporalityWord};
 pub use load::{Loaded, Source, load};
 pub use mistake::{At, Mistake, Mistakes, Place};
 pub use outside::{LARGEST, Outside};
@@ -175,7 +175,7 @@ pub struct Telemetry {
     /// Whether the program's own log lines are exported.
     pub diagnostics: Option<bool>,
     /// Form of histograms over OTLP.
-    pub histograms: HistogramsWord,
+    pub histograms: Histograms,
     /// Fixed histogram boundaries of the metrics page.
     pub page_buckets: BucketsWord,
     /// What is believed of a caller's trace context.
@@ -191,11 +191,11 @@ pub struct Telemetry {
     /// Whether spans carry OpenInference's names.
     pub openinference: bool,
     /// Names of metrics about model calls.
-    pub names: NamesWord,
+    pub names: Names,
     /// Name of the tokens written to a cache.
-    pub cache_write: CacheWriteWord,
+    pub cache_write: CacheWriteName,
     /// How much the span of a model call says.
-    pub call_span: CallSpanWord,
+    pub call_span: CallDetail,
     /// What becomes of the requests of one session.
     pub sessions: SessionsWord,
     /// Where what a receiver does not take is kept; `None`: nowhere.
@@ -224,13 +224,13 @@ pub struct Exporter {
     /// The URL for events and log lines, used as it is.
     pub logs_endpoint: Option<String>,
     /// Which spans it gets; `None`: as the preset wants.
-    pub spans: Option<SpansWord>,
+    pub spans: Option<SpanTree>,
     /// Whether its spans say tokens and cost; `None`: as for all.
-    pub usage: Option<SpanUsageWord>,
+    pub usage: Option<CallDetail>,
     /// What its sums mean; `None`: as the preset wants, or as for all.
     pub temporality: Option<TemporalityWord>,
     /// Form of its histograms; `None`: as the preset wants, or as for all.
-    pub histograms: Option<HistogramsWord>,
+    pub histograms: Option<Histograms>,
     /// Resource attributes for it alone.
     pub resource: BTreeMap<String, String>,
     /// Where what it does not take is kept; `None`: nowhere.
@@ -256,7 +256,7 @@ pub struct Otlp {
     /// Its URL.
     pub endpoint: Option<String>,
     /// How it is spoken to.
-    pub protocol: Option<ProtocolWord>,
+    pub protocol: Option<Protocol>,
     /// Headers on every export, names in lower case.
     pub headers: BTreeMap<String, Secret>,
     /// Compression of exports.

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegauge_core::{Capture, Propagate, Timeouts, Trust, UsagePolicy};
+use tidegauge_core::Timeouts;
 
 use super::file::{
-    Capture as CaptureFile, CaptureSetting, CaptureWord, Compat, Console as ConsoleFile,
-    ConsoleWord, DiskQueueWord, ExporterWord, File, JournalWord, Limits as LimitsFile,
-    ListenTls as TlsFile, Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, PropagateWord,
-    RecordFile as RecordFileMap, RecordFileWord, Sampling, SecretFile, SecretWord, Semconv, Spans,
-    Telemetry as TelemetryFile, TimeOrOff, TimeoutsWord, TrustWord, Upstream as UpstreamFile,
-    UpstreamTls as UpstreamTlsFile, UsageWord,
+    Capture as CaptureFile, CaptureSetting, Compat, Console as ConsoleFile, ConsoleWord,
+    DiskQueueWord, ExporterWord, File, JournalWord, Limits as LimitsFile, ListenTls as TlsFile,
+    Log as LogFile, LogFormat, Off, Otlp as OtlpFile, Pricing, RecordFile as RecordFileMap,
+    RecordFileWord, Sampling, SecretFile, SecretWord, Semconv, Spans, Telemetry as TelemetryFile,
+    TimeOrOff, TimeoutsWord, Upstream as UpstreamFile, UpstreamTls as UpstreamTlsFile,
 };
 use super::pricing;
 use super::secret::Secret;
@@ -151,10 +150,7 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
     UpstreamFile {
         provider: Some(upstream.provider.to_owned()),
         base_url: Some(escape(&upstream.origin.to_string())),
-        usage: Some(match upstream.usage {
-            UsagePolicy::Inject => UsageWord::Inject,
-            UsagePolicy::Passthrough => UsageWord::Passthrough,
-        }),
+        usage: Some(upstream.usage.into()),
         timeouts: Some(TimeoutsWord {
             connect: Some(Time(connect)),
             head: Some(bound(head)),
@@ -162,12 +158,8 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
         }),
         tls: tls(&upstream.tls),
         headers: secrets(&upstream.headers),
-        propagate: Some(match upstream.propagate {
-            Propagate::None => PropagateWord::None,
-            Propagate::Passthrough => PropagateWord::Passthrough,
-            Propagate::Inject => PropagateWord::Inject,
-        }),
-        capture: Some(level(upstream.capture)),
+        propagate: Some(upstream.propagate.into()),
+        capture: Some(upstream.capture.into()),
         http2: Some(upstream.http2),
     }
 }
@@ -175,21 +167,13 @@ fn upstream(upstream: &Upstream) -> UpstreamFile {
 fn capture(capture: &CaptureSettings) -> CaptureSetting {
     let CaptureSettings { level: permitted, patterns, tool_schemas } = capture;
     if patterns.is_empty() && !tool_schemas {
-        return CaptureSetting::Word(level(*permitted));
+        return CaptureSetting::Word((*permitted).into());
     }
     CaptureSetting::Map(CaptureFile {
-        level: Some(level(*permitted)),
+        level: Some((*permitted).into()),
         patterns: Some(patterns.iter().map(|pattern| escape(pattern)).collect()),
         tool_schemas: Some(*tool_schemas),
     })
-}
-
-fn level(capture: Capture) -> CaptureWord {
-    match capture {
-        Capture::Off => CaptureWord::Off,
-        Capture::Redacted => CaptureWord::Redacted,
-        Capture::Full => CaptureWord::Full,
-    }
 }
 
 fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
@@ -203,13 +187,9 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
         sampling: Some(sampling).filter(|sampling| *sampling != Sampling::default()),
         metric_interval: telemetry.metric_interval.map(Time),
         diagnostics: telemetry.diagnostics,
-        histograms: Some(telemetry.histograms),
+        histograms: Some(telemetry.histograms.into()),
         page_buckets: Some(telemetry.page_buckets),
-        trust: Some(match telemetry.trust {
-            Trust::Continue => TrustWord::Continue,
-            Trust::Link => TrustWord::Link,
-            Trust::Ignore => TrustWord::Ignore,
-        }),
+        trust: Some(telemetry.trust.into()),
         trace_header: Some(telemetry.trace_header),
         metric_tags: Some(telemetry.metric_tags.iter().map(|tag| escape(tag)).collect()),
         estimate_usage: Some(telemetry.estimate_usage),
@@ -218,10 +198,13 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
             openinference: Some(telemetry.openinference),
         }),
         semconv: Some(Semconv {
-            genai: Some(telemetry.names),
-            cache_write: Some(telemetry.cache_write),
+            genai: Some(telemetry.names.into()),
+            cache_write: Some(telemetry.cache_write.into()),
         }),
-        spans: Some(Spans { genai: Some(telemetry.call_span), sessions: Some(telemetry.sessions) }),
+        spans: Some(Spans {
+            genai: Some(telemetry.call_span.into()),
+            sessions: Some(telemetry.sessions),
+        }),
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
         journal: telemetry.journal.as_deref().map(|dir| JournalWord { path: Some(path(dir)) }),
         exporters: Some(telemetry.exporters.iter().map(exporter).collect::<Vec<_>>())
@@ -232,7 +215,7 @@ fn telemetry(telemetry: &Telemetry) -> TelemetryFile {
 fn otlp(otlp: &Otlp) -> OtlpFile {
     OtlpFile {
         endpoint: otlp.endpoint.as_deref().map(escape),
-        protocol: otlp.protocol,
+        protocol: otlp.protocol.map(Into::into),
         headers: secrets(&otlp.headers),
         compression: otlp.compression,
         timeout: otlp.timeout.map(Time),
@@ -255,10 +238,10 @@ fn exporter(exporter: &Exporter) -> ExporterWord {
         timeout,
         tls,
         signals: exporter.signals.clone(),
-        spans: exporter.spans,
-        usage: exporter.usage,
+        spans: exporter.spans.map(Into::into),
+        usage: exporter.usage.map(Into::into),
         temporality: exporter.temporality,
-        histograms: exporter.histograms,
+        histograms: exporter.histograms.map(Into::into),
         resource: Some(escaped(&exporter.resource)).filter(|map| !map.is_empty()),
         disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
     }

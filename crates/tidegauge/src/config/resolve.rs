@@ -16,9 +16,8 @@ use tidegauge_wire::default_provider;
 use crate::telemetry::TelemetryConfig;
 
 use super::file::{
-    Capture as CaptureWords, CaptureSetting, ConsoleWord, File, HistogramsWord,
-    Limits as LimitsWord, Log as LogWord, LogFormat, RecordFileWord, Telemetry as TelemetryWord,
-    TrustWord,
+    Capture as CaptureWords, CaptureSetting, ConsoleWord, File, Limits as LimitsWord,
+    Log as LogWord, LogFormat, RecordFileWord, Telemetry as TelemetryWord,
 };
 use super::mistake::{At, Mistake, Mistakes, Place, nearest, shown};
 use super::outside::Outside;
@@ -365,21 +364,17 @@ impl Resolver<'_> {
             parent_based: sampling.parent_based,
             metric_interval: word.metric_interval.map(|time| time.0),
             diagnostics: word.diagnostics,
-            histograms: word.histograms.unwrap_or(HistogramsWord::Exponential),
+            histograms: word.histograms.map(Into::into).unwrap_or_default(),
             page_buckets: word.page_buckets.unwrap_or_default(),
-            trust: match word.trust.unwrap_or(TrustWord::Continue) {
-                TrustWord::Continue => Trust::Continue,
-                TrustWord::Link => Trust::Link,
-                TrustWord::Ignore => Trust::Ignore,
-            },
+            trust: word.trust.map_or(Trust::Continue, Into::into),
             trace_header: word.trace_header.unwrap_or(true),
             metric_tags: word.metric_tags.unwrap_or_else(|| MetricOptions::default().tags),
             estimate_usage: word.estimate_usage.unwrap_or(true),
             usage_cost: compat.usage_cost.unwrap_or(true),
             openinference: compat.openinference.unwrap_or(false),
-            names: semconv.genai.unwrap_or_default(),
-            cache_write: semconv.cache_write.unwrap_or_default(),
-            call_span: spans.genai.unwrap_or_default(),
+            names: semconv.genai.unwrap_or_default().into(),
+            cache_write: semconv.cache_write.unwrap_or_default().into(),
+            call_span: spans.genai.unwrap_or_default().into(),
             sessions: spans.sessions.unwrap_or_default(),
             disk_queue,
         }

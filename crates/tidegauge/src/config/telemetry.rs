@@ -4,16 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidegauge_export::{Compression, DiskQueueOptions, Protocol};
-use tidegauge_otel::{
-    CacheWriteName, CallDetail, Compat, Extra, Histograms, Names, SpanOptions, SpanTree, Sums,
-};
+use tidegauge_export::{Compression, DiskQueueOptions};
+use tidegauge_otel::{Compat, Extra, SpanOptions, Sums};
 use tidegauge_spool::SpoolBounds;
 
-use super::file::{
-    BucketsWord, CacheWriteWord, CallSpanWord, CompressionWord, HistogramsWord, NamesWord,
-    ProtocolWord, SignalWord, SpanUsageWord, SpansWord, TemporalityWord,
-};
+use super::file::{BucketsWord, CompressionWord, SignalWord, TemporalityWord};
 use super::{Config, Exporter, Otlp, Outside, Telemetry};
 use crate::telemetry::{
     ExporterSettings, Misread, Receiver, Settings, Signals, TelemetryConfig, TelemetryMistakes,
@@ -71,7 +66,7 @@ fn settings(config: &Config) -> Settings {
         sample_ratio: telemetry.sample_ratio,
         parent_based: telemetry.parent_based,
         metric_interval: telemetry.metric_interval,
-        histograms: Some(histograms(telemetry.histograms)),
+        histograms: Some(telemetry.histograms),
         fine_buckets: telemetry.page_buckets == BucketsWord::Fine,
         metric_tags: Some(telemetry.metric_tags.clone()),
         metric_sets: usize::try_from(config.limits.metric_sets).ok(),
@@ -80,11 +75,7 @@ fn settings(config: &Config) -> Settings {
         disk_queue: telemetry.disk_queue.as_ref().map(disk_queue),
         exporters: telemetry.exporters.iter().map(further).collect(),
         spans: spans(telemetry),
-        names: match telemetry.names {
-            NamesWord::Current => Names::Current,
-            NamesWord::Next => Names::Next,
-            NamesWord::Both => Names::Both,
-        },
+        names: telemetry.names,
         diagnostics: telemetry.diagnostics,
         secure: config.listen_tls.is_some(),
     }
@@ -93,15 +84,8 @@ fn settings(config: &Config) -> Settings {
 fn spans(telemetry: &Telemetry) -> SpanOptions {
     SpanOptions {
         usage_cost: telemetry.usage_cost,
-        cache_write: match telemetry.cache_write {
-            CacheWriteWord::New => CacheWriteName::New,
-            CacheWriteWord::Old => CacheWriteName::Old,
-            CacheWriteWord::Both => CacheWriteName::Both,
-        },
-        detail: match telemetry.call_span {
-            CallSpanWord::Full => CallDetail::Full,
-            CallSpanWord::LinkOnly => CallDetail::LinkOnly,
-        },
+        cache_write: telemetry.cache_write,
+        detail: telemetry.call_span,
         compat: if telemetry.openinference {
             Compat::NONE.and(Extra::OpenInference)
         } else {
@@ -129,28 +113,15 @@ fn further(exporter: &Exporter) -> ExporterSettings {
             ..receiver(&exporter.otlp)
         },
         signals,
-        tree: exporter.spans.map(|word| match word {
-            SpansWord::All => SpanTree::All,
-            SpansWord::Calls => SpanTree::Calls,
-        }),
-        detail: exporter.usage.map(|word| match word {
-            SpanUsageWord::Own => CallDetail::Full,
-            SpanUsageWord::LinkOnly => CallDetail::LinkOnly,
-        }),
+        tree: exporter.spans,
+        detail: exporter.usage,
         sums: exporter.temporality.map(|word| match word {
             TemporalityWord::Cumulative => Sums::Cumulative,
             TemporalityWord::Delta => Sums::Delta,
         }),
-        histograms: exporter.histograms.map(histograms),
+        histograms: exporter.histograms,
         resource: exporter.resource.clone().into_iter().collect(),
         disk_queue: exporter.disk_queue.as_ref().map(disk_queue),
-    }
-}
-
-fn histograms(word: HistogramsWord) -> Histograms {
-    match word {
-        HistogramsWord::Exponential => Histograms::Exponential,
-        HistogramsWord::Explicit => Histograms::Explicit,
     }
 }
 
@@ -158,20 +129,13 @@ fn receiver(otlp: &Otlp) -> Receiver {
     Receiver {
         signal_endpoints: Default::default(),
         endpoint: otlp.endpoint.clone(),
-        protocol: otlp.protocol.map(protocol),
+        protocol: otlp.protocol,
         headers: headers(otlp),
         compression: otlp.compression.and_then(compression),
         timeout: otlp.timeout,
         certificate: file(&otlp.tls.ca),
         client_certificate: file(&otlp.tls.cert),
         client_key: file(&otlp.tls.key),
-    }
-}
-
-fn protocol(word: ProtocolWord) -> Protocol {
-    match word {
-        ProtocolWord::Grpc => Protocol::Grpc,
-        ProtocolWord::Http => Protocol::HttpProtobuf,
     }
 }
 

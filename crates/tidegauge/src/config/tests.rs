@@ -613,7 +613,7 @@ prop_compose! {
         config.telemetry.parent_based = parent_based;
         config.telemetry.metric_tags = vec![d];
         config.telemetry.trust = if usage { Trust::Link } else { Trust::Ignore };
-        config.telemetry.histograms = if explicit { HistogramsWord::Explicit } else { HistogramsWord::Exponential };
+        config.telemetry.histograms = if explicit { Histograms::Explicit } else { Histograms::Exponential };
         config.telemetry.otlp.timeout = head.map(ms);
         config.telemetry.otlp.endpoint = Some("http://localhost:4317".to_owned());
         config.telemetry.disk_queue = parent_based.map(|_| DiskQueue {

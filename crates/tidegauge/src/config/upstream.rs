@@ -11,8 +11,8 @@ use tidegauge_core::{Capture, Origin, Propagate, Timeouts, UsagePolicy};
 use tidegauge_wire::{PROVIDERS, Provider, provider};
 
 use super::file::{
-    CaptureSetting, CaptureWord, File, PropagateWord, SecretWord, TimeOrOff, TimeoutsWord,
-    Upstream as UpstreamWord, UpstreamTls as UpstreamTlsWord, UsageWord,
+    CaptureSetting, File, SecretWord, TimeOrOff, TimeoutsWord, Upstream as UpstreamWord,
+    UpstreamTls as UpstreamTlsWord,
 };
 use super::mistake::{nearest, shown};
 use super::resolve::Resolver;
@@ -122,15 +122,7 @@ pub(super) fn level(file: &File) -> Capture {
         Some(CaptureSetting::Map(map)) => map.level,
         None => None,
     };
-    word.map_or(Capture::Off, permitted)
-}
-
-fn permitted(word: CaptureWord) -> Capture {
-    match word {
-        CaptureWord::Off => Capture::Off,
-        CaptureWord::Redacted => Capture::Redacted,
-        CaptureWord::Full => Capture::Full,
-    }
+    word.map_or(Capture::Off, Into::into)
 }
 
 impl Resolver<'_> {
@@ -145,27 +137,17 @@ impl Resolver<'_> {
         let headers = word.headers.clone().unwrap_or_default();
         let headers = self.headers(&["upstreams", name, "headers"], &headers);
         let (provider, origin) = (provider?, origin?);
-        let propagate = match word.propagate {
-            Some(PropagateWord::None) => Propagate::None,
-            Some(PropagateWord::Passthrough) => Propagate::Passthrough,
-            Some(PropagateWord::Inject) => Propagate::Inject,
-            None if provider.public() => Propagate::None,
-            None => Propagate::Passthrough,
-        };
+        let usual = if provider.public() { Propagate::None } else { Propagate::Passthrough };
         Some(Upstream {
             name: name.to_owned(),
             provider: provider.kind(),
             origin,
-            usage: match word.usage {
-                Some(UsageWord::Inject) => UsagePolicy::Inject,
-                Some(UsageWord::Passthrough) => UsagePolicy::Passthrough,
-                None => provider.usage(),
-            },
+            usage: word.usage.map_or_else(|| provider.usage(), Into::into),
             timeouts,
             tls,
             headers,
-            propagate,
-            capture: word.capture.map_or(capture, permitted),
+            propagate: word.propagate.map_or(usual, Into::into),
+            capture: word.capture.map_or(capture, Into::into),
             http2: word.http2.unwrap_or(false),
         })
     }
