@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::accounting::{at_rest, nanos_of};
 use crate::support::collector::{Collector, Span};
-use crate::support::program::{Program, Start};
+use crate::support::program::Start;
 use crate::support::say;
 use crate::support::socket::{Coding, Pair};
 use crate::support::wait::until;
@@ -204,7 +204,7 @@ async fn an_abrupt_end_is_told_and_balances() {
         assert_eq!(turns[1]["usage"], json!({"source": "missing"}), "{how}");
         assert_eq!(sessions[0]["category"], session_category, "{how}: {}", sessions[0]);
         assert_eq!(sessions[0]["turns"], 2, "{how}");
-        let books = program.page("/readyz?verbose").await.json();
+        let books = at_rest(&program).await;
         assert_eq!(books["turns"], json!({"over": 2, "records": 2, "lost": {}}), "{how}");
         assert_eq!(
             (&books["exchanges"]["records"], &books["active"]),
@@ -243,7 +243,7 @@ async fn a_huge_message_passes_and_is_not_read() {
         turns.iter().all(|turn| turn["usage"]["source"] == "provider" && turn["partial"].is_null())
     );
     assert!(sessions.iter().all(|session| session["partial"] == true));
-    let books = program.page("/readyz?verbose").await.json();
+    let books = at_rest(&program).await;
     assert_eq!((&books["messages_skipped"], &books["partial"]), (&json!(6), &json!(3)));
 }
 
@@ -263,7 +263,7 @@ async fn what_cannot_be_read_passes_all_the_same() {
     let (turns, sessions) = sorted(program.first_records(2).await);
     assert_eq!((turns.len(), &sessions[0]["partial"]), (1, &json!(true)));
     assert_eq!(sessions[0]["request"]["bytes"].as_u64().map(|bytes| bytes > 100_000), Some(true));
-    let books = program.page("/readyz?verbose").await.json();
+    let books = at_rest(&program).await;
     assert_eq!((&books["messages_skipped"], &books["panics"]), (&json!(2), &json!({})));
 }
 
@@ -425,16 +425,12 @@ async fn play(recording: &Value, coding: Coding) {
         assert_eq!(turn["category"], expected["error_category"], "{id}");
         assert!(turn["cost"]["status"] != "unknown", "{id}: {turn}");
     }
-    let books = books(&program).await;
+    let books = at_rest(&program).await;
     assert_eq!(
         (&books["turns"]["lost"], &books["messages_skipped"]),
         (&json!({}), &json!(0)),
         "{id}"
     );
-}
-
-async fn books(program: &Program) -> Value {
-    program.page("/readyz?verbose").await.json()
 }
 
 /// Stand in what is asked and in what is answered.
