@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -36,7 +37,16 @@ const QUIET: Duration = Duration::from_secs(60);
 pub struct Recorder {
     entry: Mutex<Option<SyncSender<Job>>>,
     done: Mutex<Option<Receiver<()>>>,
+    waiting: Arc<Waiting>,
     health: Arc<Health>,
+}
+
+/// Lines that were taken and of which it is not known yet what becomes.
+#[derive(Default)]
+struct Waiting {
+    lines: AtomicU64,
+    /// They are counted as lost: the process ends.
+    given_up: AtomicBool,
 }
 
 /// What the thread is given.
@@ -48,20 +58,40 @@ enum Job {
 
 impl Recorder {
     /// Opens the file for appending, makes it if need be (readable by its owner only), and starts
-    /// the thread.
+    /// the thread. A named pipe is opened once somebody reads it, without waiting for that here.
     ///
     /// # Errors
     /// When the file cannot be opened or the system gives no thread.
     pub fn open(file: &RecordFile, health: Arc<Health>) -> io::Result<Self> {
-        let mut lines = Lines::new(Target::open(file)?, Arc::clone(&health));
+        if is_pipe(&file.path) {
+            let file = file.clone();
+            return Self::start(move || Target::open(&file), health);
+        }
+        let target = Target::open(file)?;
+        Self::start(move || Ok(target), health)
+    }
+
+    /// Starts the thread, which first opens what lines are written to.
+    fn start<T: Append>(
+        open: impl FnOnce() -> io::Result<T> + Send + 'static,
+        health: Arc<Health>,
+    ) -> io::Result<Self> {
         let (entry, exit) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(1);
-        thread::Builder::new().name("record-file".to_owned()).spawn(move || {
-            lines.run(&exit);
-            // Nobody may be waiting any more.
-            let _ = finished.send(());
+        let waiting = Arc::new(Waiting::default());
+        thread::Builder::new().name("record-file".to_owned()).spawn({
+            let (waiting, health) = (Arc::clone(&waiting), Arc::clone(&health));
+            move || {
+                match open() {
+                    Ok(target) => Lines::new(target, waiting, health).run(&exit),
+                    Err(error) => Lines::new(error.kind(), waiting, health).run(&exit),
+                }
+                // Nobody may be waiting any more.
+                let _ = finished.send(());
+            }
         })?;
-        Ok(Self { entry: Mutex::new(Some(entry)), done: Mutex::new(Some(done)), health })
+        let (entry, done) = (Mutex::new(Some(entry)), Mutex::new(Some(done)));
+        Ok(Self { entry, done, waiting, health })
     }
 
     /// Lets go of a file that was renamed, so that whoever renamed it may compress it.
@@ -85,16 +115,24 @@ impl Sink for Recorder {
         let Ok(line) = record::line(record) else {
             return self.health.line_dropped(Dropped::EncodeError, 1);
         };
+        // Counted first, so that the thread never takes what is not there.
+        self.waiting.lines.fetch_add(1, Ordering::Relaxed);
         if let Err(reason) = self.send(Job::Line(line)) {
+            self.waiting.lines.fetch_sub(1, Ordering::Relaxed);
             self.health.line_dropped(reason, 1);
         }
     }
 
+    /// Writes what waits; counts what is not written when time is up, whether or not a write that hangs
+    /// gets through after all.
     fn shutdown(&self, deadline: Duration) {
         drop(self.entry.lock().ok().and_then(|mut entry| entry.take()));
-        if let Some(done) = self.done.lock().ok().and_then(|mut done| done.take()) {
-            // Late or not, the process goes on to its end.
-            let _ = done.recv_timeout(deadline);
+        let done = self.done.lock().ok().and_then(|mut done| done.take());
+        // Late or not, the process goes on to its end.
+        if done.is_some_and(|done| done.recv_timeout(deadline).is_err()) {
+            self.waiting.given_up.store(true, Ordering::Relaxed);
+            let lines = self.waiting.lines.load(Ordering::Relaxed);
+            self.health.line_dropped(Dropped::ShutdownDeadline, lines);
         }
     }
 }
@@ -102,6 +140,7 @@ impl Sink for Recorder {
 /// The thread: lines in, a file that is always of whole lines out.
 struct Lines<T> {
     target: T,
+    waiting: Arc<Waiting>,
     health: Arc<Health>,
     clock: Clock,
     /// The time before which nothing more is logged.
@@ -121,8 +160,8 @@ trait Append {
 }
 
 impl<T: Append> Lines<T> {
-    fn new(target: T, health: Arc<Health>) -> Self {
-        Self { target, health, clock: Clock::real(), quiet_until: Duration::ZERO }
+    fn new(target: T, waiting: Arc<Waiting>, health: Arc<Health>) -> Self {
+        Self { target, waiting, health, clock: Clock::real(), quiet_until: Duration::ZERO }
     }
 
     /// The first job that comes, then all that wait, until nobody can send any more.
@@ -149,15 +188,21 @@ impl<T: Append> Lines<T> {
 
     /// Empties `piece` into the file, or counts what is in it.
     fn write(&mut self, piece: &mut Vec<u8>, well: io::Result<()>) -> io::Result<()> {
+        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let all = lines(piece);
+        if self.waiting.given_up.load(Ordering::Relaxed) {
+            piece.clear();
+            return well;
+        }
         let (written, well) = match well {
             Ok(()) if piece.is_empty() => return Ok(()),
             Ok(()) => self.target.append(piece),
             Err(error) => (0, Err(error)),
         };
-        let rest = piece.get(written..).unwrap_or_default();
         // A part of a line counts as none of it.
-        let lost = rest.iter().filter(|byte| **byte == b'\n').count();
-        self.health.line_dropped(Dropped::DiskIo, lost as u64);
+        let lost = lines(piece.get(written..).unwrap_or_default());
+        self.health.line_dropped(Dropped::DiskIo, lost);
+        self.waiting.lines.fetch_sub(all, Ordering::Relaxed);
         piece.clear();
         well
     }
@@ -168,6 +213,21 @@ impl<T: Append> Lines<T> {
             self.quiet_until = now + QUIET;
             tracing::error!(error = %error.kind(), "the record file cannot be written; lines are dropped and counted");
         }
+    }
+}
+
+/// What could not be opened at all.
+impl Append for io::ErrorKind {
+    fn settle(&mut self) -> io::Result<()> {
+        Err((*self).into())
+    }
+
+    fn room(&mut self) -> u64 {
+        u64::MAX
+    }
+
+    fn append(&mut self, _: &[u8]) -> (usize, io::Result<()>) {
+        (0, Err((*self).into()))
     }
 }
 
@@ -213,6 +273,14 @@ impl Target {
             }
     }
 
+    /// Looks how long the file is: others may have cut it, or written to it too.
+    fn measure(&mut self) {
+        if let (Some(_), Ok(open)) = (self.len, self.file.metadata()) {
+            self.len = Some(open.len());
+            self.torn &= open.len() > 0;
+        }
+    }
+
     /// `FILE` becomes `FILE.1`, that `FILE.2`, and the last one goes.
     fn put_aside(&mut self) -> io::Result<()> {
         for number in (1..self.keep).rev() {
@@ -230,6 +298,7 @@ impl Append for Target {
     fn settle(&mut self) -> io::Result<()> {
         self.stuck = false;
         if !self.is_another() {
+            self.measure();
             return Ok(());
         }
         match self.reopen() {
@@ -344,6 +413,19 @@ fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
+/// Whether a named pipe is there.
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    // Not through a link: `/dev/stdout` is open already.
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
+}
+
 #[cfg(unix)]
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -390,10 +472,11 @@ struct Named<'a> {
 
 /// The last [`TAIL`] bytes of a file.
 fn tail(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let meta = file.metadata()?;
+    let meta = fs::metadata(path)?;
     let mut bytes = Vec::new();
+    // To open a pipe may wait, and would take what is in it.
     if meta.is_file() {
+        let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(meta.len().saturating_sub(TAIL)))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }

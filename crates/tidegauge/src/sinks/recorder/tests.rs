@@ -185,7 +185,7 @@ fn a_disk_that_fails_costs_lines_that_are_counted() {
     ] {
         let health = Arc::new(Health::default());
         let disk = Disk { takes: takes.clone().into(), has: Vec::new() };
-        let mut lines = Lines::new(Pipe { disk, torn: false }, Arc::clone(&health));
+        let mut lines = Lines::new(Pipe { disk, torn: false }, Arc::default(), Arc::clone(&health));
         let mut number = 0;
         for batch in [2, 3, 1, 1, 1, 1] {
             let (entry, exit) = sync_channel(8);
@@ -207,6 +207,97 @@ fn a_disk_that_fails_costs_lines_that_are_counted() {
         assert!(text.lines().all(|line| line.matches("number").count() < 2), "{takes:?}: {text}");
         assert!(whole.last().is_some_and(|last| *last == "{\"number\":8}"), "{takes:?}: {text}");
     }
+}
+
+/// `copytruncate` of rotation scripts: what is cut away counts no more.
+#[test]
+fn a_file_that_was_cut_by_others_is_not_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    let one = record::line(&record()).unwrap().len() as u64;
+    let settings = RecordFile { max_bytes: Some(2 * one + 1), ..settings(&path) };
+    let recorder = Recorder::open(&settings, Arc::default()).unwrap();
+    for _ in 0..4 {
+        recorder.record(&record());
+        wait_for_lines(&path, 1);
+        recorder.record(&record());
+        wait_for_lines(&path, 2);
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    }
+    recorder.shutdown(LONG);
+    assert!(!numbered(&path, 1).exists());
+}
+
+/// A disk that takes nothing and says nothing, until it is let go.
+struct Stuck(Receiver<()>);
+
+impl Append for Stuck {
+    fn settle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn room(&mut self) -> u64 {
+        u64::MAX
+    }
+
+    fn append(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        let _ = self.0.recv();
+        (lines.len(), Ok(()))
+    }
+}
+
+/// The end waits for nobody, and what was not written then is counted.
+#[test]
+fn lines_that_wait_when_the_end_comes_are_counted() {
+    let health = Arc::new(Health::default());
+    let (release, stuck) = sync_channel(0);
+    let recorder = Recorder::start(move || Ok(Stuck(stuck)), Arc::clone(&health)).unwrap();
+    for _ in 0..7 {
+        recorder.record(&record());
+    }
+    recorder.shutdown(Duration::ZERO);
+    assert_eq!(health.lines_dropped(Dropped::ShutdownDeadline), 7);
+    drop(release);
+}
+
+/// A start waits for nobody who may read a pipe, and whoever does later gets what was written until then.
+#[cfg(unix)]
+#[test]
+fn a_pipe_may_be_read_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    if !std::process::Command::new("mkfifo").arg(&path).status().is_ok_and(|made| made.success()) {
+        return eprintln!("skipped: there is no mkfifo");
+    }
+    let (done, opened) = sync_channel(1);
+    thread::spawn({
+        let path = path.clone();
+        move || done.send(start(&path))
+    });
+    let (recorder, health) = opened.recv_timeout(LONG).expect("nobody is waited for");
+    recorder.record(&record());
+    recorder.record(&failed());
+    // Is not opened to be looked at either.
+    assert!(last_ids(&settings(&path)).is_empty());
+    let reader = thread::spawn({
+        let path = path.clone();
+        move || ends(&path)
+    });
+    recorder.shutdown(LONG);
+    drop(recorder);
+    assert_eq!(reader.join().unwrap(), ["complete", "failed"]);
+    assert_eq!(Dropped::ALL.iter().map(|why| health.lines_dropped(*why)).sum::<u64>(), 0);
+}
+
+/// What could not be opened after all costs lines that are counted.
+#[test]
+fn what_cannot_be_opened_later_is_counted() {
+    let health = Arc::new(Health::default());
+    let open = || Err::<Stuck, _>(io::ErrorKind::PermissionDenied.into());
+    let recorder = Recorder::start(open, Arc::clone(&health)).unwrap();
+    recorder.record(&record());
+    recorder.shutdown(LONG);
+    assert_eq!(health.lines_dropped(Dropped::DiskIo), 1);
 }
 
 #[test]
