@@ -12,7 +12,6 @@ use std::time::UNIX_EPOCH;
 use tidegauge_core::{Bucket, Unpriced};
 
 use crate::asked::Asked;
-use crate::price::Terms;
 
 /// The most questions that are remembered; when there are more, all are forgotten.
 const QUESTIONS: usize = 512;
@@ -21,20 +20,26 @@ const QUESTIONS: usize = 512;
 const LONGEST: usize = 512;
 
 /// The terms, none for what is free, or why there are none.
-pub(crate) type Deal = Result<Option<Arc<Terms>>, Unpriced>;
+pub(crate) type Deal<T> = Result<Option<Arc<T>>, Unpriced>;
 
 /// Terms by question.
-#[derive(Debug, Default)]
-pub(crate) struct Deals(Mutex<HashMap<Box<[u8]>, Deal>>);
+#[derive(Debug)]
+pub(crate) struct Deals<T>(Mutex<HashMap<Box<[u8]>, Deal<T>>>);
 
-impl Deals {
-    pub(crate) fn get(&self, question: &[u8]) -> Option<Deal> {
+impl<T> Default for Deals<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Deals<T> {
+    pub(crate) fn get(&self, question: &[u8]) -> Option<Deal<T>> {
         // A panic under this lock leaves answers that are whole.
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(question).cloned()
     }
 
-    pub(crate) fn insert(&self, question: Vec<u8>, deal: Deal) {
+    pub(crate) fn insert(&self, question: Vec<u8>, deal: Deal<T>) {
         if question.len() > LONGEST {
             return;
         }
@@ -80,4 +85,74 @@ pub(crate) fn question(asked: &Asked<'_>) -> Vec<u8> {
         bytes.extend_from_slice(text.as_bytes());
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use tidegauge_core::Usage;
+
+    use super::*;
+
+    fn asked<'a>(usage: &'a Usage, model: &'a str) -> Asked<'a> {
+        Asked {
+            upstream: "up",
+            provider: "kind",
+            price_id: None,
+            request_model: Some(model),
+            response_model: None,
+            usage,
+            prompt: None,
+            calls: 1,
+            service_tier: None,
+            tier_stated: false,
+            batch: false,
+            at: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn whatever_terms_depend_on_keeps_them_apart() {
+        let usage = Usage { input: Some(1), ..Usage::default() };
+        let more = Usage { input: Some(2), ..Usage::default() };
+        let other = Usage { output: Some(1), ..usage.clone() };
+        let there = Usage { region: Some("us".into()), ..usage.clone() };
+        let sized = Usage { search_size: Some("us".into()), ..usage.clone() };
+        let searched = Usage { searches: Some(1), ..usage.clone() };
+        let one = asked(&usage, "a");
+        assert_eq!(question(&one), question(&asked(&more, "a")));
+        let late = one.at + Duration::from_secs(60);
+        let questions = [
+            question(&one),
+            question(&asked(&usage, "b")),
+            question(&asked(&other, "a")),
+            question(&asked(&there, "a")),
+            question(&asked(&sized, "a")),
+            question(&asked(&searched, "a")),
+            question(&Asked { request_model: None, response_model: Some("a"), ..one }),
+            question(&Asked { price_id: Some(""), ..one }),
+            question(&Asked { provider: "other", ..one }),
+            question(&Asked { service_tier: Some("flex"), ..one }),
+            question(&Asked { tier_stated: true, ..one }),
+            question(&Asked { batch: true, ..one }),
+            question(&Asked { calls: 0, ..one }),
+            question(&Asked { at: late, ..one }),
+        ];
+        for (place, question) in questions.iter().enumerate() {
+            assert!(!questions.iter().skip(place + 1).any(|other| other == question), "{place}");
+        }
+    }
+
+    #[test]
+    fn so_many_are_remembered_and_none_that_is_long() {
+        let deals = Deals::<()>::default();
+        for number in 0..QUESTIONS * 2 {
+            deals.insert(number.to_le_bytes().to_vec(), Ok(None));
+            assert!(deals.0.lock().unwrap().len() <= QUESTIONS);
+        }
+        deals.insert(vec![0; LONGEST + 1], Ok(None));
+        assert!(deals.get(&[0; LONGEST + 1]).is_none());
+    }
 }

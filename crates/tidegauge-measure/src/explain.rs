@@ -131,13 +131,22 @@ impl Prices {
             }
         }
         let here = |id: Option<&str>| self.found(id, query, at);
+        // Elsewhere a pattern may fit that is meant for other names.
+        let by_name = |place: &Place<'_>| {
+            let asked_as = place.asked_as.as_ref().map(|(_, name)| name.as_str());
+            asked_as.is_some_and(|name| name.eq_ignore_ascii_case(&place.model))
+        };
         let at_provider = || {
             let (id, model) = query.split_once('/')?;
             self.found(Some(id), model, at)
         };
         let mut ids = ids.into_iter();
         let anywhere = ids.next().and_then(here);
-        anywhere.into_iter().chain(at_provider()).chain(ids.filter_map(here)).collect()
+        anywhere
+            .into_iter()
+            .chain(at_provider())
+            .chain(ids.filter_map(here).filter(by_name))
+            .collect()
     }
 
     /// The entry that prices a name at a provider, found as pricing finds it.
@@ -343,6 +352,36 @@ mod tests {
             (listed[0].provider.as_str(), listed[0].model.as_str()),
             ("openai", "gpt-4o-mini")
         );
+    }
+
+    /// As pricing looks them up: profiles, prefixes, dates, and the second list.
+    #[test]
+    fn a_name_finds_the_entry_that_prices_a_call_of_that_name() {
+        let prices = Prices::bundled();
+        let cases = [
+            ("us.anthropic.claude-opus-4-8", "aws", "5.5"),
+            ("apac.anthropic.claude-opus-4-8", "aws", "5.5"),
+            ("global.anthropic.claude-opus-4-8", "aws", "5"),
+            ("aws/us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws", "3.6"),
+            ("google/models/gemini-2.5-flash", "google", "0.3"),
+            ("openai/ft:gpt-4.1-2025-04-14:org::id", "openai", "3"),
+            ("azure/gpt-5.1-codex-2025-11-13", "azure", "1.25"),
+            ("deepseek/deepseek-chat", "deepseek", "0.28"),
+        ];
+        for (query, provider, input) in cases {
+            let listed = prices.list(query, at(), 1);
+            let first = listed.first().unwrap_or_else(|| panic!("{query}"));
+            let usd = first.rates.first().and_then(|rates| rates.rates.first());
+            let usd = usd.map(|rate| rate.usd.as_str());
+            assert_eq!((first.provider.as_str(), usd), (provider, Some(input)), "{query}");
+        }
+        let listed = prices.list("regional.anthropic.claude", at(), 99);
+        assert!(listed.len() > 15, "{}", listed.len());
+        for one in listed.iter().filter(|one| one.model.starts_with("regional.")) {
+            assert!(!one.rates.is_empty(), "{}", one.model);
+        }
+        let second = &prices.list("vercel/", at(), 1)[0];
+        assert!(second.list.starts_with("litellm"), "{second:?}");
     }
 
     #[test]

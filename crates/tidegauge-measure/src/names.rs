@@ -9,6 +9,9 @@ use crate::rules::Provider;
 /// Where the name proper begins in a path.
 const PATH: &str = "models/";
 
+/// How a name begins that is the address of a resource, and ends with the name proper.
+const RESOURCE: &str = "arn:";
+
 /// What a model has that was tuned by a customer: the base, then whose it is.
 const TUNED: &str = "ft:";
 
@@ -34,7 +37,9 @@ pub(crate) fn variants(name: &str, region: Option<&str>, sold_by: Provider<'_>) 
     {
         add(format!("{head}{name}"), None);
     }
-    let proper = name.rsplit_once(PATH).map_or(name, |(_, proper)| proper);
+    let parted =
+        if starts_with(name, RESOURCE) { name.rsplit_once('/') } else { name.rsplit_once(PATH) };
+    let proper = parted.map_or(name, |(_, proper)| proper);
     if proper != name {
         add(proper.to_owned(), None);
     }
@@ -57,7 +62,7 @@ pub(crate) fn variants(name: &str, region: Option<&str>, sold_by: Provider<'_>) 
     match sold_by.profile(proper) {
         Some((region, bare)) => add(bare.to_owned(), Some(region)),
         None => {
-            for region in ["us", "global"] {
+            for region in ["us", "everywhere"] {
                 if let Some(head) = sold_by.profile_of(region) {
                     add(format!("{head}{proper}"), None);
                 }
@@ -112,6 +117,12 @@ mod tests {
                 &["us.amazon.nova-2-lite-v1:0", "global.amazon.nova-2-lite-v1:0"],
             ),
             ("aws", "apac.anthropic.claude-opus-4-8", None, &["anthropic.claude-opus-4-8"]),
+            (
+                "aws",
+                "arn:aws:bedrock:us-east-1:1:inference-profile/global.anthropic.claude-x",
+                None,
+                &["global.anthropic.claude-x", "anthropic.claude-x"],
+            ),
             ("aws", "x", Some("us-gov"), &["us-gov.x", "us.x", "global.x"]),
             ("openai", "models/", None, &[]),
             ("openai", "model-2025", None, &[]),

@@ -54,7 +54,7 @@ pub struct Prices {
     /// Of the list alone, so it goes with it.
     memo: Arc<Memo>,
     /// Of the list and the aliases.
-    deals: Arc<Deals>,
+    deals: Arc<Deals<Terms>>,
 }
 
 #[derive(Clone)]
@@ -362,10 +362,18 @@ impl Prices {
         let region = asked.usage.region.as_deref();
         let wanted =
             |how: (By, _), name, region| Wanted { name, id: asked.price_id, region, how, factors };
+        let by_asked = asked.sold_by().is_asked_first();
         for (by, name) in asked.names() {
             match self.on_lists(&wanted((by, name), name, region), asked) {
                 Ok(bill) => return Ok(bill),
                 Err(other) => why = worse(why, other),
+            }
+            // Where the model that was asked for says more, it does so in all its forms.
+            if by_asked {
+                match self.by_variants((by, name), asked, factors) {
+                    Ok(bill) => return Ok(bill),
+                    Err(other) => why = worse(why, other),
+                }
             }
         }
         for (_, name) in asked.names() {
@@ -381,25 +389,40 @@ impl Prices {
                 }
             }
         }
-        for (by, name) in asked.names() {
-            for variant in variants(name, region, asked.sold_by()) {
-                let wanted = Wanted {
-                    name: &variant.name,
-                    id: asked.price_id,
-                    region: variant.region,
-                    how: (by, name),
-                    factors,
-                };
-                match self.on_lists(&wanted, asked) {
-                    Ok(bill) => return Ok(bill),
-                    Err(other) => why = worse(why, other),
-                }
+        for how in asked.names().filter(|_| !by_asked) {
+            match self.by_variants(how, asked, factors) {
+                Ok(bill) => return Ok(bill),
+                Err(other) => why = worse(why, other),
             }
         }
         match asked.names().find(|(_, name)| name.ends_with(FREE)) {
             Some(how) => self.free_bill(how, asked),
             None => Err(why),
         }
+    }
+
+    /// By what is left of a name without what stands around it.
+    fn by_variants(
+        &self,
+        (by, name): (By, &str),
+        asked: &Asked<'_>,
+        factors: bool,
+    ) -> Result<Bill, Unpriced> {
+        let mut why = Unpriced::Model;
+        for variant in variants(name, asked.usage.region.as_deref(), asked.sold_by()) {
+            let wanted = Wanted {
+                name: &variant.name,
+                id: asked.price_id,
+                region: variant.region,
+                how: (by, name),
+                factors,
+            };
+            match self.on_lists(&wanted, asked) {
+                Ok(bill) => return Ok(bill),
+                Err(other) => why = worse(why, other),
+            }
+        }
+        Err(why)
     }
 
     /// On the list that is right for a model, else on the other one.
@@ -518,9 +541,13 @@ impl Prices {
             (price, _) => price.or(terms.free.then_some(0)),
         };
         let audio = audio_charge(asked.usage, &quote);
-        // What is billed by time is not billed a second time as tokens.
+        // What is billed by time is not billed a second time as tokens, and what is billed by time
+        // alone is not billed by tokens at all.
+        let text = [Bucket::Input, Bucket::Output].map(Charge::Tokens);
+        let alone = audio.is_some() && text.into_iter().all(|charge| price(charge).is_none());
         let by_time = |bucket| {
-            audio.is_some() && matches!(bucket, Bucket::InputAudio | Bucket::CacheReadAudio)
+            let sound = matches!(bucket, Bucket::InputAudio | Bucket::CacheReadAudio);
+            alone || audio.is_some() && sound
         };
         let mut charges = token_charges(asked.usage, by_time, price)?;
         // Audio without a price, and no tokens that could be what is billed.

@@ -124,7 +124,7 @@ impl<'a> Provider<'a> {
     /// Those of its closest name first.
     fn rules(self, kind: Kind) -> impl Iterator<Item = &'static Rule> {
         let of_kind = RULES.get(&kind);
-        self.names().filter_map(move |name| of_kind?.get(name)).flatten()
+        self.names().chain(["*"]).filter_map(move |name| of_kind?.get(name)).flatten()
     }
 
     fn of_model(self, kind: Kind, model: &str) -> impl Iterator<Item = &'static Rule> {

@@ -365,6 +365,9 @@ fn costs_are_those_of_the_published_prices() {
         // The id that was asked for says where the model runs, the one that answers does not
         ("aws", "global.anthropic.claude-opus-4-8", "in 1000 out 1000 answered=claude-opus-4-8", 30_000_000),
         ("aws", "us.anthropic.claude-opus-4-8", "in 1000 out 1000 answered=claude-opus-4-8", 33_000_000),
+        ("aws", "arn:aws:bedrock:us-east-1:1:inference-profile/global.anthropic.claude-opus-4-8",
+            "in 1000 out 1000 answered=claude-opus-4-8", 30_000_000),
+        ("aws", "global.anthropic.claude-opus-4-8", "in 1000 out 1000 region=global", 30_000_000),
         ("aws", "eu.anthropic.claude-opus-4-8", "in 1000 out 1000 answered=claude-opus-4-8", 33_000_000),
         ("aws", "apac.anthropic.claude-opus-4-8", "in 1000 out 1000 answered=claude-opus-4-8", 33_000_000),
         ("aws", "anthropic.claude-opus-4-8", "in 1000 out 1000 answered=claude-opus-4-8", 33_000_000),
@@ -388,6 +391,8 @@ fn costs_are_those_of_the_published_prices() {
         ("azure", "gpt-oss-120b", "in 100 out 10", 100 * 150 + 10 * 600),
         // 0.10 in, 0.40 out, and audio at 0.24 an hour, not a second time as tokens
         ("mistral", "voxtral-small-latest", "in 9 audio 375 out 13 seconds 5", 9 * 100 + 13 * 400 + 333_333),
+        // Billed by the hour alone: 0.18
+        ("mistral", "voxtral-mini-latest", "in 9 audio 375 out 13 seconds 5", 250_000),
         // Reranks: 2 for a thousand searches
         ("cohere", "rerank-v3.5", "searches 3", 6_000_000),
     ];
