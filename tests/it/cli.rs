@@ -694,3 +694,31 @@ async fn a_fresh_data_directory_is_nothing_to_warn_of() {
     let said = program.said();
     assert!(said.contains("cannot be read") && !said.contains("ERROR"), "{said}");
 }
+
+/// What the first page says can be typed, and is for users.
+#[tokio::test]
+async fn the_commands_of_the_readme_exist() {
+    let readme = include_str!("../../README.md");
+    assert!(!readme.contains(".ci"), "that is for contributors");
+    let typed = readme.lines().filter_map(|line| line.strip_prefix("    "));
+    let typed: Vec<_> = typed.filter(|line| line.starts_with("cargo ")).collect();
+    let expected = [
+        "cargo run --release -- demo",
+        "cargo install --locked --path crates/tidegauge",
+        "cargo test --workspace",
+    ];
+    assert_eq!(typed, expected);
+    for args in [
+        &["demo", "--help"][..],
+        &["check", "--send", "--help"],
+        &["--record-file", "calls.jsonl", "--help"],
+    ] {
+        assert!(run("", args, &[]).await.status.success(), "{args:?}");
+    }
+    // One program, so that `cargo run` needs no name.
+    let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let programs = std::fs::read_dir(crates)
+        .expect("the crates")
+        .filter(|one| one.as_ref().is_ok_and(|one| one.path().join("src/main.rs").exists()));
+    assert_eq!(programs.count(), 1);
+}

@@ -269,7 +269,7 @@ fn setting(schema: &Value, property: &Value, path: &str, all: &mut Vec<Setting>)
     for inner in std::iter::once(target).chain(target["anyOf"].as_array().into_iter().flatten()) {
         let inner = self::target(schema, inner);
         // A secret says once what it may be.
-        if inner["properties"].get("file").is_none() {
+        if !is_secret_file(inner) {
             members(schema, inner, path, all);
         }
         if let Some(one) = inner.get("additionalProperties").filter(|one| one.is_object()) {
@@ -279,6 +279,12 @@ fn setting(schema: &Value, property: &Value, path: &str, all: &mut Vec<Setting>)
             members(schema, self::target(schema, one), &format!("{path}[]"), all);
         }
     }
+}
+
+/// `{ file: PATH }` and nothing else.
+fn is_secret_file(value: &Value) -> bool {
+    let members = value["properties"].as_object();
+    members.is_some_and(|members| members.len() == 1 && members.contains_key("file"))
 }
 
 /// Past `null` and references.
@@ -325,7 +331,7 @@ fn kind(schema: &Value, value: &Value) -> String {
             kinds.join(" or ")
         };
     }
-    if value["properties"].get("file").is_some() {
+    if is_secret_file(value) {
         return "`{ file: PATH }`".to_owned();
     }
     let named = match &value["type"] {
