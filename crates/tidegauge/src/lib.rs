@@ -17,7 +17,6 @@ mod journal;
 mod log;
 mod pipeline;
 mod pricelist;
-mod record;
 mod reload;
 mod serve;
 mod signals;
@@ -33,7 +32,6 @@ pub use cli::{Cli, run};
 pub use cmd::Exit;
 pub use log::log_panics;
 pub use pipeline::{Pipeline, Plant};
-pub use record::RecordJson;
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};
 pub use telemetry::{
     ExporterPlan, Misread, Preset, Sampler, Telemetry, TelemetryConfig, TelemetryMistakes,

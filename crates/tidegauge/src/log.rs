@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use serde_json::{Map, Value};
+use tidegauge_record::rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::ParseError;
@@ -18,7 +19,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::Log;
-use crate::record::rfc3339;
 use crate::telemetry::Telemetry;
 
 /// The longest value in a line, in bytes.

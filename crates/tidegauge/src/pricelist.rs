@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidegauge_core::Health;
 use tidegauge_measure::{CatalogueError, CatalogueMistake, Form, Prices};
+use tidegauge_record::{from_rfc3339, rfc3339};
 use tidegauge_wire::price_id_of;
 
 use crate::config::Config;
-use crate::record::{from_rfc3339, rfc3339};
 
 /// The largest price list that is read, in bytes; the published ones have one to two MiB.
 pub(crate) const LARGEST: u64 = 32 << 20;

@@ -1,5 +1,6 @@
 //! An exchange to test with: the one of the record format's documentation.
 
+mod golden;
 mod reference;
 
 use std::sync::Arc;

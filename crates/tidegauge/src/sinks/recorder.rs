@@ -22,7 +22,6 @@ use tidegauge_core::{Dropped, Health, Record, Sink};
 use tidegauge_proxy::Clock;
 
 use crate::config::RecordFile;
-use crate::record;
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 4096;
@@ -112,7 +111,7 @@ impl Recorder {
 
 impl Sink for Recorder {
     fn record(&self, record: &Record) {
-        let Ok(line) = record::line(record) else {
+        let Ok(line) = tidegauge_record::line(record) else {
             return self.health.line_dropped(Dropped::EncodeError, 1);
         };
         // Counted first, so that the thread never takes what is not there.

@@ -8,10 +8,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use tidegauge_core::{Bucket, Category, CostStatus, Dropped, Rejected, Source, Task, UsagePolicy};
+use tidegauge_record::{CONTENT, FIELDS};
 use tidegauge_wire::{PROVIDERS, Provider};
 
-use super::{failed, record};
-use crate::RecordJson;
 use crate::config::{Outside, Overrides, Typed, resolve, schema};
 
 fn path(page: &str) -> PathBuf {
@@ -111,58 +110,43 @@ fn bucket_table() -> String {
     table
 }
 
-#[test]
-fn records_page_is_fresh() {
-    check("records.md", &[("categories", category_table()), ("buckets", bucket_table())]);
+fn field_table() -> String {
+    let mut table = "| field | type | meaning | absent |\n|---|---|---|---|\n".to_owned();
+    for row in FIELDS {
+        let paths: Vec<_> = row.paths.iter().map(|path| format!("`{path}`")).collect();
+        let (paths, kind, meaning, absent) = (paths.join(", "), row.kind, row.meaning, row.absent);
+        let _ = writeln!(table, "| {paths} | {kind} | {meaning} | {absent} |");
+    }
+    table
 }
 
-/// Every field of the format and every word of its closed lists stands on the page.
+fn content_table() -> String {
+    let mut table = "| field of `content` | holds |\n|---|---|\n".to_owned();
+    for (name, holds) in CONTENT {
+        let _ = writeln!(table, "| `{name}` | {holds} |");
+    }
+    table
+}
+
+#[test]
+fn records_page_is_fresh() {
+    let tables = [
+        ("fields", field_table()),
+        ("content", content_table()),
+        ("categories", category_table()),
+        ("buckets", bucket_table()),
+    ];
+    check("records.md", &tables);
+}
+
+/// Every word of the format's closed lists stands on the page.
 #[test]
 fn records_page_is_complete() {
     let page = read("records.md");
-    let mut missing = Vec::new();
-    let text = include_str!("../record.rs");
-    for record in [record(), failed()] {
-        let json = serde_json::to_value(RecordJson::of(&record)).expect("JSON");
-        fields(&json, "", &mut |field| {
-            if !page.contains(&format!("`{field}`")) {
-                missing.push(field.to_owned());
-            }
-        });
-    }
-    // Fields that these records do not have.
-    for line in text.lines().filter_map(|line| line.trim().strip_suffix(',')) {
-        let Some((name, _)) = line.split_once(": ").filter(|(_, of)| is_type(of)) else { continue };
-        if !page.contains(&format!("{name}`")) && !page.contains(&format!("`{name}.")) {
-            missing.push(name.to_owned());
-        }
-    }
-    let sources =
-        [Source::Provider, Source::Injected, Source::Estimated, Source::Partial, Source::Missing];
-    let statuses =
-        [CostStatus::Priced, CostStatus::Reported, CostStatus::Unpriced, CostStatus::Unknown];
-    let words = sources.iter().map(|one| one.name()).chain(statuses.iter().map(|one| one.name()));
-    missing
-        .extend(words.filter(|word| !page.contains(&format!("| `{word}` |"))).map(str::to_owned));
+    let words = Source::ALL.iter().map(|one| one.name());
+    let words = words.chain(CostStatus::ALL.iter().map(|one| one.name()));
+    let missing: Vec<_> = words.filter(|word| !page.contains(&format!("| `{word}` |"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
-}
-
-/// Whether the text is the type of a field of the record format.
-fn is_type(text: &str) -> bool {
-    ["u32", "u64", "f64", "bool", "&'", "Option<", "String"].iter().any(|t| text.starts_with(t))
-}
-
-/// Every leaf by its path.
-fn fields(value: &Value, path: &str, tell: &mut dyn FnMut(&str)) {
-    match value {
-        Value::Object(members) if path != "tags" && !path.ends_with("buckets") => {
-            for (name, value) in members {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                fields(value, &path, tell);
-            }
-        }
-        _ => tell(path),
-    }
 }
 
 /// For a provider: what follows the upstream's name in the base URL of its own SDK, the variable

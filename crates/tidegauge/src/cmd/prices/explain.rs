@@ -14,12 +14,12 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
 use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Unpriced, Usage};
 use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
+use tidegauge_record::from_rfc3339;
 use tidegauge_wire::{PROVIDERS, provider};
 
 use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::pipeline::price_id;
-use crate::record::from_rfc3339;
 
 use super::super::Exit;
 use super::{configured, per};

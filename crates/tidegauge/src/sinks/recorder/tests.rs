@@ -110,7 +110,7 @@ fn a_file_that_is_full_is_put_aside_and_the_oldest_goes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     let health = Arc::new(Health::default());
-    let one = record::line(&record()).unwrap().len() as u64;
+    let one = tidegauge_record::line(&record()).unwrap().len() as u64;
     let settings = RecordFile { max_bytes: Some(2 * one + 1), keep: 2, ..settings(&path) };
     let recorder = Recorder::open(&settings, Arc::clone(&health)).unwrap();
     for _ in 0..9 {

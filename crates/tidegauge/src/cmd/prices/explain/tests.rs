@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use tidegauge_core::{CostStatus, Estimate, Estimator, Record, Source};
 use tidegauge_measure::measure;
+use tidegauge_record::RecordJson;
 
 use super::*;
-use crate::RecordJson;
 use crate::config::{Outside, Overrides, Typed, resolve};
 use crate::serve::over;
 use crate::testing::record;
