@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use serde_json::Value;
 use tidegauge_core::{Billed, Bucket, Charge, CostLine, Money, Unpriced, Usage};
 use tidegauge_measure::{Asked, Breakdown, By, Found, Prices, Why};
-use tidegauge_record::from_rfc3339;
+use tidegauge_record::{
+    BatchJson, BilledJson, LineJson, RecordJson, UsageJson, from_rfc3339, read,
+};
 use tidegauge_wire::{PROVIDERS, provider};
 
 use crate::cli::ExplainArgs;
@@ -46,8 +47,9 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<Exi
         if skip {
             continue;
         }
-        let Ok(record @ Value::Object(_)) = serde_json::from_slice(&line) else {
-            bail!("{path}:{number} is no record");
+        let record = match read(&line) {
+            Ok(record) => record,
+            Err(why) => bail!("{path}:{number} is no record: {why}"),
         };
         if found {
             writeln!(out)?;
@@ -84,17 +86,16 @@ fn next_line(reader: &mut dyn BufRead) -> anyhow::Result<Option<Vec<u8>>> {
 
 /// One record; whether it costs what it says, as far as that can be told.
 fn explain(
-    record: &Value,
+    record: &RecordJson<'_>,
     config: &Config,
     prices: &Prices,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     let call = Call::of(record, config);
     let model = call.response_model.or(call.request_model).unwrap_or("no model");
-    let told = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or("-");
-    let (id, time, upstream) = (told("id"), told("time"), told("upstream"));
-    writeln!(out, "{id}  {time}  {upstream}  {}  {model}", told("operation"))?;
-    if let Some(batch) = record.get("batch") {
+    let (id, time, upstream) = (told(&record.id), told(&record.time), told(&record.upstream));
+    writeln!(out, "{id}  {time}  {upstream}  {}  {model}", told(&record.operation))?;
+    if let Some(batch) = &record.batch {
         return explain_batch(batch, record, out);
     }
     let breakdown = prices.break_down(&call.asked());
@@ -107,6 +108,11 @@ fn explain(
     let (line, same) = verdict(record, &call, &breakdown);
     writeln!(out, "  {line}")?;
     Ok(same)
+}
+
+/// A text, or a dash for one that is not there.
+fn told(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
 }
 
 /// What a record tells of a call.
@@ -127,32 +133,29 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn of(record: &'a Value, config: &Config) -> Self {
-        let text = |path: &str| record.pointer(path).and_then(Value::as_str);
-        let upstream = text("/upstream").unwrap_or_default();
-        let telemetry = text("/provider").unwrap_or_default();
-        let configured = config.upstreams.iter().find(|one| one.name == upstream);
+    fn of(record: &'a RecordJson<'_>, config: &Config) -> Self {
+        let RecordJson { upstream, provider: telemetry, usage, request, response, .. } = record;
+        let configured = config.upstreams.iter().find(|one| one.name == *upstream);
         let known = configured
             .and_then(|one| provider(one.provider))
-            .or_else(|| PROVIDERS.iter().copied().find(|one| one.provider() == telemetry));
-        let usage = record.get("usage").unwrap_or(&Value::Null);
-        let millis = record.pointer("/timing/duration_ms").and_then(Value::as_f64);
+            .or_else(|| PROVIDERS.iter().copied().find(|one| one.provider() == *telemetry));
+        let stated = response.service_tier.as_deref();
         Self {
             upstream,
             provider: telemetry,
             price_id: known.and_then(price_id),
-            request_model: text("/request/model"),
-            response_model: text("/response/model"),
-            exact: usage.get("buckets").is_some()
-                || ["input_tokens", "output_tokens"]
+            request_model: request.model.as_deref(),
+            response_model: response.model.as_deref(),
+            exact: !usage.buckets.is_empty()
+                || [usage.input_tokens, usage.output_tokens]
                     .iter()
-                    .all(|sum| tokens(usage, sum).is_none_or(|sum| sum == 0)),
+                    .all(|sum| sum.is_none_or(|sum| sum == 0)),
             usage: read_usage(usage),
-            prompt: tokens(usage, "input_tokens"),
-            tier: text("/response/service_tier").or(text("/request/service_tier")),
-            tier_stated: text("/response/service_tier").is_some(),
-            at: text("/time").and_then(from_rfc3339).unwrap_or(UNIX_EPOCH),
-            duration: Duration::try_from_secs_f64(millis.unwrap_or(0.0) / 1000.0)
+            prompt: usage.input_tokens,
+            tier: stated.or(request.service_tier.as_deref()),
+            tier_stated: stated.is_some(),
+            at: from_rfc3339(&record.time).unwrap_or(UNIX_EPOCH),
+            duration: Duration::try_from_secs_f64(record.timing.duration_ms / 1000.0)
                 .unwrap_or_default(),
         }
     }
@@ -176,27 +179,30 @@ impl<'a> Call<'a> {
     }
 }
 
-fn tokens(usage: &Value, name: &str) -> Option<u64> {
-    usage.get(name).and_then(Value::as_u64)
-}
-
 /// The buckets that a record names, else those that its sums leave.
-fn read_usage(told: &Value) -> Usage {
+fn read_usage(told: &UsageJson<'_>) -> Usage {
     let mut usage = Usage {
-        audio_seconds: told.get("audio_seconds").and_then(Value::as_f64),
-        searches: tokens(told, "searches"),
-        grounded_prompts: tokens(told, "grounded_prompts"),
-        file_searches: tokens(told, "file_searches"),
-        hosted_tools: tokens(told, "hosted_tools"),
-        search_size: told.get("search_size").and_then(Value::as_str).map(str::to_owned),
-        region: told.get("region").and_then(Value::as_str).map(str::to_owned),
+        audio_seconds: told.audio_seconds,
+        searches: told.searches,
+        grounded_prompts: told.grounded_prompts,
+        file_searches: told.file_searches,
+        hosted_tools: told.hosted_tools,
+        search_size: told.search_size.as_deref().map(str::to_owned),
+        region: told.region.as_deref().map(str::to_owned),
         ..Usage::default()
     };
-    let parts = told.get("billed").and_then(Value::as_array);
-    parts.into_iter().flatten().for_each(|part| usage.bill(read_part(part)));
-    let (input, output) = (tokens(told, "input_tokens"), tokens(told, "output_tokens"));
-    if let Some(buckets) = told.get("buckets") {
-        let count = |bucket: Bucket| tokens(buckets, bucket.name());
+    told.billed.iter().for_each(|part| usage.bill(read_part(part)));
+    let (input, output) = (told.input_tokens, told.output_tokens);
+    if told.buckets.is_empty() {
+        usage.cache_read = told.cache_read_tokens;
+        usage.cache_write_5m = told.cache_write_tokens;
+        usage.reasoning = told.reasoning_tokens;
+        let cached =
+            usage.cache_read.unwrap_or(0).saturating_add(usage.cache_write_5m.unwrap_or(0));
+        usage.input = input.map(|input| input.saturating_sub(cached));
+        usage.output = output.map(|output| output.saturating_sub(usage.reasoning.unwrap_or(0)));
+    } else {
+        let count = |bucket: Bucket| told.buckets.get(bucket.name());
         usage.input = count(Bucket::Input);
         usage.cache_read = count(Bucket::CacheRead);
         usage.cache_read_audio = count(Bucket::CacheReadAudio);
@@ -208,14 +214,6 @@ fn read_usage(told: &Value) -> Usage {
         usage.reasoning = count(Bucket::Reasoning);
         usage.output_audio = count(Bucket::OutputAudio);
         usage.output_image = count(Bucket::OutputImage);
-    } else {
-        usage.cache_read = tokens(told, "cache_read_tokens");
-        usage.cache_write_5m = tokens(told, "cache_write_tokens");
-        usage.reasoning = tokens(told, "reasoning_tokens");
-        let cached =
-            usage.cache_read.unwrap_or(0).saturating_add(usage.cache_write_5m.unwrap_or(0));
-        usage.input = input.map(|input| input.saturating_sub(cached));
-        usage.output = output.map(|output| output.saturating_sub(usage.reasoning.unwrap_or(0)));
     }
     // Nothing used is known all the same.
     usage.input = usage.input.or(input.filter(|input| *input == 0));
@@ -224,11 +222,10 @@ fn read_usage(told: &Value) -> Usage {
 }
 
 /// One part of what is billed.
-fn read_part(told: &Value) -> Billed {
-    let buckets = told.get("buckets").unwrap_or(&Value::Null);
-    let count = |bucket: Bucket| Some((bucket, tokens(buckets, bucket.name())?));
+fn read_part(told: &BilledJson<'_>) -> Billed {
+    let count = |bucket: Bucket| Some((bucket, told.buckets.get(bucket.name())?));
     Billed {
-        model: told.get("model").and_then(Value::as_str).map(str::to_owned),
+        model: told.model.as_deref().map(str::to_owned),
         tokens: Bucket::ALL.into_iter().filter_map(count).collect(),
     }
 }
@@ -332,11 +329,11 @@ fn reason(why: &Why) -> String {
 }
 
 /// What the record says beside that, and whether the two agree where they should.
-fn verdict(record: &Value, call: &Call<'_>, breakdown: &Breakdown) -> (String, bool) {
-    let told = |path: &str| record.pointer(path).and_then(Value::as_str);
-    match (told("/cost/status").unwrap_or("unknown"), told("/cost/usd")) {
+fn verdict(record: &RecordJson<'_>, call: &Call<'_>, breakdown: &Breakdown) -> (String, bool) {
+    let cost = &record.cost;
+    match (&*cost.status, cost.usd.as_deref()) {
         ("priced", Some(recorded)) => comparison(record, recorded, call, breakdown),
-        ("reported", Some(bill)) => match told("/cost/list_usd") {
+        ("reported", Some(bill)) => match cost.list_usd.as_deref() {
             Some(recorded) => {
                 let (line, same) = comparison(record, recorded, call, breakdown);
                 (
@@ -347,7 +344,7 @@ fn verdict(record: &Value, call: &Call<'_>, breakdown: &Breakdown) -> (String, b
             None => (format!("The provider's bill is {bill}; {}", no_price(breakdown)), true),
         },
         ("unpriced", _) => {
-            let why = told("/cost/unpriced").map(|why| format!(" ({why})")).unwrap_or_default();
+            let why = cost.unpriced.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
             (format!("The record is unpriced{why}; {}", no_price(breakdown)), true)
         }
         _ => (
@@ -359,13 +356,13 @@ fn verdict(record: &Value, call: &Call<'_>, breakdown: &Breakdown) -> (String, b
 
 /// A recorded figure beside the one that prices make of it now.
 fn comparison(
-    record: &Value,
+    record: &RecordJson<'_>,
     recorded: &str,
     call: &Call<'_>,
     breakdown: &Breakdown,
 ) -> (String, bool) {
     let computed = by_prices(breakdown).map(|amount| amount.to_string());
-    let theirs = record.pointer("/cost/catalogue").and_then(Value::as_str);
+    let theirs = record.cost.catalogue.as_deref();
     if computed.as_deref() == Some(recorded) {
         return (format!("The record says {recorded}: the same."), true);
     }
@@ -423,30 +420,25 @@ fn no_price(breakdown: &Breakdown) -> String {
 
 /// Results of a batch carry their own lines: prices depend on the length of each prompt, which is not
 /// in the record.
-fn explain_batch(batch: &Value, record: &Value, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let told = |at: &Value, name: &str| at.get(name).and_then(Value::as_str).map(str::to_owned);
-    let models = batch.get("models").and_then(Value::as_array);
+fn explain_batch(
+    batch: &BatchJson<'_>,
+    record: &RecordJson<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
     let (mut sum, mut whole) = (Money::ZERO, true);
-    for model in models.into_iter().flatten() {
-        let name = told(model, "model").unwrap_or_else(|| "no model".to_owned());
-        let calls = model.get("calls").and_then(Value::as_u64).unwrap_or(0);
-        let catalogue = told(model, "catalogue").unwrap_or_else(|| "no price list".to_owned());
-        writeln!(out, "  {calls} calls to {name}, by {catalogue}, as recorded")?;
-        let lines: Vec<CostLine> = model
-            .get("lines")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(recorded_line)
-            .collect();
+    for model in &batch.models {
+        let name = model.model.as_deref().unwrap_or("no model");
+        let catalogue = model.catalogue.as_deref().unwrap_or("no price list");
+        writeln!(out, "  {} calls to {name}, by {catalogue}, as recorded", model.calls)?;
+        let lines: Vec<CostLine> = model.lines.iter().filter_map(recorded_line).collect();
         let amount: Money = lines.iter().map(|line| line.amount).sum();
-        whole &= told(model, "status").as_deref() == Some("priced");
+        whole &= model.status == "priced";
         sum += amount;
         if !lines.is_empty() {
             writeln!(out, "{}", bill(&lines, &[], amount))?;
         }
     }
-    let recorded = record.pointer("/cost/usd").and_then(Value::as_str);
+    let recorded = record.cost.usd.as_deref();
     let same = !whole || recorded == Some(&sum.to_string());
     let recorded = recorded.unwrap_or("no amount");
     let verdict = match (whole, same) {
@@ -459,15 +451,13 @@ fn explain_batch(batch: &Value, record: &Value, out: &mut dyn Write) -> anyhow::
 }
 
 /// A line as records write it.
-fn recorded_line(line: &Value) -> Option<CostLine> {
-    let text = |name: &str| line.get(name).and_then(Value::as_str);
+fn recorded_line(line: &LineJson<'_>) -> Option<CostLine> {
     let mut charges = Bucket::ALL.into_iter().map(Charge::Tokens).chain(Charge::FEES);
-    let name = text("charge")?;
     Some(CostLine {
-        charge: charges.find(|charge| charge.name() == name)?,
-        quantity: line.get("quantity").and_then(Value::as_u64)?,
-        usd: text("usd")?.to_owned(),
-        amount: Money::from_nanos(line.get("nanos").and_then(Value::as_u64)?),
+        charge: charges.find(|charge| charge.name() == line.charge)?,
+        quantity: line.quantity,
+        usd: line.usd.to_string(),
+        amount: Money::from_nanos(line.nanos),
     })
 }
 

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 use tidegauge_core::{CostStatus, Estimate, Estimator, Record, Source};
 use tidegauge_measure::measure;
-use tidegauge_record::RecordJson;
 
 use super::*;
 use crate::config::{Outside, Overrides, Typed, resolve};
@@ -26,9 +25,9 @@ fn priced(usage: Usage, tier: Option<&str>, prices: &Prices) -> Record {
 }
 
 fn told(record: &Record, config: &Config, prices: &Prices) -> (bool, String) {
-    let json = serde_json::to_value(RecordJson::of(record)).unwrap();
+    let line = tidegauge_record::line(record).unwrap();
     let mut out = Vec::new();
-    let same = explain(&json, config, prices, &mut out).unwrap();
+    let same = explain(&read(&line).unwrap(), config, prices, &mut out).unwrap();
     (same, String::from_utf8(out).unwrap())
 }
 
@@ -138,7 +137,7 @@ fn a_record_without_buckets_says_so() {
     let line = r#"{"upstream":"openai","provider":"openai","operation":"chat","time":"2026-11-22T05:27:50.049Z",
         "request":{"model":"gpt-4o-mini"},"usage":{"input_tokens":1200,"output_tokens":210,"cache_read_tokens":1024},
         "cost":{"status":"priced","usd":"0.0002292","catalogue":"genai-prices 0.2.1, 2026-10-30"}}"#;
-    let record: Value = serde_json::from_str(line).unwrap();
+    let record = read(line.as_bytes()).unwrap();
     let mut out = Vec::new();
     assert!(explain(&record, &config(""), &Prices::bundled(), &mut out).unwrap());
     let text = String::from_utf8(out).unwrap();
@@ -218,7 +217,7 @@ proptest! {
 
     #[test]
     fn any_object_is_explained(text in "\\{[ -~]{0,60}\\}") {
-        if let Ok(record) = serde_json::from_str::<Value>(&text) {
+        if let Ok(record) = read(text.as_bytes()) {
             let _ = explain(&record, &config(""), &Prices::bundled(), &mut Vec::new());
         }
     }
