@@ -36,7 +36,7 @@ impl Config {
             tls: None,
             limits: Limits::default(),
             pool: Pool::default(),
-            drain: Duration::from_secs(30),
+            drain: Duration::from_secs(20),
             half_close: false,
             clock: Clock::real(),
         }

@@ -1,6 +1,6 @@
 //! Serves one client connection from its first byte to its last.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ use crate::stream::Stream;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a silent HTTP/2 client is asked whether it is still there.
 const PING: Duration = Duration::from_secs(60);
+/// How long a connection that was taken right before the end began may take for its first byte.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// Header fields that the HTTP/1 parser takes without being told a number.
 const PARSED: usize = 100;
 /// Bytes of a response that may wait for a slow client.
@@ -45,9 +47,17 @@ pub(crate) async fn serve(
     let limits = shared.base.limits;
     let caller = Arc::new(Caller::new(addr, tls.is_some(), shared.base.clock));
     // Boxed, like the connection below: else a connection keeps the room for it to its end.
-    let greeted = Box::pin(tokio::time::timeout(limits.head_timeout, greet(tcp, tls)));
+    let greeted = Box::pin(async {
+        let greeted = tokio::time::timeout(limits.head_timeout, greet(tcp, tls));
+        let mut greeted = std::pin::pin!(greeted);
+        match draining.until(greeted.as_mut()).await {
+            Some(greeted) => Some(greeted),
+            None => tokio::time::timeout(LAST_WORD, greeted).await.ok(),
+        }
+    })
+    .await;
     // A connection that never said a thing is no request.
-    let Some(Ok(Some((stream, first, h2)))) = draining.until(greeted).await else { return };
+    let Some(Ok(Some((stream, first, h2)))) = greeted else { return };
     let preface = h2.then_some(PREFACE.len());
     let socket = TokioIo::new(Socket::new(stream, first, preface, Arc::clone(&caller)));
     let answers = Answers::new(Arc::clone(&shared), Arc::clone(&caller), h2);
@@ -59,8 +69,14 @@ pub(crate) async fn serve(
     let ended = match draining.until(connection.as_mut()).await {
         Some(ended) => ended,
         None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            // One that was taken a moment ago gets to read first: hyper closes what has read nothing.
+            match poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {
@@ -130,7 +146,7 @@ async fn until_late(
         limit.saturating_sub(clock.real_time(clock.now().saturating_sub(since)))
     };
     let mut timer = Box::pin(tokio::time::sleep(head_timeout.min(keep_alive)));
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ended::Itself);
         }

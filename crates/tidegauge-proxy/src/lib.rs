@@ -55,5 +55,5 @@ mod tests;
 
 pub use clock::Clock;
 pub use config::{Config, Identity, Limits, Pool};
-pub use server::{BindError, Server};
+pub use server::{BindError, Certificate, Server};
 pub use shutdown::{Drained, Shutdown};

@@ -57,10 +57,33 @@ pub enum BindError {
     Identity(#[source] rustls::Error),
 }
 
+/// The certificate that a listener shows. Clones are of the same listener.
+#[derive(Clone)]
+pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
+
+impl Certificate {
+    fn new(identity: &Identity) -> Result<Self, BindError> {
+        Ok(Self(Arc::new(ArcSwap::new(server_config(identity)?))))
+    }
+
+    /// Shows another one from the next connection on.
+    ///
+    /// # Errors
+    /// When it cannot be used; the one before stays then.
+    pub fn replace(&self, identity: &Identity) -> Result<(), BindError> {
+        self.0.store(server_config(identity)?);
+        Ok(())
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
 /// A bound listener with everything its connections share.
 pub struct Server {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
     shared: Arc<Shared>,
     /// Connections to upstreams, which outlive the exchanges on them.
     background: Tasks,
@@ -78,9 +101,24 @@ impl Server {
         observers: Arc<dyn Observers>,
         health: Arc<Health>,
     ) -> Result<Self, BindError> {
-        let tls = config.tls.as_ref().map(acceptor).transpose()?;
         let failed = |source| BindError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        Self::on(listener, config, policy, observers, health)
+    }
+
+    /// Like [`Server::bind`], on a listener that is there; [`Config::listen`] counts for nothing.
+    ///
+    /// # Errors
+    /// When it has no address, or the TLS identity is not usable.
+    pub fn on(
+        listener: TcpListener,
+        config: Config,
+        policy: Arc<ArcSwap<Policy>>,
+        observers: Arc<dyn Observers>,
+        health: Arc<Health>,
+    ) -> Result<Self, BindError> {
+        let tls = config.tls.as_ref().map(Certificate::new).transpose()?;
+        let failed = |source| BindError::Listen { addr: config.listen, source };
         let local = listener.local_addr().map_err(failed)?;
         let background = Tasks::new(Arc::clone(&health));
         let upstreams = Upstreams::new(config.pool, background.clone());
@@ -106,6 +144,11 @@ impl Server {
     #[cfg(test)]
     pub(crate) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    /// The certificate, if TLS is spoken.
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.tls.clone()
     }
 
     /// Serves until `shutdown` asks to stop and everything has ended or was cut.
@@ -144,13 +187,16 @@ impl Server {
 /// Accepts for ever. Running out of descriptors is survived: somebody will close one.
 async fn accept(
     listener: &TcpListener,
-    tls: &Option<TlsAcceptor>,
+    tls: &Option<Certificate>,
     shared: &Arc<Shared>,
     draining: &Arc<Signal>,
 ) {
     loop {
         match listener.accept().await {
-            Ok((tcp, addr)) => begin(tcp, addr, tls.clone(), shared, Arc::clone(draining)),
+            Ok((tcp, addr)) => {
+                let tls = tls.as_ref().map(Certificate::acceptor);
+                begin(tcp, addr, tls, shared, Arc::clone(draining));
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if descriptors::are_gone(&error) {
@@ -244,7 +290,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn acceptor(identity: &Identity) -> Result<TlsAcceptor, BindError> {
+fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, BindError> {
     let chain = CertificateDer::pem_slice_iter(&identity.chain).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|_| BindError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| BindError::Pem)?;
@@ -256,5 +302,5 @@ fn acceptor(identity: &Identity) -> Result<TlsAcceptor, BindError> {
         .with_single_cert(chain, key)
         .map_err(BindError::Identity)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
