@@ -33,6 +33,7 @@ mod probes;
 mod record_file;
 mod reload;
 mod replay;
+mod restart;
 mod rig;
 mod sdk;
 mod sockets;

@@ -4,9 +4,10 @@
 //! address, so that a web page elsewhere cannot reach it through a name of its own; with a token it
 //! answers who shows the token. Nothing here changes anything: every route is a GET.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,6 +24,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
@@ -37,9 +39,10 @@ use tokio_util::task::TaskTracker;
 use crate::config::Secret;
 use crate::identities;
 use crate::serve::{StartError, listen_error};
+use crate::sockets;
 use crate::telemetry::Telemetry;
 
-/// Connections at once; one more waits.
+/// Connections at once; one more takes the place of one that asks nothing, or waits.
 const CONNECTIONS: usize = 64;
 
 /// How long a request head may take, and the pause after a failed accept.
@@ -66,57 +69,103 @@ pub(crate) struct Console {
     pub(crate) prices: Arc<ArcSwap<Prices>>,
 }
 
-/// Listens.
-pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Listens, unless somebody has done so for us.
+pub(crate) async fn bind(
+    addr: SocketAddr,
+    given: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| listen_error(addr, "--console", source);
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let listener = match given {
+        Some(given) => sockets::listener(given).map_err(StartError::Sockets)?,
+        None => TcpListener::bind(addr).await.map_err(failed)?,
+    };
     let local = listener.local_addr().map_err(failed)?;
     Ok((listener, local))
 }
 
-/// Serves until `stop`; what is open then is cut.
-pub(crate) async fn serve(listener: TcpListener, console: Console, stop: CancellationToken) {
+/// How long the console serves.
+pub(crate) struct Until {
+    /// Its address is closed then; connections that are open go on.
+    pub(crate) closed: CancellationToken,
+    /// Everything is cut then.
+    pub(crate) stopped: CancellationToken,
+}
+
+/// Serves until it is to stop; what is open then is cut.
+pub(crate) async fn serve(listener: TcpListener, console: Console, until: Until) {
     let routes = routes(Arc::new(console));
     let (tasks, seats) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let mut open: VecDeque<Seat> = VecDeque::new();
     loop {
-        let taken = tokio::select! {
-            () = stop.cancelled() => break,
-            taken = accept(&listener, &seats) => taken,
+        let accepted = tokio::select! {
+            () = until.stopped.cancelled() => break,
+            () = until.closed.cancelled() => break,
+            accepted = listener.accept() => accepted,
         };
-        let Some((stream, seat)) = taken else { continue };
-        let (routes, stop) = (routes.clone(), stop.clone());
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        open.retain(|seat| !seat.left.is_cancelled());
+        if seats.available_permits() == 0 {
+            make_room(&mut open);
+        }
+        let permit = tokio::select! {
+            () = until.stopped.cancelled() => break,
+            permit = Arc::clone(&seats).acquire_owned() => permit,
+        };
+        let seat = Seat::default();
+        open.push_back(seat.clone());
+        let (routes, stop) = (routes.clone(), until.stopped.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = converse(stream, routes) => {}
+                () = seat.left.cancelled() => {}
+                () = converse(stream, routes, &seat) => {}
             }
-            drop(seat);
+            seat.left.cancel();
+            drop(permit);
         });
     }
+    drop(listener);
+    until.stopped.cancelled().await;
     tasks.close();
     tasks.wait().await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    seats: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let seat = Arc::clone(seats).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, seat)),
-        Err(_) => {
-            tokio::time::sleep(PAUSE).await;
-            None
-        }
+/// One connection.
+#[derive(Clone, Default)]
+struct Seat {
+    /// It is over, or is to be.
+    left: CancellationToken,
+    /// Requests that are being answered on it.
+    asking: Arc<AtomicUsize>,
+}
+
+/// Ends the connection that has been here for the longest time and asks nothing.
+fn make_room(open: &mut VecDeque<Seat>) {
+    let idle = open.iter().position(|seat| seat.asking.load(Ordering::Relaxed) == 0);
+    if let Some(seat) = idle.and_then(|at| open.remove(at)) {
+        seat.left.cancel();
     }
 }
 
-async fn converse(stream: TcpStream, routes: Router) {
+async fn converse(stream: TcpStream, routes: Router, seat: &Seat) {
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|request| {
+        let (routes, asking) = (routes.clone(), Arc::clone(&seat.asking));
+        async move {
+            asking.fetch_add(1, Ordering::Relaxed);
+            let response = routes.call(request).await;
+            asking.fetch_sub(1, Ordering::Relaxed);
+            response
+        }
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(parse = error.is_parse(), "a console connection broke off");

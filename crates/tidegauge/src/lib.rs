@@ -10,6 +10,7 @@ mod cli;
 mod cmd;
 pub mod config;
 mod console;
+mod core_files;
 pub mod demo;
 mod descriptors;
 mod identities;
@@ -21,6 +22,8 @@ mod reload;
 mod serve;
 mod signals;
 pub mod sinks;
+mod sockets;
+mod supervisor;
 mod telemetry;
 #[cfg(test)]
 mod testing;
@@ -33,6 +36,7 @@ pub use cmd::Exit;
 pub use log::log_panics;
 pub use pipeline::{Pipeline, Plant};
 pub use serve::{Plane, Reloader, Running, StartError, Stopper, start};
+pub use sockets::Sockets;
 pub use telemetry::{
     ExporterPlan, Misread, Preset, Sampler, Telemetry, TelemetryConfig, TelemetryMistakes,
     try_exporters,

@@ -1,4 +1,4 @@
-//! Reads the configuration and the price list again, on a signal or when their files change, and
+//! Reads the configuration, the certificate and the price list again, on a signal or when their files change, and
 //! publishes what is good.
 //!
 //! Directories are watched and not files, because editors and mounted configurations replace files. A
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Loaded, Outside, Source, Upstream, load};
 use crate::pricelist::Place;
 use crate::serve::Reloader;
+use crate::supervisor::{self, State};
 
 /// How long a file must lie still before it is read: one replacement is several events.
 const STILL: Duration = Duration::from_millis(200);
@@ -37,6 +38,9 @@ pub(crate) struct Reload {
     empty: bool,
     config: Watched,
     prices: Watched,
+    /// Of the proxy's address.
+    cert: Watched,
+    key: Watched,
 }
 
 /// A file that is read again when it changes.
@@ -125,6 +129,12 @@ impl Watched {
     }
 }
 
+/// The files of the certificate and the key of the proxy's address.
+fn identity(config: &Config) -> [Option<PathBuf>; 2] {
+    let tls = config.listen_tls.as_ref();
+    [tls.map(|tls| tls.cert_file.clone()), tls.map(|tls| tls.key_file.clone())]
+}
+
 /// How long a file must lie still, by its length and that of the one in use.
 fn stillness(used: u64, now: Option<&Stamp>) -> Duration {
     if now.is_some_and(|now| now.len < used) { STILL_SHORTER } else { STILL }
@@ -136,19 +146,24 @@ impl Reload {
         let started = loaded.resolved.config.clone();
         let prices = Watched::prices(&started);
         let config = Watched::new(loaded.file.clone(), true);
+        let [cert, key] = identity(&started).map(|file| Watched::new(file, true));
         let empty = loaded.resolved.empty;
-        Self { source, reloader, now: started.clone(), empty, started, config, prices }
+        Self { source, reloader, now: started.clone(), empty, started, config, prices, cert, key }
     }
 
     /// Reloads whenever `asked` says so or a file has changed, until `stop`.
     pub(crate) async fn run(mut self, asked: Arc<Notify>, stop: CancellationToken) {
         self.config.watch();
         self.prices.watch();
+        self.cert.watch();
+        self.key.watch();
         loop {
             let read: fn(Self) -> Self = tokio::select! {
                 () = stop.cancelled() => return,
                 () = asked.notified() => Self::reload,
                 () = self.config.changed() => Self::reload,
+                () = self.cert.changed() => Self::reload,
+                () = self.key.changed() => Self::reload,
                 () = self.prices.changed() => Self::reload_prices,
             };
             self = match tokio::task::spawn_blocking(move || read(self)).await {
@@ -170,7 +185,17 @@ impl Reload {
 
     /// Reads, and publishes what is good.
     fn reload(mut self) -> Self {
-        self.config.see();
+        supervisor::tell(State::Reloading);
+        self.read();
+        // Well or not: what serves is ready.
+        supervisor::tell(State::Ready);
+        self
+    }
+
+    fn read(&mut self) {
+        for watched in [&mut self.config, &mut self.cert, &mut self.key] {
+            watched.see();
+        }
         match load(&self.source, &Outside::real()) {
             Err(mistakes) => {
                 self.reloader.refuse();
@@ -191,12 +216,25 @@ impl Reload {
                     self.tell(&loaded.resolved.config);
                     self.now = loaded.resolved.config;
                     self.empty = loaded.resolved.empty;
-                    self.config.take();
+                    for watched in [&mut self.config, &mut self.cert, &mut self.key] {
+                        watched.take();
+                    }
+                    self.watch_identity();
                     self.watch_prices();
                 }
             },
         }
-        self
+    }
+
+    /// The certificate has just been read; its files may be others now.
+    fn watch_identity(&mut self) {
+        for (watched, file) in [&mut self.cert, &mut self.key].into_iter().zip(identity(&self.now))
+        {
+            if watched.file != file {
+                *watched = Watched::new(file);
+                watched.watch();
+            }
+        }
     }
 
     /// The list has just been read; its file may be another now.
@@ -275,7 +313,8 @@ fn needs_restart(was: &Config, now: &Config) -> Vec<&'static str> {
     };
     let all = [
         ("listen", was.listen != now.listen),
-        ("listen_tls", was.listen_tls != now.listen_tls),
+        // Another certificate is shown from the next connection on.
+        ("listen_tls", was.listen_tls.is_some() != now.listen_tls.is_some()),
         ("console", was.console != now.console),
         ("telemetry", exporter(was) != exporter(now)),
         ("limits", limits != now.limits),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tidegauge_core::{Health, Observers, Policy, Sink};
 use tidegauge_measure::Prices;
-use tidegauge_proxy::{BindError, Clock, Drained, Identity, Server, Shutdown};
+use tidegauge_proxy::{BindError, Certificate, Clock, Drained, Identity, Server, Shutdown};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::sleep;
@@ -22,13 +22,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::capture::Rules;
-use crate::config::{Config, Resolved};
+use crate::config::{Config, ListenTls, Resolved};
 use crate::journal::{Around, Journal};
 use crate::pipeline::{Pipeline, Plant};
 use crate::pricelist;
 use crate::sinks::{AccessLog, Live, Recorder, last_ids};
+use crate::sockets::Sockets;
 use crate::telemetry::Telemetry;
-use crate::{console, descriptors};
+use crate::{console, descriptors, sockets};
 
 /// How long the record pipeline and each sink may take to finish their queues.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The certificate of the proxy's address.
-    #[error("listen_tls: the certificate or its key cannot be used")]
+    #[error("listen_tls: {0}")]
     Identity(#[source] BindError),
     /// The record file.
     #[error("cannot append to {} (--record-file): {}", .path.display(), .source.kind())]
@@ -77,6 +78,9 @@ pub enum StartError {
     /// What is to be taken out of what is captured.
     #[error("capture: an entry of `patterns` cannot be used")]
     Patterns,
+    /// What a service manager handed over.
+    #[error("LISTEN_FDS: the sockets that were handed over cannot be used: {0}")]
+    Sockets(#[source] io::Error),
     /// The system is out of threads.
     #[error("cannot start a thread: {}", .0.kind())]
     Thread(#[from] io::Error),
@@ -93,6 +97,7 @@ pub struct Running {
     policy: Arc<ArcSwap<Policy>>,
     prices: Arc<ArcSwap<Prices>>,
     rules: Arc<ArcSwap<Rules>>,
+    certificate: Option<Certificate>,
     parts: Parts,
 }
 
@@ -110,13 +115,15 @@ struct Parts {
     live: Arc<Live>,
 }
 
-/// What is there before anything is bound: counters, and the exporter with the log lines in it.
-#[derive(Clone)]
+/// What is there before anything is bound: counters, the exporter with the log lines in it, and
+/// listeners that a service manager bound.
 pub struct Plane {
     /// Our own counters.
     pub health: Arc<Health>,
     /// The exporter.
     pub telemetry: Arc<Telemetry>,
+    /// Listeners that are there already.
+    pub sockets: Sockets,
 }
 
 impl Plane {
@@ -127,7 +134,7 @@ impl Plane {
     pub fn start(resolved: &Resolved) -> Result<Self, StartError> {
         let health = Arc::new(Health::default());
         let telemetry = Telemetry::start(resolved.exporter.clone(), Arc::clone(&health))?;
-        Ok(Self { health, telemetry })
+        Ok(Self { health, telemetry, sockets: Sockets::default() })
     }
 }
 
@@ -137,7 +144,7 @@ impl Plane {
 /// When anything at all cannot be set up; nothing stays behind then.
 pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Running, StartError> {
     let Resolved { config, exporter, .. } = resolved;
-    let Plane { health, telemetry } = plane;
+    let Plane { health, telemetry, sockets } = plane;
     make_data_dir(config);
     let list = pricelist::read_or(config, Prices::bundled, &health);
     let prices = Arc::new(ArcSwap::from_pointee(over(list, config)?));
@@ -165,20 +172,27 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
     })?;
 
     let observers = Arc::clone(&pipeline) as Arc<dyn Observers>;
-    let server =
-        Server::bind(proxy(config, clock), Arc::clone(&policy), observers, Arc::clone(&health))
-            .await
-            .map_err(refused)?;
-    let proxy_addr = server.local_addr();
+    let settings = proxy(config, clock);
+    let (shared, counted) = (Arc::clone(&policy), Arc::clone(&health));
+    let server = match sockets.proxy {
+        Some(given) => {
+            let listener = sockets::listener(given).map_err(StartError::Sockets)?;
+            Server::on(listener, settings, shared, observers, counted)
+        }
+        None => Server::bind(settings, shared, observers, counted).await,
+    }
+    .map_err(refused)?;
+    let (proxy_addr, certificate) = (server.local_addr(), server.certificate());
     let listener = match &config.console {
         None => None,
-        Some(console) => Some(console::bind(console.listen).await?),
+        Some(console) => Some(console::bind(console.listen, sockets.console).await?),
     };
     let console_addr = listener.as_ref().map(|(_, addr)| *addr);
 
     let records = Arc::clone(&pipeline);
     let parts = Parts { health, pipeline, recorder, sinks, journal, telemetry, live };
-    let (tasks, console, ready) = (TaskTracker::new(), CancellationToken::new(), Arc::default());
+    let (tasks, ready) = (TaskTracker::new(), Arc::default());
+    let (console, closed) = (CancellationToken::new(), CancellationToken::new());
     if let (Some((listener, addr)), Some(settings)) = (listener, &config.console) {
         let page = console::Console {
             addr,
@@ -190,29 +204,57 @@ pub async fn start(resolved: &Resolved, plane: Plane, clock: Clock) -> Result<Ru
             ready: Arc::clone(&ready),
             prices: Arc::clone(&prices),
         };
-        tasks.spawn(console::serve(listener, page, console.clone()));
+        let until = console::Until { closed: closed.clone(), stopped: console.clone() };
+        tasks.spawn(console::serve(listener, page, until));
     }
     let shutdown = Shutdown::new();
     let server = tasks.spawn(server.run(shutdown.clone()));
     ready.store(true, Ordering::Relaxed);
+    let (asked, aborted) = (CancellationToken::new(), CancellationToken::new());
+    let stopper = Stopper { ready, asked, aborted, records };
+    let leave = Leave { shutdown, closed, end: console.clone() };
+    tasks.spawn(leave.once_asked(stopper.clone(), config.limits.drain_delay));
     Ok(Running {
         proxy_addr,
         console_addr,
-        stopper: Stopper {
-            shutdown,
-            ready,
-            asked: Default::default(),
-            aborted: Default::default(),
-            records,
-        },
+        stopper,
         server,
         console,
         tasks,
         policy,
         prices,
         rules,
+        certificate,
         parts,
     })
+}
+
+/// What closes addresses once a stop was asked for.
+struct Leave {
+    shutdown: Shutdown,
+    /// Closes the console's address, so that the next process can have it.
+    closed: CancellationToken,
+    /// Everything has ended some other way.
+    end: CancellationToken,
+}
+
+impl Leave {
+    /// Goes on serving for `delay`, while `/readyz` says that others should be asked, and closes then.
+    async fn once_asked(self, stopper: Stopper, delay: Duration) {
+        tokio::select! {
+            () = stopper.asked.cancelled() => {}
+            () = self.end.cancelled() => return,
+        }
+        tokio::select! {
+            () = sleep(delay) => self.shutdown.graceful(),
+            () = stopper.aborted.cancelled() => self.shutdown.abort(),
+        }
+        self.closed.cancel();
+        tokio::select! {
+            () = stopper.aborted.cancelled() => self.shutdown.abort(),
+            () = self.end.cancelled() => {}
+        }
+    }
 }
 
 impl Running {
@@ -252,6 +294,7 @@ impl Running {
             policy: Arc::clone(&self.policy),
             prices: Arc::clone(&self.prices),
             rules: Arc::clone(&self.rules),
+            certificate: self.certificate.clone(),
             health: Arc::clone(&self.parts.health),
         }
     }
@@ -327,7 +370,6 @@ impl Parts {
 /// Asks a running proxy to stop.
 #[derive(Clone)]
 pub struct Stopper {
-    shutdown: Shutdown,
     asked: CancellationToken,
     aborted: CancellationToken,
     ready: Arc<AtomicBool>,
@@ -340,7 +382,6 @@ impl Stopper {
         self.ready.store(false, Ordering::Relaxed);
         self.records.hurry();
         self.asked.cancel();
-        self.shutdown.graceful();
     }
 
     /// Cuts what is still open, and waits for no collector.
@@ -349,7 +390,6 @@ impl Stopper {
         self.records.hurry();
         self.asked.cancel();
         self.aborted.cancel();
-        self.shutdown.abort();
     }
 
     /// Resolves once a stop was asked for.
@@ -364,6 +404,7 @@ pub struct Reloader {
     policy: Arc<ArcSwap<Policy>>,
     prices: Arc<ArcSwap<Prices>>,
     rules: Arc<ArcSwap<Rules>>,
+    certificate: Option<Certificate>,
     health: Arc<Health>,
 }
 
@@ -371,12 +412,19 @@ impl Reloader {
     /// Publishes a configuration. Exchanges under way keep the one they began with.
     ///
     /// # Errors
-    /// When its prices or patterns cannot be used; nothing has changed then.
+    /// When its prices, patterns or certificate cannot be used; nothing has changed then.
     pub fn publish(&self, resolved: &Resolved) -> Result<(), StartError> {
         let Resolved { config, exporter, .. } = resolved;
         let refused = |_: &StartError| self.health.reloaded(false);
         let rules = rules(config).inspect_err(refused)?;
-        self.publish_prices(config).inspect_err(refused)?;
+        let prices = self.read_prices(config).inspect_err(refused)?;
+        if let (Some(certificate), Some(tls)) = (&self.certificate, &config.listen_tls) {
+            certificate
+                .replace(&identity(tls))
+                .map_err(StartError::Identity)
+                .inspect_err(refused)?;
+        }
+        self.prices.store(Arc::new(prices));
         // Before the policy, which may permit more.
         self.rules.store(Arc::new(rules));
         self.policy.store(Arc::new(config.policy(exporter.sampler)));
@@ -389,10 +437,13 @@ impl Reloader {
     /// # Errors
     /// When the configuration's own prices cannot be used; nothing has changed then.
     pub fn publish_prices(&self, config: &Config) -> Result<(), StartError> {
-        let before = || Prices::clone(&self.prices.load());
-        let list = pricelist::read_or(config, before, &self.health);
-        self.prices.store(Arc::new(over(list, config)?));
+        self.prices.store(Arc::new(self.read_prices(config)?));
         Ok(())
+    }
+
+    fn read_prices(&self, config: &Config) -> Result<Prices, StartError> {
+        let before = || Prices::clone(&self.prices.load());
+        over(pricelist::read_or(config, before, &self.health), config)
     }
 
     /// Counts a configuration that was not good enough to publish.
@@ -461,10 +512,7 @@ fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
     let mut proxy = tidegauge_proxy::Config::new(config.listen);
     let limits = &config.limits;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    proxy.tls = config
-        .listen_tls
-        .as_ref()
-        .map(|tls| Identity { chain: tls.cert.to_vec(), key: tls.key.to_vec() });
+    proxy.tls = config.listen_tls.as_ref().map(identity);
     proxy.limits.connections = size(connections.into());
     proxy.limits.head_bytes = size(limits.head_bytes);
     proxy.limits.headers = size(limits.headers.into());
@@ -475,6 +523,10 @@ fn proxy(config: &Config, clock: Clock) -> tidegauge_proxy::Config {
     proxy.drain = limits.drain;
     proxy.clock = clock;
     proxy
+}
+
+fn identity(tls: &ListenTls) -> Identity {
+    Identity { chain: tls.cert.to_vec(), key: tls.key.to_vec() }
 }
 
 fn refused(error: BindError) -> StartError {

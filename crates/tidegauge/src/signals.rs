@@ -150,3 +150,15 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Terminal;
+
+    #[test]
+    fn a_hang_up_is_one_only_where_there_was_a_terminal() {
+        assert!(!Terminal(false).is_gone(true));
+        assert!(!Terminal(false).is_gone(false));
+        assert!(Terminal(true).is_gone(false));
+    }
+}

@@ -23,12 +23,19 @@ pub(crate) struct Start {
     env: Vec<(String, String)>,
     through: Vec<String>,
     record_file: Option<PathBuf>,
+    listener: Option<std::net::TcpListener>,
 }
 
 impl Start {
     /// With this configuration file.
     pub(crate) fn with(config: impl Into<String>) -> Self {
-        Self { config: config.into(), env: Vec::new(), through: Vec::new(), record_file: None }
+        Self {
+            config: config.into(),
+            env: Vec::new(),
+            through: Vec::new(),
+            record_file: None,
+            listener: None,
+        }
     }
 
     /// With upstreams of these names at these origins, nothing asked that clients did not ask.
@@ -59,6 +66,13 @@ impl Start {
         self
     }
 
+    /// Hands it a listener, as a service manager does, and keeps it open.
+    pub(crate) fn listener(mut self, listener: &std::net::TcpListener) -> Self {
+        const HANDED: &str = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+        self.listener = Some(listener.try_clone().expect("another handle"));
+        self.through(&["sh", "-c", HANDED])
+    }
+
     /// Starts it by another program, which ends its own arguments with the program's and becomes it.
     pub(crate) fn through(mut self, command: &[&str]) -> Self {
         self.through = command.iter().map(|&part| part.to_owned()).collect();
@@ -83,6 +97,9 @@ impl Start {
         command.args(["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
         let record_file = self.record_file.unwrap_or_else(|| dir.path().join("records.jsonl"));
         command.arg("--record-file").arg(&record_file).envs(self.env);
+        if let Some(listener) = self.listener {
+            command.stdin(std::os::fd::OwnedFd::from(listener));
+        }
         let mut child = command.spawn().expect("the program starts");
         let stdout = Captured::of(child.stdout.take().expect("piped"));
         let stderr = Captured::of(child.stderr.take().expect("piped"));

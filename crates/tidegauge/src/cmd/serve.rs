@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Loaded, Outside, RecordFile, Source, load};
 use crate::reload::Reload;
-use crate::serve::{Plane, start};
+use crate::serve::{Plane, StartError, Stopper, start};
 use crate::signals::{Heard, Signals};
-use crate::{log, welcome};
+use crate::sockets::Sockets;
+use crate::supervisor::State;
+use crate::{core_files, log, supervisor, welcome};
 
 use super::Exit;
 
@@ -34,7 +36,9 @@ pub(crate) fn run(source: Source, out: &mut dyn Write) -> anyhow::Result<Exit> {
             return Ok(Exit::Bad);
         }
     };
-    let plane = Plane::start(&loaded.resolved)?;
+    core_files::forbid();
+    let mut plane = Plane::start(&loaded.resolved)?;
+    plane.sockets = Sockets::take().map_err(StartError::Sockets)?;
     log::start(&loaded.resolved.config.log, &plane.telemetry);
     for warning in &loaded.resolved.warnings {
         tracing::warn!("{}", warning.0);
@@ -64,6 +68,7 @@ async fn serve(
     let (asked, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let reload = Reload::new(source, &loaded, running.reloader());
     running.spawn(reload.run(Arc::clone(&asked), stop.clone()));
+    running.spawn(tell_supervisor(running.stopper(), stop.clone()));
     let heard = Heard {
         stopper: running.stopper(),
         reload: asked,
@@ -75,6 +80,7 @@ async fn serve(
     if welcome::print(&running, &loaded.resolved, out).is_err() {
         tracing::info!(proxy = %running.proxy_addr(), "started; standard output is closed");
     }
+    supervisor::tell(State::Ready);
     let health = Arc::clone(running.health());
     let Ok(drained) = running.wait_with(stop).await else {
         tracing::error!("the data plane broke");
@@ -87,6 +93,14 @@ async fn serve(
     }
     tell_lost(&health);
     Ok(Exit::Well)
+}
+
+/// Tells that the end has begun.
+async fn tell_supervisor(stopper: Stopper, end: CancellationToken) {
+    tokio::select! {
+        () = stopper.asked() => supervisor::tell(State::Stopping),
+        () = end.cancelled() => {}
+    }
 }
 
 /// What the end itself cost: nobody can ask for the counters any more.

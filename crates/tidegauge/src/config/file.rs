@@ -765,7 +765,11 @@ pub(crate) struct Limits {
     /// How long a request body may pause before it is given up, or `off`. Default 1m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_idle: Option<TimeOrOff>,
-    /// How long running exchanges may go on after a stop signal. Default 30s.
+    /// How long new connections are still taken after a stop signal, while `/readyz` says 503 already.
+    /// Default 0ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_delay: Option<Time>,
+    /// How long running exchanges may go on after a stop signal and that delay. Default 20s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Time>,
     /// Finished exchanges that may wait to become records. Default 16384.

@@ -286,7 +286,9 @@ pub struct Limits {
     pub held_bytes: u64,
     /// How long a request body may pause.
     pub body_idle: Option<Duration>,
-    /// How long exchanges may go on after a stop signal.
+    /// How long new connections are still taken after a stop signal, while `/readyz` says no.
+    pub drain_delay: Duration,
+    /// How long exchanges may go on after that.
     pub drain: Duration,
     /// Finished exchanges that may wait to become records.
     pub records: u32,
@@ -307,7 +309,8 @@ impl Default for Limits {
             hold: 8 << 20,
             held_bytes: 256 << 20,
             body_idle: Some(Duration::from_secs(60)),
-            drain: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
+            drain: Duration::from_secs(20),
             // Enough for what ends together while a tokenizer is loaded, once.
             records: 16_384,
             telemetry_queue: 64 << 20,

@@ -78,6 +78,7 @@ impl Config {
                 hold: Some(Size(self.limits.hold)),
                 held_bytes: Some(Size(self.limits.held_bytes)),
                 body_idle: Some(bound(self.limits.body_idle)),
+                drain_delay: Some(Time(self.limits.drain_delay)),
                 drain: Some(Time(self.limits.drain)),
                 records: Some(self.limits.records),
                 telemetry_queue: Some(Size(self.limits.telemetry_queue)),

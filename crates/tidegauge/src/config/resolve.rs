@@ -482,6 +482,7 @@ impl Resolver<'_> {
             hold: word.hold.map_or(default.hold, |size| size.0),
             held_bytes: word.held_bytes.map_or(default.held_bytes, |size| size.0),
             body_idle: upstream::bound(word.body_idle, default.body_idle),
+            drain_delay: word.drain_delay.map_or(default.drain_delay, |time| time.0),
             drain: word.drain.map_or(default.drain, |time| time.0),
             records: word.records.unwrap_or(default.records),
             telemetry_queue: word.telemetry_queue.map_or(default.telemetry_queue, |size| size.0),

@@ -14,7 +14,7 @@ fn console(token: bool) -> Router {
     let text = if token { "console: {token: '${T}'}" } else { "" };
     let typed = Typed { file: Some(("t", text)), flags: &Overrides::default() };
     let resolved = resolve(typed, &outside).unwrap();
-    let Plane { health, telemetry } = Plane::start(&resolved).unwrap();
+    let Plane { health, telemetry, .. } = Plane::start(&resolved).unwrap();
     health.request_accepted();
     health.request_accepted();
     health.request_accepted();
