@@ -239,6 +239,33 @@ fn links_lead_somewhere() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Each fault on the page of promises has a test, by its name.
+#[test]
+fn what_is_promised_is_tested() {
+    let page = std::fs::read_to_string(root().join("docs/reliability.md")).expect("the page");
+    let sources: String = files(&["crates", "tests"], &["rs"])
+        .into_iter()
+        .map(|(path, text)| format!("// {path}\n{text}"))
+        .collect();
+    let mut wrong = Vec::new();
+    for (number, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
+        let shown = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
+        let exists = |name: &str| match name.rsplit_once("::") {
+            Some(("it", module)) => sources.contains(&format!("// tests/it/{module}.rs")),
+            Some((_, name)) => sources.contains(&format!("fn {name}(")),
+            None => sources.contains(&format!("fn {name}(")),
+        };
+        if line.contains("---") || shown.trim() == "shown by" {
+            continue;
+        }
+        if names.is_empty() || !names.iter().all(|name| exists(name)) {
+            wrong.push(format!("docs/reliability.md:{}: {}", number + 1, shown.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "no such test:\n{}", wrong.join("\n"));
+}
+
 /// The relative links of a page, with their lines.
 fn links(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
