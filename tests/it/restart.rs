@@ -11,7 +11,7 @@ use tokio::net::UnixDatagram;
 use tokio::task::JoinSet;
 
 use crate::support::answers::{self, HELLO};
-use crate::support::client::{Ended, call, get, request};
+use crate::support::client::{Client, Ended, call, get, request};
 use crate::support::program::{Start, run, stdout};
 use crate::support::say;
 use crate::support::tls::{self, Authority};
@@ -99,7 +99,7 @@ async fn a_delay_lets_others_hear_first() {
 async fn addresses_are_free_while_what_runs_may_end() {
     let upstream = Upstream::start(|_: &_| vec![crate::support::upstream::Step::Hang]).await;
     let mut program = Start::upstreams(&[("openai", &upstream.origin())]).run().await;
-    let mut client = crate::support::client::Client::connect(program.listen).await;
+    let mut client = Client::connect(program.listen).await;
     client.write(&request("GET", "/openai/v1/models", &[], b"")).await;
     until("the call to be there", || (!upstream.seen().is_empty()).then_some(())).await;
     program.signal("TERM").await;

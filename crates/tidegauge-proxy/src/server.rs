@@ -25,6 +25,8 @@ use crate::{Config, Drained, Identity, Shutdown, alive, connection, descriptors}
 
 /// How long accepting rests when the system has no descriptor to give.
 const BACK_OFF: Duration = Duration::from_millis(50);
+/// Connections that may wait to be accepted as a listener closes.
+const QUEUE: usize = 1024;
 /// How long tasks that were told to stop may take to.
 const STOPPING: Duration = Duration::from_secs(5);
 /// What one connection too many is told.
@@ -163,7 +165,11 @@ impl Server {
             () = accept(&listener, &tls, &shared, &draining) => {}
             () = shutdown.asked() => {}
         }
-        drop(listener);
+        // Whoever is in the queue has connected, and would be reset with it.
+        for (tcp, addr) in waiting(listener) {
+            let tls = tls.as_ref().map(Certificate::acceptor);
+            begin(tcp, addr, tls, &shared, Arc::clone(&draining));
+        }
         draining.give();
         let drained = tokio::select! {
             () = shared.base.tasks.ended() => true,
@@ -207,6 +213,24 @@ async fn accept(
             }
         }
     }
+}
+
+/// The connections that nobody has accepted yet. Closes the listener.
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let mut waiting = Vec::new();
+    let Ok(listener) = listener.into_std() else { return waiting };
+    // Not by way of the runtime, which hears of them a moment later.
+    while waiting.len() < QUEUE {
+        match listener.accept() {
+            Ok((tcp, addr)) => {
+                let tcp = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp));
+                waiting.extend(tcp.ok().map(|tcp| (tcp, addr)));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => break,
+        }
+    }
+    waiting
 }
 
 fn begin(

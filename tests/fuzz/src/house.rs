@@ -84,7 +84,13 @@ pub fn route(data: &[u8]) {
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (no_env, no_file) = (|_: &str| None, |_: &Path| Err(io::ErrorKind::NotFound.into()));
-    let outside = Outside { env: &no_env, read: &no_file, exposed: &|_| false, blind: false };
+    let outside = Outside {
+        env: &no_env,
+        read: &no_file,
+        exposed: &|_| false,
+        public: &|_| false,
+        blind: false,
+    };
     let flags = Overrides::default();
     let read =
         |text: &str| config::resolve(Typed { file: Some(("f", text)), flags: &flags }, &outside);

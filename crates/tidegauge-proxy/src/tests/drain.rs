@@ -56,6 +56,27 @@ async fn streams_end_and_nothing_new_begins() {
     assert_eq!(rig.health.connections(), 0);
 }
 
+/// Nothing of the proxy runs between the clients' connecting and the stop.
+#[tokio::test(flavor = "current_thread")]
+async fn who_had_connected_is_answered() {
+    use std::io::Write as _;
+    let gate = Arc::new(Semaphore::new(100));
+    let mut rig = streaming(&gate, Duration::from_secs(30)).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = std::net::TcpStream::connect(rig.addr).unwrap();
+        client.write_all(GET).unwrap();
+        client.set_nonblocking(true).unwrap();
+        clients.push(client);
+    }
+    rig.shutdown.graceful();
+    for client in clients {
+        let answer = read_to_end(&mut TcpStream::from_std(client).unwrap()).await;
+        assert!(answer.ends_with(b"bye\r\n0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!((&mut rig.running).await.unwrap(), Drained { cut: 0 });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_end_is_cut_and_counted() {
     for second_word in [false, true] {

@@ -15,6 +15,8 @@ pub struct Outside<'a> {
     pub read: Read<'a>,
     /// Whether others than its owner may read a file.
     pub exposed: &'a dyn Fn(&Path) -> bool,
+    /// Whether everybody on this machine may.
+    pub public: &'a dyn Fn(&Path) -> bool,
     /// Variables are not looked at: each that a value names counts as set, and a value with one in it
     /// is not judged.
     pub blind: bool,
@@ -33,8 +35,13 @@ impl Outside<'_> {
 impl Outside<'static> {
     /// This process and its files.
     pub fn real() -> Self {
-        let read: Read<'_> = &|path| read(path, LARGEST);
-        Self { env: &variable, read, exposed: &exposed, blind: false }
+        Self {
+            env: &variable,
+            read: &|path| read(path, LARGEST),
+            exposed: &|path| permits(path, 0o077),
+            public: &|path| permits(path, 0o004),
+            blind: false,
+        }
     }
 
     /// The same without a look at variables.
@@ -62,12 +69,12 @@ fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(unix)]
-fn exposed(path: &Path) -> bool {
+fn permits(path: &Path, bits: u32) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & bits != 0)
 }
 
 #[cfg(not(unix))]
-fn exposed(_: &Path) -> bool {
+fn permits(_: &Path, _: u32) -> bool {
     false
 }

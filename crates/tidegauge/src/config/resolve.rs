@@ -278,6 +278,14 @@ impl Resolver<'_> {
     fn listen_tls(&mut self, file: &File) -> Option<ListenTls> {
         let word = file.listen_tls.as_ref()?;
         let cert = self.pem(&["listen_tls", "cert"], &word.cert)?;
+        if (self.outside.public)(&word.key) {
+            let shown = word.key.display();
+            let message = format!(
+                "everybody on this machine can read {shown}, and be taken for this proxy: chmod 600 {shown}"
+            );
+            self.wrong(&["listen_tls", "key"], message, None);
+            return None;
+        }
         let key = self.private_pem(&["listen_tls", "key"], &word.key)?;
         Some(ListenTls { cert_file: word.cert.clone(), key_file: word.key.clone(), cert, key })
     }

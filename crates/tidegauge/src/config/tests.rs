@@ -23,13 +23,16 @@ fn outside() -> Outside<'static> {
         },
         read: &read,
         exposed: &|path| path == Path::new("open.pem"),
+        public: &|path| path == Path::new("public.pem"),
         blind: false,
     }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     match path.to_str() {
-        Some("open.pem" | "own.pem") => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+        Some("open.pem" | "own.pem" | "public.pem") => {
+            Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec())
+        }
         Some("token") => Ok(b"canary-secret\n".to_vec()),
         Some("empty") => Ok(Vec::new()),
         _ => Err(io::ErrorKind::NotFound.into()),
@@ -707,7 +710,8 @@ fn examples_of_back_ends_resolve() {
     // Only the file is looked at: a standard variable would win.
     let standard = |name: &str| name.starts_with("OTEL_") || name.starts_with("TIDEGAUGE_");
     let env = |name: &str| (!standard(name)).then(|| "x".to_owned());
-    let outside = Outside { env: &env, read: &read, exposed: &|_| false, blind: false };
+    let outside =
+        Outside { env: &env, read: &read, exposed: &|_| false, public: &|_| false, blind: false };
     let examples: Vec<_> = page.split("```yaml\n").skip(1).collect();
     for example in &examples {
         let (text, _) = example.split_once("```").unwrap();
