@@ -231,7 +231,7 @@ impl Reload {
         for (watched, file) in [&mut self.cert, &mut self.key].into_iter().zip(identity(&self.now))
         {
             if watched.file != file {
-                *watched = Watched::new(file);
+                *watched = Watched::new(file, true);
                 watched.watch();
             }
         }

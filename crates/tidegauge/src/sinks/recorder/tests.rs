@@ -214,7 +214,7 @@ fn a_disk_that_fails_costs_lines_that_are_counted() {
 fn a_file_that_was_cut_by_others_is_not_full() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
-    let one = record::line(&record()).unwrap().len() as u64;
+    let one = tidegauge_record::line(&record()).unwrap().len() as u64;
     let settings = RecordFile { max_bytes: Some(2 * one + 1), ..settings(&path) };
     let recorder = Recorder::open(&settings, Arc::default()).unwrap();
     for _ in 0..4 {
