@@ -166,7 +166,9 @@ async fn every_family_is_described(page: &str, prometheus: &Prometheus) {
         let told = known.get(family).unwrap_or_else(|| panic!("{family} is not known"));
         assert_eq!(text(&told["type"]), kind, "{family}");
         assert!(!text(&told["help"]).is_empty(), "{family} has a help text");
-        let unit = if family.ends_with("_seconds") { "seconds" } else { "" };
+        let units = ["seconds", "bytes"];
+        let unit = units.into_iter().find(|unit| family.ends_with(&format!("_{unit}")));
+        let unit = unit.unwrap_or_default();
         assert_eq!(text(&told["unit"]), unit, "{family}");
     }
 }

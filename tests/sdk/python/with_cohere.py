@@ -14,8 +14,8 @@ FAILURES = [
     ("fails-inside", "InternalServerError", "server_error", 500),
 ]
 
-# A rerank is billed by the search, which our price list has no price for.
-SEARCHED = {"/usage/source": "provider", "/usage/searches": 1, "/cost/status": "unpriced"}
+# A rerank is billed by the search, which only the second price list has a price for.
+SEARCHED = {"/usage/source": "provider", "/usage/searches": 1, "/cost/status": "priced"}
 
 
 def cases(base):
