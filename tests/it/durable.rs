@@ -167,6 +167,12 @@ async fn f45_what_has_a_record_is_not_told_as_killed() {
             trace += 1;
             assert_eq!(call(program.listen, &asking(trace, false)).await.status, 200);
         }
+        // What is not noted yet when the kill comes is known to nobody.
+        until_async("each to be noted", || async {
+            let opened = number(&program.metrics().await, "tidegauge_journal_opened_total");
+            Some(()).filter(|()| opened == 21 + round)
+        })
+        .await;
         program.signal("KILL").await;
         assert!(!program.ended().await.success());
     }
